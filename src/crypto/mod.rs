@@ -1,0 +1,1 @@
+//! Keys, tokens, sealed columns, age recipients and SSH signatures.

@@ -1,0 +1,1 @@
+//! An advisory as the documents the public reads: HTML, Markdown, OSV, Atom.

@@ -1,0 +1,1 @@
+//! Git: bare repositories, pack transport, mirror, inspection, merges, push.

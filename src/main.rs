@@ -1,0 +1,3 @@
+//! The `embargo` binary.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Mail: says that there is news, never what.

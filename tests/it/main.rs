@@ -1,0 +1,1 @@
+//! The one integration binary: a real server, the real `git` and `age`, a fixed clock.
