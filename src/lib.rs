@@ -21,3 +21,4 @@ pub mod domain;
 pub mod export;
 pub mod git;
 pub mod notify;
+pub mod store;

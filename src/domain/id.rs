@@ -11,6 +11,12 @@ use uuid::Uuid;
 
 use super::refusal::Malformed;
 
+/// An id that is made from the clock and chance, by `app.mint()` alone.
+pub trait Minted {
+    /// Makes the id from an instant (milliseconds since 1970 UTC) and ten random bytes.
+    fn mint(milliseconds: u64, random: [u8; 10]) -> Self;
+}
+
 /// Declares a distinct id over a time-ordered UUID (RFC 9562, version 7), written as 32 hexadecimal digits.
 macro_rules! id {
     ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {$(
@@ -19,9 +25,8 @@ macro_rules! id {
         #[serde(try_from = "String", into = "String")]
         pub struct $name(Uuid);
 
-        impl $name {
-            /// Makes the id from an instant (milliseconds since 1970 UTC) and ten random bytes.
-            pub fn mint(milliseconds: u64, random: [u8; 10]) -> Self {
+        impl Minted for $name {
+            fn mint(milliseconds: u64, random: [u8; 10]) -> Self {
                 Self(uuid::Builder::from_unix_timestamp_millis(milliseconds, &random).into_uuid())
             }
         }
@@ -116,10 +121,6 @@ id! {
     CheckRunId,
     /// One job of a check run.
     CheckJobId,
-    /// A row of a release's journal.
-    EffectId,
-    /// Something to be done later.
-    JobId,
     /// A mail on its way.
     MailId,
 }

@@ -2,7 +2,15 @@
 //!
 //! This is the part to read first. Every other layer asks it; it asks nobody.
 
+pub mod access;
+pub mod actor;
+pub mod case;
+pub mod change;
+pub mod embargo;
+pub mod event;
 pub mod id;
+pub mod job;
+pub mod project;
 pub mod refusal;
 pub mod repo;
 pub mod sealed;

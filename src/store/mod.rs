@@ -1,0 +1,164 @@
+//! All SQL, nothing else: one SQLite file, one writer, one file per noun.
+//!
+//! Guards: state is written with its event or not at all ([`Tx`] commits both), a changed row is compared with the version
+//! it was read at, and reads of a case take a `Grant`. What is stored of a case's text is ciphertext already.
+
+use std::path::Path;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{Sqlite, SqliteConnection, Transaction};
+
+use crate::domain::actor::Actor;
+use crate::domain::event::Event;
+
+pub mod event;
+pub mod job;
+pub mod member;
+pub mod project;
+
+/// What can go wrong between us and the database.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The database refused or could not be reached.
+    #[error("the database could not be read or written")]
+    Database(#[from] sqlx::Error),
+    /// The schema could not be brought up to date.
+    #[error("the database schema could not be brought up to date")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+    /// Somebody changed the row since it was read.
+    #[error("this was changed by somebody else in the meantime: look again and repeat")]
+    Conflict,
+    /// A row that no code of ours writes.
+    #[error("the database holds a value that makes no sense in {table}.{column}")]
+    Inconsistent {
+        /// The table.
+        table: &'static str,
+        /// The column.
+        column: &'static str,
+    },
+}
+
+/// What store functions return.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// The database: many readers, one writer.
+#[derive(Debug, Clone)]
+pub struct Store {
+    writer: SqlitePool,
+    readers: SqlitePool,
+}
+
+/// A read: sees one consistent state, changes nothing.
+#[derive(Debug)]
+pub struct Reader {
+    inner: Transaction<'static, Sqlite>,
+}
+
+/// The one write in progress. Dropped without [`Tx::commit`], it leaves nothing.
+#[derive(Debug)]
+pub struct Tx {
+    inner: Transaction<'static, Sqlite>,
+    now: Timestamp,
+}
+
+/// Something to query: a [`Reader`] or a [`Tx`].
+pub trait Rows: Send {
+    /// Returns the connection; only `store` writes SQL on it.
+    fn conn(&mut self) -> &mut SqliteConnection;
+}
+
+impl Rows for Reader {
+    fn conn(&mut self) -> &mut SqliteConnection {
+        &mut self.inner
+    }
+}
+
+impl Rows for Tx {
+    fn conn(&mut self) -> &mut SqliteConnection {
+        &mut self.inner
+    }
+}
+
+impl Store {
+    /// Opens the database file, makes it when missing, and applies the migrations.
+    pub async fn open(file: &Path) -> Result<Self> {
+        let options = SqliteConnectOptions::new()
+            .filename(file)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(Duration::from_secs(10))
+            .pragma("trusted_schema", "off")
+            .pragma("secure_delete", "on");
+        let writer = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
+        sqlx::migrate!().run(&writer).await?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(4)
+            .connect_with(options.create_if_missing(false).pragma("query_only", "on"))
+            .await?;
+        Ok(Self { writer, readers })
+    }
+
+    /// Starts the one write. `name` names the use case in traces; `now` is the instant of everything in it.
+    pub async fn begin(&self, name: &'static str, now: Timestamp) -> Result<Tx> {
+        let inner = self.writer.begin_with("begin immediate").await?;
+        tracing::trace!(name, "transaction begun");
+        Ok(Tx { inner, now })
+    }
+
+    /// Starts a read.
+    pub async fn read(&self) -> Result<Reader> {
+        Ok(Reader { inner: self.readers.begin().await? })
+    }
+
+    /// Closes both pools after what is in progress.
+    pub async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+}
+
+impl Tx {
+    /// Returns the instant of everything in this write.
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// Makes everything of this write last.
+    pub async fn commit(self) -> Result<()> {
+        Ok(self.inner.commit().await?)
+    }
+
+    /// Appends an event that accompanies no change of a row: a read, a refusal.
+    pub async fn note(&mut self, actor: &Actor, event: &Event) -> Result<()> {
+        event::append(self, actor, event).await
+    }
+}
+
+/// Checks that exactly the one row was changed; none means that its version moved on.
+fn one_row(result: &sqlx::sqlite::SqliteQueryResult) -> Result<()> {
+    if result.rows_affected() == 1 { Ok(()) } else { Err(Error::Conflict) }
+}
+
+/// Parses a stored word; a failure names the place.
+fn parsed<T: std::str::FromStr>(text: &str, table: &'static str, column: &'static str) -> Result<T> {
+    text.parse().map_err(|_| Error::Inconsistent { table, column })
+}
+
+/// Parses a stored word that may be missing.
+fn parsed_opt<T: std::str::FromStr>(text: Option<&str>, table: &'static str, column: &'static str) -> Result<Option<T>> {
+    text.map(|text| parsed(text, table, column)).transpose()
+}
+
+/// Turns stored milliseconds into an instant.
+fn instant(milliseconds: i64, table: &'static str, column: &'static str) -> Result<Timestamp> {
+    Timestamp::from_millisecond(milliseconds).map_err(|_| Error::Inconsistent { table, column })
+}
+
+/// Turns stored milliseconds that may be missing into an instant.
+fn instant_opt(milliseconds: Option<i64>, table: &'static str, column: &'static str) -> Result<Option<Timestamp>> {
+    milliseconds.map(|milliseconds| instant(milliseconds, table, column)).transpose()
+}
