@@ -2,8 +2,11 @@
 //!
 //! This is the part to read first. Every other layer asks it; it asks nobody.
 
+pub mod advisory;
 pub mod id;
+pub mod plain;
 pub mod refusal;
 pub mod repo;
 pub mod sealed;
+pub mod severity;
 pub mod text;
