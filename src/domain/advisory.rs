@@ -371,6 +371,9 @@ mod tests {
         let json = serde_json::to_string(&draft).unwrap();
         assert_eq!(serde_json::from_str::<Advisory>(&json).unwrap(), draft);
         assert!(serde_json::from_str::<Advisory>(r#"{"title":"a","titel":"b"}"#).is_err());
-        assert_eq!(serde_json::from_str::<Advisory>(r#"{"title":"a"}"#).unwrap(), Advisory::draft("a".parse().unwrap()));
+        assert_eq!(
+            serde_json::from_str::<Advisory>(r#"{"title":"a"}"#).unwrap(),
+            Advisory::draft("a".parse().unwrap())
+        );
     }
 }

@@ -184,7 +184,8 @@ impl Link {
 
 impl Form for LinkForm {
     const NAME: &'static str = "Link";
-    const RULE: &'static str = "a link starts with https:// or http:// and holds no spaces, quotes, user name or password";
+    const RULE: &'static str =
+        "a link starts with https:// or http:// and holds no spaces, quotes, user name or password";
     fn fits(text: &str) -> bool {
         ["https://", "http://"].iter().any(|scheme| text.strip_prefix(scheme).is_some_and(|rest| address(rest, false)))
     }
@@ -198,7 +199,8 @@ pub type RepositoryUrl = Plain<RepositoryForm>;
 
 impl Form for RepositoryForm {
     const NAME: &'static str = "RepositoryUrl";
-    const RULE: &'static str = "a public repository is an https, http, git, ssh or file URL without spaces or a password";
+    const RULE: &'static str =
+        "a public repository is an https, http, git, ssh or file URL without spaces or a password";
     fn fits(text: &str) -> bool {
         Link::from_str(text).is_ok()
             || text.strip_prefix("git://").is_some_and(|rest| address(rest, false))
@@ -224,7 +226,8 @@ fn address(rest: &str, local: bool) -> bool {
     rest.len() <= 2000
         && rest.bytes().all(plain)
         && !host.contains('@')
-        && (local && rest.starts_with('/') || host.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric() || b == b'['))
+        && (local && rest.starts_with('/')
+            || host.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric() || b == b'['))
 }
 
 #[cfg(test)]
@@ -235,18 +238,35 @@ mod tests {
     fn ids_have_one_spelling() {
         assert_eq!(AdvisoryId::new(&"DEMO".parse().unwrap(), 2026, 1).unwrap().as_str(), "DEMO-2026-0001");
         assert_eq!("DEMO-2026-12345".parse::<AdvisoryId>().unwrap().tail(), "2026-12345");
-        for bad in ["DEMO-2026-1", "DEMO-2026-00001", "demo-2026-0001", "DEMO-26-0001", "DEMO-2026-0001/..", "DEMO-2026-", "DEMO"] {
+        for bad in [
+            "DEMO-2026-1",
+            "DEMO-2026-00001",
+            "demo-2026-0001",
+            "DEMO-26-0001",
+            "DEMO-2026-0001/..",
+            "DEMO-2026-",
+            "DEMO",
+        ] {
             assert!(bad.parse::<AdvisoryId>().is_err(), "{bad}");
         }
         assert!("CVE-2026-54134".parse::<CveId>().is_ok());
-        for bad in ["CVE-2026-123", "cve-2026-1234", "CVE-1998-1234", "CVE-2026-01234", "CVE-2026-1234 ", "CVE-2026-12345678901234567890"] {
+        for bad in [
+            "CVE-2026-123",
+            "cve-2026-1234",
+            "CVE-1998-1234",
+            "CVE-2026-01234",
+            "CVE-2026-1234 ",
+            "CVE-2026-12345678901234567890",
+        ] {
             assert!(bad.parse::<CveId>().is_err(), "{bad}");
         }
     }
 
     #[test]
     fn a_link_cannot_run_script_or_carry_a_password() {
-        for good in ["https://example.org", "http://127.0.0.1:8080/a?b=c#d", "https://[::1]/", "https://example.org/@name"] {
+        for good in
+            ["https://example.org", "http://127.0.0.1:8080/a?b=c#d", "https://[::1]/", "https://example.org/@name"]
+        {
             assert!(good.parse::<Link>().is_ok(), "{good}");
         }
         for bad in [
@@ -267,10 +287,21 @@ mod tests {
 
     #[test]
     fn a_repository_address_holds_no_password() {
-        for good in ["https://example.org/demo.git", "ssh://git@example.org/demo", "file:///srv/demo.git", "git://example.org/demo"] {
+        for good in [
+            "https://example.org/demo.git",
+            "ssh://git@example.org/demo",
+            "file:///srv/demo.git",
+            "git://example.org/demo",
+        ] {
             assert!(good.parse::<RepositoryUrl>().is_ok(), "{good}");
         }
-        for bad in ["ssh://git:word@example.org/demo", "https://x@example.org/", "/srv/demo.git", "ext::sh -c x", "file://x@y/z"] {
+        for bad in [
+            "ssh://git:word@example.org/demo",
+            "https://x@example.org/",
+            "/srv/demo.git",
+            "ext::sh -c x",
+            "file://x@y/z",
+        ] {
             assert!(bad.parse::<RepositoryUrl>().is_err(), "{bad}");
         }
     }

@@ -100,7 +100,8 @@ impl FromStr for CvssVector {
 
     /// Reads a vector; metrics that are not defined (`:X`) are dropped, and those of version 3.1 put in order.
     fn from_str(text: &str) -> Result<Self, Malformed> {
-        const FORM: Malformed = Malformed::new("a CVSS vector starts with CVSS:4.0/ or CVSS:3.1/ and lists metrics such as AV:N");
+        const FORM: Malformed =
+            Malformed::new("a CVSS vector starts with CVSS:4.0/ or CVSS:3.1/ and lists metrics such as AV:N");
         let text = text.trim();
         if text.len() > 400 || !text.is_ascii() {
             return Err(FORM);
@@ -129,7 +130,9 @@ impl FromStr for CvssVector {
             _ => return Err(Malformed::new("only CVSS 4.0 and CVSS 3.1 vectors are taken")),
         };
         if !same {
-            return Err(Malformed::new("the CVSS vector is not spelled as its specification says: capital letters, each metric once, in order"));
+            return Err(Malformed::new(
+                "the CVSS vector is not spelled as its specification says: capital letters, each metric once, in order",
+            ));
         }
         Ok(Self { text: canonical, cvss })
     }
