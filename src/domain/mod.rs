@@ -4,6 +4,7 @@
 
 pub mod access;
 pub mod actor;
+pub mod advisory;
 pub mod case;
 pub mod change;
 pub mod embargo;
@@ -11,9 +12,11 @@ pub mod event;
 pub mod fix;
 pub mod id;
 pub mod job;
+pub mod plain;
 pub mod project;
 pub mod refusal;
-pub mod report;
 pub mod repo;
+pub mod report;
 pub mod sealed;
+pub mod severity;
 pub mod text;
