@@ -7,7 +7,10 @@ use std::fmt;
 use std::str::FromStr;
 
 use jiff::Timestamp;
+use rsa::signature::{SignatureEncoding, Signer as _};
 use serde::{Deserialize, Serialize};
+use sha2::Sha512;
+use ssh_key::private::{KeypairData, RsaKeypair};
 use ssh_key::public::KeyData;
 use ssh_key::{Algorithm, HashAlg, LineEnding, Mpint, PrivateKey, PublicKey, SshSig};
 
@@ -86,6 +89,8 @@ impl SshKey {
 const RULE: Malformed =
     Malformed::new("an SSH public key is one line that starts with ssh-ed25519 or ssh-rsa, as in the .pub file");
 
+const FOREIGN: Malformed = Malformed::new("this kind of SSH key is not used here: give an ssh-ed25519 or ssh-rsa key");
+
 fn check_rsa(modulus: &Mpint, exponent: &Mpint) -> Result<(), Malformed> {
     let (Some(modulus), Some(exponent)) = (modulus.as_positive_bytes(), exponent.as_positive_bytes()) else {
         return Err(RULE);
@@ -119,6 +124,9 @@ impl FromStr for SshKey {
         }
         if text.len() > LONGEST_SIGNATURE || text.contains(['\n', '\r']) {
             return Err(RULE);
+        }
+        if ["ecdsa-", "sk-ecdsa-", "ssh-dss"].iter().any(|kind| text.starts_with(kind)) {
+            return Err(FOREIGN);
         }
         Self::accept(&PublicKey::from_openssh(text).map_err(|_| RULE)?)
     }
@@ -191,7 +199,11 @@ impl Signer {
 
     /// Signs a message for a namespace, with SHA-512; returns the armored signature, ending in a line feed.
     pub fn sign(&self, namespace: &str, message: &[u8]) -> Result<String, Error> {
-        let signature = self.private.sign(namespace, HashAlg::Sha512, message).map_err(Error::Signing)?;
+        let signature = match self.private.key_data() {
+            KeypairData::Rsa(pair) => sign_rsa(pair, namespace, message),
+            _ => self.private.sign(namespace, HashAlg::Sha512, message),
+        };
+        let signature = signature.map_err(Error::Signing)?;
         let armored = signature.to_pem(LineEnding::LF).map_err(Error::Signing)?;
         Ok(armored.trim_end().to_owned() + "\n")
     }
@@ -208,6 +220,19 @@ impl fmt::Debug for Signer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Signer({})", self.public.fingerprint())
     }
+}
+
+/// Signs with RSA (PKCS #1 v1.5, SHA-512), which ssh-key 0.6.7 cannot: it takes one prime twice.
+fn sign_rsa(pair: &RsaKeypair, namespace: &str, message: &[u8]) -> ssh_key::Result<SshSig> {
+    let number = |number: &Mpint| rsa::BigUint::try_from(number);
+    let primes = vec![number(&pair.private.p)?, number(&pair.private.q)?];
+    let (n, e, d) = (number(&pair.public.n)?, number(&pair.public.e)?, number(&pair.private.d)?);
+    let private = rsa::RsaPrivateKey::from_components(n, e, d, primes)?;
+    let signed = SshSig::signed_data(namespace, HashAlg::Sha512, message)?;
+    let signature = rsa::pkcs1v15::SigningKey::<Sha512>::new(private).try_sign(&signed)?;
+    let algorithm = Algorithm::Rsa { hash: Some(HashAlg::Sha512) };
+    let signature = ssh_key::Signature::new(algorithm, signature.to_vec())?;
+    SshSig::new(pair.public.clone().into(), namespace, HashAlg::Sha512, signature)
 }
 
 /// What someone signs to sign in: it names the server, so that no other server can pass it on.
@@ -263,7 +288,7 @@ mod tests {
     const AT: &str = "2030-01-02T03:04:05Z";
 
     fn signer() -> Signer {
-        let key = PrivateKey::new(ssh_key::private::KeypairData::Ed25519(token::ed25519()), "").unwrap();
+        let key = PrivateKey::new(KeypairData::Ed25519(token::ed25519()), "").unwrap();
         Signer::parse(&key.to_openssh(LineEnding::LF).unwrap()).unwrap()
     }
 
