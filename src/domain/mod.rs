@@ -3,6 +3,7 @@
 //! This is the part to read first. Every other layer asks it; it asks nobody.
 
 pub mod id;
+pub mod push;
 pub mod refusal;
 pub mod repo;
 pub mod sealed;
