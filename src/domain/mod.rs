@@ -3,6 +3,7 @@
 //! This is the part to read first. Every other layer asks it; it asks nobody.
 
 pub mod access;
+pub mod account;
 pub mod actor;
 pub mod case;
 pub mod change;
@@ -14,4 +15,5 @@ pub mod project;
 pub mod refusal;
 pub mod repo;
 pub mod sealed;
+pub mod session;
 pub mod text;

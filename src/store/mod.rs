@@ -13,10 +13,12 @@ use sqlx::{Sqlite, SqliteConnection, Transaction};
 use crate::domain::actor::Actor;
 use crate::domain::event::Event;
 
+pub mod account;
 pub mod event;
 pub mod job;
 pub mod member;
 pub mod project;
+pub mod session;
 
 /// What can go wrong between us and the database.
 #[derive(Debug, thiserror::Error)]
@@ -149,7 +151,11 @@ fn parsed<T: std::str::FromStr>(text: &str, table: &'static str, column: &'stati
 }
 
 /// Parses a stored word that may be missing.
-fn parsed_opt<T: std::str::FromStr>(text: Option<&str>, table: &'static str, column: &'static str) -> Result<Option<T>> {
+fn parsed_opt<T: std::str::FromStr>(
+    text: Option<&str>,
+    table: &'static str,
+    column: &'static str,
+) -> Result<Option<T>> {
     text.map(|text| parsed(text, table, column)).transpose()
 }
 
