@@ -14,11 +14,16 @@ use crate::domain::actor::Actor;
 use crate::domain::event::Event;
 
 pub mod account;
+pub mod case;
 pub mod event;
+pub mod fix;
 pub mod job;
+pub mod mail;
 pub mod member;
 pub mod project;
 pub mod session;
+pub mod push;
+pub mod report;
 
 /// What can go wrong between us and the database.
 #[derive(Debug, thiserror::Error)]
