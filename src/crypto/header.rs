@@ -279,8 +279,8 @@ fn canonical(text: &[u8]) -> bool {
     let last = text.last().and_then(|byte| value(*byte)).unwrap_or(0);
     match text.len() % 4 {
         0 => true,
-        2 => last % 16 == 0,
-        3 => last % 4 == 0,
+        2 => last.is_multiple_of(16),
+        3 => last.is_multiple_of(4),
         _ => false,
     }
 }

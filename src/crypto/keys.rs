@@ -21,7 +21,8 @@ use super::column::{SealingKey, open_recovery};
 use super::hash::{Digest, Fields};
 use super::identity::RecoveryIdentity;
 use super::recipient::{AgeRecipient, Recipients};
-use super::sshsig::{Signer, SshKey};
+use super::sshkey::SshKey;
+use super::sshsig::Signer;
 use super::token::{self, ClaimCode};
 use super::{Error, attachment};
 use crate::domain::refusal::Malformed;
@@ -86,6 +87,7 @@ struct Opened {
 impl Keys {
     /// Reads and checks every key file.
     pub fn open(options: &Options) -> Result<Self, Error> {
+        check_folder(&options.folder)?;
         let server = read_server_key(&options.server_key())?;
         let path = options.recovery_recipient();
         let recovery = read_recovery(&path)?;
@@ -203,7 +205,8 @@ fn read_server_key(path: &Path) -> Result<SealingKey, Error> {
 
 fn read_recovery(path: &Path) -> Result<Recipients, Error> {
     let malformed = |why| Error::KeyMalformed { path: path.to_owned(), why };
-    let (text, _) = read(path)?;
+    let (text, mode) = read(path)?;
+    refuse_open(path, mode, Access::Change)?;
     let recipient: AgeRecipient = text.trim().parse().map_err(malformed)?;
     Recipients::new([recipient]).map_err(malformed)
 }
@@ -220,10 +223,40 @@ fn read_tag_key(path: &Path) -> Result<Signer, Error> {
 
 fn read_private(path: &Path) -> Result<Zeroizing<String>, Error> {
     let (text, mode) = read(path)?;
-    if mode & 0o077 != 0 {
+    refuse_open(path, mode, Access::Read)?;
+    Ok(text)
+}
+
+/// What no other user of the machine may do with a key file.
+enum Access {
+    /// Nothing: it holds a private key.
+    Read,
+    /// Change it: it says whom everything is encrypted to.
+    Change,
+}
+
+fn refuse_open(path: &Path, mode: u32, access: Access) -> Result<(), Error> {
+    let refused = match access {
+        Access::Read => 0o077,
+        Access::Change => 0o022,
+    };
+    if mode & refused != 0 {
         return Err(Error::KeyExposed { path: path.to_owned(), mode, wanted: 0o600 });
     }
-    Ok(text)
+    Ok(())
+}
+
+/// A folder that others can write to is no place for keys: they could exchange them.
+fn check_folder(folder: &Path) -> Result<(), Error> {
+    let metadata = folder.metadata().map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound => Error::KeyMissing { path: folder.to_owned() },
+        _ => Error::KeyIo { path: folder.to_owned(), source },
+    })?;
+    let mode = metadata.permissions().mode() & 0o7777;
+    if mode & 0o022 != 0 {
+        return Err(Error::KeyExposed { path: folder.to_owned(), mode, wanted: 0o700 });
+    }
+    Ok(())
 }
 
 fn read(path: &Path) -> Result<(Zeroizing<String>, u32), Error> {
@@ -322,6 +355,22 @@ mod tests {
         }
         fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).unwrap();
         assert!(Keys::open(&options).is_ok());
+    }
+
+    #[test]
+    fn recovery_recipient_that_others_could_exchange_is_refused() {
+        let (_folder, options) = fresh();
+        init(&options).unwrap();
+        let path = options.folder.join("recovery.txt");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(Keys::open(&options).is_ok(), "it is public");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o664)).unwrap();
+        assert!(matches!(Keys::open(&options), Err(Error::KeyExposed { wanted: 0o600, .. })));
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        fs::set_permissions(&options.folder, fs::Permissions::from_mode(0o770)).unwrap();
+        assert!(matches!(Keys::open(&options), Err(Error::KeyExposed { wanted: 0o700, .. })));
+        let nowhere = Options { folder: options.folder.join("nowhere"), ..options };
+        assert!(matches!(Keys::open(&nowhere), Err(Error::KeyMissing { .. })));
     }
 
     #[test]

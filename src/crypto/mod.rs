@@ -11,6 +11,7 @@ pub mod header;
 pub mod identity;
 pub mod keys;
 pub mod recipient;
+pub mod sshkey;
 pub mod sshsig;
 pub mod token;
 
@@ -24,14 +25,14 @@ use crate::domain::refusal::Malformed;
 /// Why something of this port failed; displays one sentence without any secret.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A configured key file is not there.
-    #[error("The key file {} is missing: restore it from your backup, or run `embargo init` for a new server.", path.display())]
+    /// A configured key file or the key folder is not there.
+    #[error("{} is missing: restore it from your backup, or run `embargo init` for a new server.", path.display())]
     KeyMissing {
         /// Where it was looked for.
         path: PathBuf,
     },
-    /// A key file or the key folder is open to other users of the machine.
-    #[error("{} can be read by other users (mode {mode:04o}): run `chmod {wanted:o} {}`.", path.display(), path.display())]
+    /// Other users of the machine can read a private key file, or change a public one or the key folder.
+    #[error("{} is open to other users (mode {mode:04o}): run `chmod {wanted:o} {}`.", path.display(), path.display())]
     KeyExposed {
         /// The file or folder.
         path: PathBuf,

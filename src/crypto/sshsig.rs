@@ -1,18 +1,20 @@
-//! SSH keys of people, and signatures in OpenSSH's SSHSIG format: for sign-ins and for git tags.
+//! Signatures in OpenSSH's SSHSIG format: for sign-ins and for git tags.
 //!
-//! Guards: a signature counts only for its namespace, so that what signs someone in can never be a tag, nor the reverse; and
-//! weak keys are refused where they are added. Leaves to `store` whose key it is, and to `workflow` how old a challenge may be.
+//! Guards: a signature counts only for its namespace, so that what signs someone in can never be a tag, nor the reverse.
+//! Leaves to [`super::sshkey`] which keys are good enough, and to `workflow` how old a challenge may be.
 
 use std::fmt;
-use std::str::FromStr;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
-use ssh_key::public::KeyData;
-use ssh_key::{Algorithm, HashAlg, LineEnding, Mpint, PrivateKey, PublicKey, SshSig};
+use rsa::signature::{SignatureEncoding, Signer as _};
+use sha2::Sha512;
+use ssh_key::private::{KeypairData, RsaKeypair};
+use ssh_key::{Algorithm, HashAlg, LineEnding, Mpint, PrivateKey, SshSig};
 
 use super::Error;
+use super::sshkey::SshKey;
 use crate::domain::refusal::Malformed;
+use crate::domain::sealed::Secret;
 
 /// The namespace of sign-ins.
 pub const LOGIN: &str = "embargo-login";
@@ -24,30 +26,7 @@ const LONGEST_SIGNATURE: usize = 16 * 1024;
 /// The set flag says that a person touched the token (FIDO CTAP2, authenticator data).
 const USER_PRESENT: u8 = 1;
 
-/// An SSH public key good enough to sign in with: Ed25519, Ed25519 on a hardware token, or RSA of 3072 to 4096 bits.
-#[derive(Clone, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct SshKey {
-    key: PublicKey,
-    text: String,
-}
-
 impl SshKey {
-    /// Returns the fingerprint as `ssh-keygen -l` shows it: `SHA256:` and 43 letters.
-    pub fn fingerprint(&self) -> String {
-        self.key.fingerprint(HashAlg::Sha256).to_string()
-    }
-
-    /// Returns the key as one line without a comment.
-    pub fn as_str(&self) -> &str {
-        &self.text
-    }
-
-    /// Tells whether the private half lives on a hardware token, which signs but does not decrypt.
-    pub fn is_hardware(&self) -> bool {
-        self.key.key_data().is_sk_ed25519()
-    }
-
     /// Checks an armored signature of this key, over this message, made for this namespace.
     pub fn verify(&self, namespace: &str, message: &[u8], armored: &str) -> Result<(), Error> {
         if armored.len() > LONGEST_SIGNATURE {
@@ -58,7 +37,7 @@ impl SshKey {
         if signature.version() != SshSig::VERSION {
             return Err(Error::SignatureMalformed);
         }
-        self.key.verify(namespace, message, &signature).map_err(|_| Error::SignatureWrong)?;
+        self.public().verify(namespace, message, &signature).map_err(|_| Error::SignatureWrong)?;
         let trailer = signature.signature_bytes().len().checked_sub(5);
         let flags = trailer.and_then(|start| signature.signature_bytes().get(start));
         if self.is_hardware() && flags.is_none_or(|flags| flags & USER_PRESENT == 0) {
@@ -66,96 +45,7 @@ impl SshKey {
         }
         Ok(())
     }
-
-    fn accept(key: &PublicKey) -> Result<Self, Malformed> {
-        match key.key_data() {
-            KeyData::Ed25519(_) | KeyData::SkEd25519(_) => {}
-            KeyData::Rsa(rsa) => check_rsa(&rsa.n, &rsa.e)?,
-            _ => {
-                return Err(Malformed::new(
-                    "this kind of SSH key is not used here: give an ssh-ed25519 or ssh-rsa key",
-                ));
-            }
-        }
-        let key = PublicKey::new(key.key_data().clone(), "");
-        let text = key.to_openssh().map_err(|_| RULE)?.trim().to_owned();
-        Ok(Self { key, text })
-    }
 }
-
-const RULE: Malformed =
-    Malformed::new("an SSH public key is one line that starts with ssh-ed25519 or ssh-rsa, as in the .pub file");
-
-fn check_rsa(modulus: &Mpint, exponent: &Mpint) -> Result<(), Malformed> {
-    let (Some(modulus), Some(exponent)) = (modulus.as_positive_bytes(), exponent.as_positive_bytes()) else {
-        return Err(RULE);
-    };
-    let leading = modulus.first().map_or(0, |byte| byte.leading_zeros() as usize);
-    let bits = modulus.len() * 8 - leading;
-    if bits < 3072 {
-        return Err(Malformed::new("this RSA key is too short: give one of at least 3072 bits, or an ssh-ed25519 key"));
-    }
-    if bits > 4096 {
-        return Err(Malformed::new("this RSA key is longer than 4096 bits: give a shorter one, or an ssh-ed25519 key"));
-    }
-    let odd = |bytes: &[u8]| bytes.last().is_some_and(|byte| byte % 2 == 1);
-    if !odd(modulus) || !odd(exponent) || exponent.len() > 4 || exponent == [1] {
-        return Err(Malformed::new(
-            "this RSA key has numbers that no honest program makes: make a new one with ssh-keygen",
-        ));
-    }
-    Ok(())
-}
-
-impl FromStr for SshKey {
-    type Err = Malformed;
-
-    fn from_str(text: &str) -> Result<Self, Malformed> {
-        let text = text.trim();
-        if text.starts_with("-----BEGIN") {
-            return Err(Malformed::new(
-                "this is a private key: keep it to yourself and give its public half, the .pub file",
-            ));
-        }
-        if text.len() > LONGEST_SIGNATURE || text.contains(['\n', '\r']) {
-            return Err(RULE);
-        }
-        Self::accept(&PublicKey::from_openssh(text).map_err(|_| RULE)?)
-    }
-}
-
-impl TryFrom<String> for SshKey {
-    type Error = Malformed;
-    fn try_from(text: String) -> Result<Self, Malformed> {
-        text.parse()
-    }
-}
-
-impl From<SshKey> for String {
-    fn from(key: SshKey) -> Self {
-        key.text
-    }
-}
-
-impl fmt::Display for SshKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
-    }
-}
-
-impl fmt::Debug for SshKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SshKey({})", self.fingerprint())
-    }
-}
-
-impl PartialEq for SshKey {
-    fn eq(&self, other: &Self) -> bool {
-        self.text == other.text
-    }
-}
-
-impl Eq for SshKey {}
 
 /// An unlocked SSH private key that signs. Wiped when dropped; `Debug` shows the public half.
 pub struct Signer {
@@ -170,7 +60,7 @@ impl Signer {
     }
 
     /// Parses an OpenSSH private key; `ask` is called if it is protected by a passphrase.
-    pub fn unlock(text: &str, ask: impl FnOnce() -> Option<crate::domain::sealed::Secret>) -> Result<Self, Error> {
+    pub fn unlock(text: &str, ask: impl FnOnce() -> Option<Secret>) -> Result<Self, Error> {
         let rule = Malformed::new("a signing key is an OpenSSH private key, Ed25519 or RSA");
         let mut private = PrivateKey::from_openssh(text).map_err(|_| Error::Key(rule.clone()))?;
         if private.is_encrypted() {
@@ -191,7 +81,11 @@ impl Signer {
 
     /// Signs a message for a namespace, with SHA-512; returns the armored signature, ending in a line feed.
     pub fn sign(&self, namespace: &str, message: &[u8]) -> Result<String, Error> {
-        let signature = self.private.sign(namespace, HashAlg::Sha512, message).map_err(Error::Signing)?;
+        let signature = match self.private.key_data() {
+            KeypairData::Rsa(pair) => sign_rsa(pair, namespace, message),
+            _ => self.private.sign(namespace, HashAlg::Sha512, message),
+        };
+        let signature = signature.map_err(Error::Signing)?;
         let armored = signature.to_pem(LineEnding::LF).map_err(Error::Signing)?;
         Ok(armored.trim_end().to_owned() + "\n")
     }
@@ -208,6 +102,19 @@ impl fmt::Debug for Signer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Signer({})", self.public.fingerprint())
     }
+}
+
+/// Signs with RSA (PKCS #1 v1.5, SHA-512), which ssh-key 0.6.7 cannot: it takes one prime twice.
+fn sign_rsa(pair: &RsaKeypair, namespace: &str, message: &[u8]) -> ssh_key::Result<SshSig> {
+    let number = |number: &Mpint| rsa::BigUint::try_from(number);
+    let primes = vec![number(&pair.private.p)?, number(&pair.private.q)?];
+    let (n, e, d) = (number(&pair.public.n)?, number(&pair.public.e)?, number(&pair.private.d)?);
+    let private = rsa::RsaPrivateKey::from_components(n, e, d, primes)?;
+    let signed = SshSig::signed_data(namespace, HashAlg::Sha512, message)?;
+    let signature = rsa::pkcs1v15::SigningKey::<Sha512>::new(private).try_sign(&signed)?;
+    let algorithm = Algorithm::Rsa { hash: Some(HashAlg::Sha512) };
+    let signature = ssh_key::Signature::new(algorithm, signature.to_vec())?;
+    SshSig::new(pair.public.clone().into(), namespace, HashAlg::Sha512, signature)
 }
 
 /// What someone signs to sign in: it names the server, so that no other server can pass it on.
@@ -256,14 +163,17 @@ mod tests {
     use std::path::{Path, PathBuf};
     use std::process::{Command, Stdio};
 
+    use sha2::{Digest as _, Sha256};
+    use ssh_key::PublicKey;
+    use ssh_key::public::KeyData;
+
     use super::super::token;
     use super::*;
-    use crate::domain::sealed::Secret;
 
     const AT: &str = "2030-01-02T03:04:05Z";
 
     fn signer() -> Signer {
-        let key = PrivateKey::new(ssh_key::private::KeypairData::Ed25519(token::ed25519()), "").unwrap();
+        let key = PrivateKey::new(KeypairData::Ed25519(token::ed25519()), "").unwrap();
         Signer::parse(&key.to_openssh(LineEnding::LF).unwrap()).unwrap()
     }
 
@@ -378,18 +288,25 @@ mod tests {
     }
 
     #[test]
-    fn weak_foreign_and_private_keys_are_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let public = |options: &[&str]| {
-            fs::read_to_string(keygen(folder.path(), options, "").with_extension("pub")).unwrap().parse::<SshKey>()
+    fn hardware_key_counts_only_when_touched() {
+        let pair = token::ed25519();
+        let hardware = ssh_key::public::SkEd25519::new(pair.public, "ssh:");
+        let public = SshKey::accept(&PublicKey::new(KeyData::SkEd25519(hardware.clone()), "")).unwrap();
+        assert!(public.is_hardware());
+        let answer = |flags: u8| {
+            let trailer = [flags, 0, 0, 0, 9];
+            let signed = SshSig::signed_data(LOGIN, HashAlg::Sha512, b"message").unwrap();
+            let asserted = [&Sha256::digest("ssh:")[..], &trailer, &Sha256::digest(signed)].concat();
+            let signature: ssh_key::Signature = pair.try_sign(&asserted).unwrap();
+            let data = [signature.as_bytes(), &trailer].concat();
+            let signature = ssh_key::Signature::new(Algorithm::SkEd25519, data).unwrap();
+            let key = KeyData::SkEd25519(hardware.clone());
+            SshSig::new(key, LOGIN, HashAlg::Sha512, signature).unwrap().to_pem(LineEnding::LF).unwrap()
         };
-        let refusal = |options: &[&str]| public(options).unwrap_err().to_string();
-        assert!(refusal(&["-t", "rsa", "-b", "2048"]).contains("too short"));
-        assert!(refusal(&["-t", "ecdsa"]).contains("not used here"));
-        assert!("-----BEGIN OPENSSH PRIVATE KEY-----".parse::<SshKey>().unwrap_err().to_string().contains("private"));
-        for odd in ["", "ssh-ed25519", "ssh-ed25519 AAAA", "ssh-ed25519 !!!", "ssh-rsa AAAAC3NzaC1lZDI1NTE5"] {
-            assert!(odd.parse::<SshKey>().is_err(), "{odd}");
-        }
+        public.verify(LOGIN, b"message", &answer(1)).unwrap();
+        public.verify(LOGIN, b"message", &answer(5)).unwrap();
+        assert!(matches!(public.verify(LOGIN, b"message", &answer(0)), Err(Error::SignatureWrong)));
+        assert!(public.verify(LOGIN, b"massage", &answer(1)).is_err());
     }
 
     #[test]
