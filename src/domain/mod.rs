@@ -3,6 +3,7 @@
 //! This is the part to read first. Every other layer asks it; it asks nobody.
 
 pub mod access;
+pub mod account;
 pub mod actor;
 pub mod advisory;
 pub mod case;
@@ -19,5 +20,6 @@ pub mod refusal;
 pub mod repo;
 pub mod report;
 pub mod sealed;
+pub mod session;
 pub mod severity;
 pub mod text;
