@@ -7,6 +7,7 @@ pub mod account;
 pub mod actor;
 pub mod advisory;
 pub mod case;
+pub mod check;
 pub mod change;
 pub mod embargo;
 pub mod event;
