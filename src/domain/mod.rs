@@ -2,6 +2,7 @@
 //!
 //! This is the part to read first. Every other layer asks it; it asks nobody.
 
+pub mod check;
 pub mod id;
 pub mod refusal;
 pub mod repo;
