@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod case;
+pub mod check;
 pub mod hook;
 pub mod problem;
 pub mod project;

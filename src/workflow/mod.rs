@@ -14,6 +14,7 @@ use crate::{app, crypto, git};
 
 pub mod case;
 pub mod check;
+pub mod disclose;
 pub mod fix;
 pub mod mail;
 pub mod project;
@@ -21,6 +22,7 @@ pub mod push;
 pub mod release;
 pub mod remote;
 pub mod report;
+pub mod sweep;
 
 /// How a use case fails. `Display` is fit for the person; the source is for the log.
 #[derive(Debug, thiserror::Error)]
