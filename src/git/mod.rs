@@ -28,6 +28,8 @@ pub mod ticket;
 
 #[cfg(test)]
 mod sample;
+#[cfg(test)]
+mod serve_tests;
 
 pub use error::{Error, Result, Said};
 pub use serve::Served;

@@ -36,8 +36,10 @@ impl TagDraft {
     /// Puts a tag together.
     pub fn new(text: &TagText) -> Result<Self> {
         let message = text.message.trim_end();
-        if message.contains('\0') || message.contains("-----BEGIN ") {
-            return Err(Refusal::input("A tag's message holds no NUL and nothing that looks like a signature.").into());
+        if message.is_empty() || message.contains('\0') || message.contains("-----BEGIN ") {
+            return Err(
+                Refusal::input("A tag has a message, without NUL and without what looks like a signature.").into()
+            );
         }
         Ok(Self(Tag {
             target: refs::object_id(&text.target)?,
@@ -63,7 +65,6 @@ impl TagDraft {
         if !armored.starts_with("-----BEGIN ") || armored.contains('\0') {
             return Err(Refusal::input("A signature is armored text that begins with -----BEGIN.").into());
         }
-        self.0.message.push(b'\n');
         self.0.signature = Some(format!("{armored}\n").into());
         Ok(SignedTag(self.0))
     }
