@@ -452,10 +452,8 @@ mod tests {
     async fn many_refs_arrive_in_one_go() {
         let sample = Sample::new().await;
         let head = sample.head("HEAD").await;
-        let mut input = String::new();
-        for n in 0..500 {
-            input.push_str(&format!("create refs/heads/many/{n} {head}\n"));
-        }
+        let lines: Vec<_> = (0..500).map(|n| format!("create refs/heads/many/{n} {head}\n")).collect();
+        let input = lines.concat();
         sample.client(&sample.work()).args(["update-ref", "--stdin"]).succeed(input.as_bytes()).await.unwrap();
         assert_eq!(sample.update().await.unwrap().moved.len(), 503);
         assert!(sample.update().await.unwrap().is_unchanged());

@@ -13,10 +13,13 @@ use futures_util::TryStreamExt;
 use tokio::net::TcpListener;
 use tokio_util::task::TaskTracker;
 
+use super::mirror::{Interrupt, Upstream};
+use super::remote::Access;
 use super::sample::Sample;
 use super::serve::{Encoding, Hooks, Protocol, Request, Served, Service};
 use super::ticket::Tickets;
 use super::{Git, Options, Repo};
+use crate::domain::id::UpstreamId;
 use crate::domain::push::{Motion, PushFacts, PushLimits, PushPolicy, verdict};
 use crate::domain::repo::{CommitId, RefUpdate};
 use crate::domain::sealed::Secret;
@@ -324,7 +327,7 @@ async fn a_look_into_a_push_sees_new_commits_paths_and_sizes() {
     let scene = Scene::new().await;
     let clone = scene.clone().await;
     std::fs::create_dir_all(clone.join(".github/workflows")).unwrap();
-    scene.commit(&clone, "big", &[b'x'; 70_000]).await;
+    scene.commit(&clone, "big", &vec![b'x'; 70_000]).await;
     scene.commit(&clone, ".github/workflows/ci.yml", b"on: push\n").await;
     let facts = looked_into(&scene, &clone, &["HEAD:refs/heads/fix/main"], PushLimits::default()).await;
     let fix = &facts.refs[0];
@@ -387,4 +390,75 @@ async fn a_merge_of_the_public_line_brings_nothing_of_its_own() {
     let facts = looked_into(&scene, &clone, &["HEAD:refs/heads/fix/main"], PushLimits::default()).await;
     assert_eq!(facts.refs[0].changed.iter().collect::<Vec<_>>(), ["fix.c"]);
     assert_eq!(facts.refs[0].new_commits, 2);
+}
+
+/// Answers as an upstream that is in trouble would, or as the case behind `scene` if it is given the right password.
+async fn trouble(State(door): State<Arc<Door>>, request: HttpRequest<Body>) -> Response<Body> {
+    let path = request.uri().path().to_owned();
+    let given = request.headers().get("authorization").and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let plain = |status: u16| Response::builder().status(status);
+    let first = path.split('/').nth(1).unwrap_or_default();
+    match first {
+        "down" => plain(503).body(Body::empty()).unwrap(),
+        "gone" => plain(404).body(Body::empty()).unwrap(),
+        "moved" => plain(301).header("location", path.replace("moved", "open")).body(Body::empty()).unwrap(),
+        "page" => plain(200).header("content-type", "text/html").body(Body::from("<p>hello")).unwrap(),
+        "locked" if given.is_none() => {
+            plain(401).header("www-authenticate", "Basic realm=\"x\"").body(Body::empty()).unwrap()
+        }
+        "forbidden" => plain(403).body(Body::empty()).unwrap(),
+        _ => answer(State(door), request).await,
+    }
+}
+
+#[tokio::test]
+async fn a_mirror_over_http_tells_what_is_wrong_with_its_upstream() {
+    let scene = Scene::new().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    let router = Router::new().fallback(trouble).with_state(Arc::clone(&scene.door));
+    TaskTracker::new().spawn(async move { axum::serve(listener, router).await });
+    let id = UpstreamId::mint(1_700_000_000_001, [8; 10]);
+    let update = |name: &str| {
+        let upstream = Upstream { url: format!("{base}/{name}/x").parse().unwrap(), access: Access::Open };
+        let git = scene.sample.git.clone();
+        async move { git.update_mirror(id, &upstream, |_| {}, Interrupt::default()).await }
+    };
+    assert_eq!(update("open").await.unwrap().moved.len(), 3);
+    assert!(update("open").await.unwrap().is_unchanged());
+    let before = scene.sample.refs(&Repo::Mirror(id)).await;
+    for (name, wanted) in [
+        ("down", "Down"),
+        ("gone", "Moved"),
+        ("moved", "Moved"),
+        ("page", "NotGit"),
+        ("locked", "Denied"),
+        ("forbidden", "Denied"),
+    ] {
+        let error = update(name).await.unwrap_err();
+        assert!(format!("{error:?}").starts_with(wanted), "{name}: {error:?}");
+    }
+    assert_eq!(scene.sample.refs(&Repo::Mirror(id)).await, before);
+    scene.sample.write("later", "later").await;
+    scene.sample.update().await.unwrap();
+    scene.sample.git.refresh_case(&"OCTO-1".parse().unwrap(), scene.sample.id, &Sample::lines()).await.unwrap();
+    assert_eq!(update("open").await.unwrap().moved.len(), 1);
+}
+
+#[tokio::test]
+async fn a_password_reaches_the_public_repository_by_environment() {
+    let scene = Scene::new().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/locked/x", listener.local_addr().unwrap());
+    let router = Router::new().fallback(trouble).with_state(Arc::clone(&scene.door));
+    TaskTracker::new().spawn(async move { axum::serve(listener, router).await });
+    let main = "refs/heads/main".parse().unwrap();
+    let read = |access| {
+        let upstream = Upstream { url: url.parse().unwrap(), access };
+        let (git, names) = (scene.sample.git.clone(), vec![Clone::clone(&main)]);
+        async move { git.read_refs(&upstream, &names).await }
+    };
+    assert!(read(Access::Open).await.is_err());
+    let access = Access::Password { username: "sample".to_owned(), password: Secret::new("canary".to_owned()) };
+    assert_eq!(read(access).await.unwrap()[&main], scene.sample.head("main").await);
 }
