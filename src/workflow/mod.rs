@@ -12,7 +12,9 @@ use crate::domain::refusal::{Malformed, Refusal};
 use crate::store::{self, Rows, Tx, member};
 use crate::{app, crypto, git};
 
+pub mod account;
 pub mod case;
+pub mod console;
 pub mod project;
 pub mod report;
 
