@@ -15,6 +15,7 @@ pub mod id;
 pub mod job;
 pub mod plain;
 pub mod project;
+pub mod push;
 pub mod refusal;
 pub mod repo;
 pub mod report;
