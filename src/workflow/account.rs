@@ -6,7 +6,8 @@
 use super::{Error, Result};
 use crate::app::App;
 use crate::crypto::recipient::AgeRecipient;
-use crate::crypto::sshsig::{self, SshKey};
+use crate::crypto::sshkey::SshKey;
+use crate::crypto::sshsig;
 use crate::crypto::token::{self, Kind};
 use crate::domain::account::{KeyKind, Person, PersonKey, Token, TokenWish, signed_in, signed_in_lately};
 use crate::domain::actor::{Actor, Scope, Via};
@@ -131,6 +132,18 @@ pub async fn by_token(app: &App, secret: &Secret) -> Result<Option<Actor>> {
     let found = store::account::token_by_hash(&mut app.read().await?, &hash).await?;
     let live = found.filter(|token| token.is_live(app.clock.now()));
     Ok(live.map(|token| Actor::Person { id: token.person, via: Via::Token(token.reach) }))
+}
+
+/// Recognises whoever sent a secret with a request of the API or of git: a token, a client's session, a reporter's visit.
+pub async fn by_bearer(app: &App, secret: &Secret) -> Result<Actor> {
+    if let Some(actor) = by_token(app, secret).await? {
+        return Ok(actor);
+    }
+    if let Some((actor, _)) = by_session(app, secret, SessionKind::Client).await? {
+        return Ok(actor);
+    }
+    let visit = by_visit(app, secret).await?.ok_or(Error::Unauthenticated)?;
+    Ok(Actor::Reporter(visit.report))
 }
 
 /// Begins the visit of a reporter whose claim code was recognised just now.
