@@ -4,19 +4,24 @@
 
 pub mod access;
 pub mod actor;
+pub mod advisory;
 pub mod case;
 pub mod change;
 pub mod digest;
 pub mod effect;
 pub mod embargo;
 pub mod event;
+pub mod fix;
 pub mod id;
 pub mod job;
 pub mod manifest;
+pub mod plain;
 pub mod project;
 pub mod readiness;
 pub mod refusal;
 pub mod release;
 pub mod repo;
+pub mod report;
 pub mod sealed;
+pub mod severity;
 pub mod text;

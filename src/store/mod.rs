@@ -13,10 +13,15 @@ use sqlx::{Sqlite, SqliteConnection, Transaction};
 use crate::domain::actor::Actor;
 use crate::domain::event::Event;
 
+pub mod case;
 pub mod event;
+pub mod fix;
 pub mod job;
+pub mod mail;
 pub mod member;
 pub mod project;
+pub mod push;
+pub mod report;
 
 /// What can go wrong between us and the database.
 #[derive(Debug, thiserror::Error)]

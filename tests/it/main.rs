@@ -1,1 +1,3 @@
 //! The one integration binary: a real server, the real `git` and `age`, a fixed clock.
+
+mod mail;

@@ -1,0 +1,310 @@
+//! The ports, the clock and the case keys under one roof; the only way from ciphertext to text.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::Notify;
+
+use crate::ci::Checks;
+use crate::config::Config;
+use crate::crypto::column::{CaseKey, Place};
+use crate::crypto::keys::Keys;
+use crate::crypto::shelf::Shelf;
+use crate::crypto::token;
+use crate::domain::access::Grant;
+use crate::domain::actor::{Actor, Chore};
+use crate::domain::event::{Event, EventKind};
+use crate::domain::id::Minted;
+use crate::domain::sealed::Sealed;
+use crate::git::Git;
+use crate::git::ticket::Tickets;
+use crate::notify::Mailer;
+use crate::store::{self, Reader, Store, Tx};
+use crate::{crypto, git};
+
+/// Where the time comes from.
+#[derive(Debug, Clone)]
+pub enum Clock {
+    /// The machine's wall clock.
+    System,
+    /// An instant that stands still until it is set, for tests.
+    Fixed(Arc<Mutex<Timestamp>>),
+}
+
+impl Clock {
+    /// Makes a clock that stands at this instant.
+    pub fn fixed(at: Timestamp) -> Self {
+        Self::Fixed(Arc::new(Mutex::new(at)))
+    }
+
+    /// Returns the present instant, to the millisecond.
+    #[expect(clippy::disallowed_methods, reason = "the one place where the time comes from")]
+    pub fn now(&self) -> Timestamp {
+        let now = match self {
+            Self::System => Timestamp::now(),
+            Self::Fixed(at) => *at.lock().unwrap_or_else(PoisonError::into_inner),
+        };
+        Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
+    }
+
+    /// Sets a fixed clock; the machine's clock stays what it is.
+    pub fn set(&self, to: Timestamp) {
+        match self {
+            Self::System => {}
+            Self::Fixed(at) => *at.lock().unwrap_or_else(PoisonError::into_inner) = to,
+        }
+    }
+}
+
+/// Why the house could not be opened, or a sealed value not.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// Keys or sealed values.
+    #[error(transparent)]
+    Crypto(#[from] crypto::Error),
+    /// Git.
+    #[error(transparent)]
+    Git(#[from] git::Error),
+    /// Mail.
+    #[error(transparent)]
+    Mail(#[from] crate::notify::Error),
+    /// Checks.
+    #[error(transparent)]
+    Checks(#[from] crate::ci::Error),
+    /// The data folder.
+    #[error("the data folder {path} cannot be used: it must exist or be creatable, and belong to the user that runs the server")]
+    Data {
+        /// Which folder.
+        path: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Another server works on the same data.
+    #[error("another embargo server is running on the data folder {path}: stop it first")]
+    Taken {
+        /// Which folder.
+        path: String,
+    },
+    /// The case's key was shredded.
+    #[error("the text of this case was shredded")]
+    Shredded,
+    /// A sealed value is not the JSON it should be.
+    #[error("a sealed value could not be read")]
+    Value(#[source] serde_json::Error),
+}
+
+/// What stands behind every use case: the ports, the clock, the case keys.
+pub struct App {
+    /// What the operator decided.
+    pub config: Config,
+    /// The database.
+    pub store: Store,
+    /// The repositories.
+    pub git: Git,
+    /// The server's own keys.
+    pub keys: Keys,
+    /// The ciphertext of attachments.
+    pub shelf: Shelf,
+    /// The sandbox, or why there is none.
+    pub checks: Checks,
+    /// The way out for mail.
+    pub mailer: Mailer,
+    /// The clock.
+    pub clock: Clock,
+    /// Pushes in progress: what a hook's ticket stands for.
+    pub tickets: Tickets<PushTicket>,
+    /// Rung when a job was queued.
+    pub bell: Notify,
+    /// Where tests kill the server.
+    pub crash: CrashPoint,
+    _lock: std::fs::File,
+}
+
+/// What a push in progress was admitted as. The hook names only its ticket; everything else comes from here.
+#[derive(Debug, Clone)]
+pub struct PushTicket {
+    /// Who pushes; admitted again by pre-receive.
+    pub actor: Actor,
+    /// The case pushed to.
+    pub case: crate::domain::id::CaseId,
+    /// The repository of it.
+    pub upstream: crate::domain::id::UpstreamId,
+    /// The id under which the push is written down.
+    pub push: crate::domain::id::PushId,
+}
+
+/// A named point at which the process kills itself, so that tests can show what a crash leaves behind.
+#[derive(Debug, Clone, Default)]
+pub struct CrashPoint(Option<String>);
+
+impl CrashPoint {
+    /// Kills the process when it passes the point of this name; `None` never.
+    pub fn at(name: Option<String>) -> Self {
+        Self(name)
+    }
+
+    /// Passes a point.
+    pub fn pass(&self, name: &str) {
+        if self.0.as_deref() == Some(name) {
+            // SIGKILL to ourselves: no destructor, no flush, as a power cut would be.
+            let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+        }
+    }
+}
+
+/// The parts of an [`App`] that differ between a server and a test.
+#[derive(Debug)]
+pub struct Outside {
+    /// The clock.
+    pub clock: Clock,
+    /// The way out for mail; `None` takes it from the configuration.
+    pub mailer: Option<Mailer>,
+    /// Where to crash.
+    pub crash: CrashPoint,
+}
+
+impl Outside {
+    /// The machine's clock and the configured mail server.
+    pub fn real() -> Self {
+        Self { clock: Clock::System, mailer: None, crash: CrashPoint::default() }
+    }
+}
+
+/// Seals values of one case: what is written.
+pub struct Sealing(CaseKey);
+
+/// Opens and seals values of one case. That it was made is in the audit chain.
+pub struct Unsealing(CaseKey);
+
+impl App {
+    /// Opens the data folder, alone, with every port.
+    pub async fn open(config: Config, outside: Outside) -> Result<Arc<Self>, Error> {
+        let data = config.data.clone();
+        let shown = data.display().to_string();
+        let lock = lock(&data, &shown)?;
+        let keys = Keys::open(&config.keys)?;
+        let store = Store::open(&data.join("embargo.db")).await?;
+        let git = Git::open(config.git.clone(), &data).await?;
+        let shelf = Shelf::open(&data.join("attachments"))?;
+        let checks = Checks::open(&config.ci, &data).await?;
+        let mailer = match outside.mailer {
+            Some(mailer) => mailer,
+            None => Mailer::open(&config.mail)?,
+        };
+        Ok(Arc::new(Self {
+            config,
+            store,
+            git,
+            keys,
+            shelf,
+            checks,
+            mailer,
+            clock: outside.clock,
+            tickets: Tickets::default(),
+            bell: Notify::new(),
+            crash: outside.crash,
+            _lock: lock,
+        }))
+    }
+
+    /// Starts the one write, at the present instant.
+    pub async fn begin(&self, name: &'static str) -> Result<Tx, store::Error> {
+        self.store.begin(name, self.clock.now()).await
+    }
+
+    /// Starts a read.
+    pub async fn read(&self) -> Result<Reader, store::Error> {
+        self.store.read().await
+    }
+
+    /// Makes a write last and wakes the worker, in case it queued a job.
+    pub async fn commit(&self, tx: Tx) -> Result<(), store::Error> {
+        tx.commit().await?;
+        self.bell.notify_one();
+        Ok(())
+    }
+
+    /// Makes a new id.
+    pub fn mint<T: Minted>(&self) -> T {
+        T::mint(u64::try_from(self.clock.now().as_millisecond()).unwrap_or_default(), token::random())
+    }
+
+    /// Returns the address of a path of this server.
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.config.base_url)
+    }
+
+    /// Gets the case's key for writing.
+    pub async fn sealing(&self, tx: &mut Tx, grant: &Grant) -> Result<Sealing, Error> {
+        Ok(Sealing(self.case_key(tx, grant).await?))
+    }
+
+    /// Gets the case's key for reading, and notes who opened the case for what. Serve nothing before the commit.
+    pub async fn unsealing(&self, tx: &mut Tx, grant: &Grant) -> Result<Unsealing, Error> {
+        let key = self.case_key(tx, grant).await?;
+        let event = Event::of_case(EventKind::SealOpened, grant.case(), grant.action().as_str());
+        tx.note(grant.actor(), &event).await?;
+        Ok(Unsealing(key))
+    }
+
+    /// Makes the key of a new case.
+    pub fn new_case_key(&self, case: &crate::domain::id::CaseId) -> (Sealing, store::case::WrappedKey) {
+        let key = CaseKey::mint();
+        let wrapped = key.wrap(&self.keys, case);
+        (Sealing(key), store::case::WrappedKey { server: wrapped.server, recovery: wrapped.recovery })
+    }
+
+    async fn case_key(&self, tx: &mut Tx, grant: &Grant) -> Result<CaseKey, Error> {
+        let wrapped = store::case::key(tx, grant).await?.ok_or(Error::Shredded)?;
+        Ok(CaseKey::unwrap(&self.keys, grant.case(), &wrapped.server)?)
+    }
+}
+
+impl Sealing {
+    /// Seals a value for its place: `table.column` of a row.
+    pub fn seal<T: Serialize>(&self, place: (&str, &str), row: &str, value: &T) -> Result<Sealed<T>, Error> {
+        seal(&self.0, place, row, value)
+    }
+}
+
+impl Unsealing {
+    /// Seals a value for its place.
+    pub fn seal<T: Serialize>(&self, place: (&str, &str), row: &str, value: &T) -> Result<Sealed<T>, Error> {
+        seal(&self.0, place, row, value)
+    }
+
+    /// Opens a value that was sealed for this place.
+    pub fn open<T: DeserializeOwned>(&self, place: (&str, &str), row: &str, sealed: &Sealed<T>) -> Result<T, Error> {
+        let plain = self.0.open(&Place { table: place.0, column: place.1, row }, sealed)?;
+        serde_json::from_slice(&plain).map_err(Error::Value)
+    }
+}
+
+/// The server itself, doing a chore.
+pub const fn chore(chore: Chore) -> Actor {
+    Actor::System(chore)
+}
+
+fn seal<T: Serialize>(key: &CaseKey, place: (&str, &str), row: &str, value: &T) -> Result<Sealed<T>, Error> {
+    let plain = serde_json::to_vec(value).map_err(Error::Value)?;
+    Ok(key.seal(&Place { table: place.0, column: place.1, row }, &plain))
+}
+
+/// Takes the data folder for this process alone: a second server on it is refused, never a twin.
+fn lock(data: &PathBuf, shown: &str) -> Result<std::fs::File, Error> {
+    use std::os::unix::fs::DirBuilderExt;
+    let unusable = |source| Error::Data { path: shown.to_owned(), source };
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data).map_err(unusable)?;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data.join("run")).map_err(unusable)?;
+    let file = std::fs::File::create(data.join("run").join("lock")).map_err(unusable)?;
+    rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive)
+        .map_err(|_| Error::Taken { path: shown.to_owned() })?;
+    Ok(file)
+}

@@ -1,0 +1,130 @@
+//! A fix: the branch `fix/<line>` of a case, and who approved it at which commit.
+//!
+//! An approval names a commit; a new head leaves it behind. Nobody approves their own push, but for a volunteer alone,
+//! whose own approval counts after a delay that is written down.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::change::{Change, Version};
+use super::event::{Event, EventKind};
+use super::id::{CaseId, FixId, LineId, PersonId};
+use super::project::TeamKind;
+use super::refusal::Refusal;
+use super::repo::CommitId;
+
+/// How long a lone volunteer's own approval waits before it counts.
+pub const SOLO_DELAY: SignedDuration = SignedDuration::from_mins(10);
+
+/// The branch `fix/<line>` of a case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fix {
+    /// Its id.
+    pub id: FixId,
+    /// The case.
+    pub case: CaseId,
+    /// The line it fixes.
+    pub line: LineId,
+    /// What was pushed last.
+    pub head: Option<CommitId>,
+    /// Who pushed it.
+    pub pushed_by: Option<PersonId>,
+    /// When.
+    pub pushed_at: Option<Timestamp>,
+    /// Changes so far.
+    pub version: Version,
+}
+
+/// One person's approval of one commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Approval {
+    /// The commit.
+    pub head: CommitId,
+    /// Who.
+    pub person: PersonId,
+    /// When it was given.
+    pub approved_at: Timestamp,
+    /// From when on it counts.
+    pub counts_at: Timestamp,
+}
+
+impl Fix {
+    /// Takes the head of a settled push; `None` when the branch was deleted.
+    pub fn revise(self, head: Option<CommitId>, by: PersonId, now: Timestamp) -> Change<Self> {
+        let shown = head.as_ref().map_or("deleted".to_owned(), |head| head.as_str().to_owned());
+        let event = Event::of_case(EventKind::PushSettled, &self.case, format!("fix {} at {shown}", self.id));
+        Change::new(Self { head, pushed_by: Some(by), pushed_at: Some(now), ..self }, event)
+    }
+
+    /// Approves the fix at this commit, which must be its head.
+    pub fn approve(
+        &self,
+        head: &CommitId,
+        person: PersonId,
+        team: TeamKind,
+        now: Timestamp,
+    ) -> Result<Change<Approval>, Refusal> {
+        if self.head.as_ref() != Some(head) {
+            return Err(Refusal::moment(match &self.head {
+                Some(current) => format!("The fix is at {} now, not at {}: look at it again.", current.short(), head.short()),
+                None => "Nothing is pushed to this fix yet.".to_owned(),
+            }));
+        }
+        let own = self.pushed_by == Some(person);
+        let counts_at = match (own, team) {
+            (false, TeamKind::Several | TeamKind::Solo) => now,
+            (true, TeamKind::Solo) => now + SOLO_DELAY,
+            (true, TeamKind::Several) => {
+                return Err(Refusal::person("You pushed this fix: another reviewer approves it."));
+            }
+        };
+        let event = Event::of_case(EventKind::FixApproved, &self.case, format!("fix {} at {head}", self.id));
+        Ok(Change::new(Approval { head: head.clone(), person, approved_at: now, counts_at }, event))
+    }
+
+    /// Tells whether enough approvals of the present head count by now.
+    pub fn approved(&self, approvals: &[Approval], needed: usize, now: Timestamp) -> bool {
+        self.head.as_ref().is_some_and(|head| {
+            approvals.iter().filter(|approval| &approval.head == head && approval.counts_at <= now).count() >= needed
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::id::Minted;
+
+    fn fix() -> (Fix, PersonId, PersonId) {
+        let (author, other) = (PersonId::mint(1, [1; 10]), PersonId::mint(1, [2; 10]));
+        let fix = Fix {
+            id: FixId::mint(1, [3; 10]),
+            case: "DEMO-1".parse().unwrap(),
+            line: LineId::mint(1, [4; 10]),
+            head: Some("a".repeat(40).parse().unwrap()),
+            pushed_by: Some(author),
+            pushed_at: Some(Timestamp::UNIX_EPOCH),
+            version: Version(0),
+        };
+        (fix, author, other)
+    }
+
+    #[test]
+    fn a_new_push_leaves_the_approval_behind() {
+        let (fix, author, other) = fix();
+        let now = Timestamp::UNIX_EPOCH;
+        let approval = fix.approve(&"a".repeat(40).parse().unwrap(), other, TeamKind::Several, now).unwrap().next;
+        assert!(fix.approved(std::slice::from_ref(&approval), 1, now));
+        let revised = fix.revise(Some("b".repeat(40).parse().unwrap()), author, now).next;
+        assert!(!revised.approved(&[approval], 1, now));
+    }
+
+    #[test]
+    fn nobody_approves_their_own_push_but_a_volunteer_alone_later() {
+        let (fix, author, _) = fix();
+        let (head, now) = ("a".repeat(40).parse().unwrap(), Timestamp::UNIX_EPOCH);
+        assert!(fix.approve(&head, author, TeamKind::Several, now).is_err());
+        let approval = fix.approve(&head, author, TeamKind::Solo, now).unwrap().next;
+        assert!(!fix.approved(std::slice::from_ref(&approval), 1, now));
+        assert!(fix.approved(&[approval], 1, now + SOLO_DELAY));
+    }
+}

@@ -1,0 +1,149 @@
+//! The body of an advisory's public page.
+//!
+//! Guards: everything is escaped by the template, and texts in Markdown pass `prose`. Leaves the page around it, its
+//! style and its headers to `http`.
+
+use maud::{Markup, html};
+
+use super::{Affected, Published, credit_words, followable, instant, prose, severity_words};
+use crate::domain::severity::Severity;
+
+/// Renders the body of the public page: one `article`, works without style and script.
+pub fn advisory(published: &Published) -> Markup {
+    let advisory = &published.advisory;
+    let credits = advisory.settle_credits();
+    html! {
+        article.advisory id=(published.id) {
+            h1 { (advisory.title) }
+            dl.facts {
+                dt { "Advisory" } dd { (published.id) }
+                dt { "Project" } dd { (published.project) }
+                @if let Some(cve) = &advisory.cve {
+                    dt { "CVE" } dd { (cve) }
+                }
+                @if let Some(severity) = &advisory.severity {
+                    dt { "Severity" }
+                    dd {
+                        (severity_words(severity))
+                        @if let Severity::Cvss(vector) = severity { br; code { (vector) } }
+                    }
+                }
+                dt { "Published" } dd { (time(&instant(published.published_at))) }
+                @if published.modified_at != published.published_at {
+                    dt { "Changed" } dd { (time(&instant(published.modified_at))) }
+                }
+            }
+            @if let Some(description) = &advisory.description {
+                section.description { (prose::to_html(description.as_str())) }
+            }
+            @if !advisory.affected.is_empty() {
+                section.affected {
+                    h2 { "Affected and fixed" }
+                    table {
+                        thead { tr {
+                            th scope="col" { "Line" } th scope="col" { "Package" } th scope="col" { "Affected" }
+                            th scope="col" { "Fixed in" } th scope="col" { "Fix" }
+                        } }
+                        tbody { @for line in published.affected() { (row(&line)) } }
+                    }
+                }
+            }
+            @if let Some(workaround) = &advisory.workaround {
+                section.workaround { h2 { "Workaround" } (prose::to_html(workaround.as_str())) }
+            }
+            @if !credits.is_empty() {
+                section.credits {
+                    h2 { "Credits" }
+                    ul { @for credit in &credits {
+                        li {
+                            (credit_words(credit.kind)) ": "
+                            @if let Some(url) = &credit.url { (link(url.as_str(), &credit.name)) } @else { (credit.name) }
+                        }
+                    } }
+                }
+            }
+            @if !advisory.references.is_empty() {
+                section.references {
+                    h2 { "References" }
+                    ul { @for reference in &advisory.references { li { (link(reference.url.as_str(), reference.url.as_str())) } } }
+                }
+            }
+        }
+    }
+}
+
+fn row(line: &Affected<'_>) -> Markup {
+    html! {
+        tr {
+            td {
+                @match line.repository_url {
+                    Some(url) if followable(url.as_str()) => (link(url.as_str(), line.draft.repository.as_str())),
+                    Some(_) | None => (line.draft.repository),
+                }
+                " " (line.draft.line)
+            }
+            td { @if let Some(package) = &line.draft.package { (package.name) " (" (package.ecosystem) ")" } }
+            td { (line.range()) }
+            td { (line.fixed()) }
+            td { @if let Some(commit) = line.fix_commit { code title=(commit) { (commit.short()) } } }
+        }
+    }
+}
+
+fn link(address: &str, text: &str) -> Markup {
+    html! { a href=(address) rel="nofollow noopener" { (text) } }
+}
+
+fn time(at: &str) -> Markup {
+    html! { time datetime=(at) { (at) } }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::plain::Link;
+    use crate::export::tests::sample;
+
+    #[test]
+    fn foreign_text_is_escaped() {
+        let mut published = sample();
+        published.advisory.title = "<script>alert(1)</script>".parse().unwrap();
+        published.advisory.credits[0].name = "\"><img src=x onerror=alert(1)>".parse().unwrap();
+        published.advisory.credits[0].url = Some("https://example.org/?a=1&b=2".parse::<Link>().unwrap());
+        published.advisory.description = Some("<iframe src=x></iframe>".parse().unwrap());
+        let html = advisory(&published).into_string();
+        for tag in ["<script", "<img", "<iframe"] {
+            assert!(!html.contains(tag), "{html}");
+        }
+        assert!(html.contains("href=\"https://example.org/?a=1&amp;b=2\" rel=\"nofollow noopener\""), "{html}");
+    }
+
+    #[test]
+    fn the_page_says_what_is_fixed_where() {
+        let html = advisory(&sample()).into_string();
+        for part in [
+            "Sample flaw in &lt;demo&gt; &amp; friends",
+            "CVE-2026-0001",
+            "critical, CVSS 4.0 score 9.3",
+            "before 1.4.2",
+            "from 2.0.0rc1, before 2.0.1",
+            "1.4.2 (tag v1.4.2)",
+            "aaaaaaaaaaaa",
+            "demo (PyPI)",
+            "2026-03-01T12:00:00Z",
+            "demo --off",
+        ] {
+            assert!(html.contains(part), "{part} is not in {html}");
+        }
+        assert!(!html.contains("Changed"), "{html}");
+    }
+
+    #[test]
+    fn a_repository_on_disk_is_not_linked() {
+        let mut published = sample();
+        for line in &mut published.lines {
+            line.repository_url = "file:///srv/demo.git".parse().unwrap();
+        }
+        assert!(!advisory(&published).into_string().contains("file:"));
+    }
+}

@@ -1,0 +1,111 @@
+//! Pushes that pre-receive let through: written before the refs move, settled after.
+
+use jiff::Timestamp;
+
+use crate::domain::access::Grant;
+use crate::domain::actor::Actor;
+use crate::domain::event::{Event, EventKind};
+use crate::domain::id::{CaseId, PersonId, PushId, UpstreamId};
+use crate::domain::repo::RefUpdate;
+
+use super::{Result, Rows, Tx, instant, one_row, parsed};
+
+/// A push whose refs may or may not have moved yet.
+#[derive(Debug, Clone)]
+pub struct Push {
+    /// Its id.
+    pub id: PushId,
+    /// The case pushed to.
+    pub case: CaseId,
+    /// The repository of it.
+    pub upstream: UpstreamId,
+    /// Who pushed.
+    pub person: PersonId,
+    /// When pre-receive let it through.
+    pub intended_at: Timestamp,
+    /// What it moves.
+    pub updates: Vec<RefUpdate>,
+}
+
+/// Writes down what a push is about to do.
+pub async fn intend(tx: &mut Tx, grant: &Grant, push: &Push) -> Result<()> {
+    let (id, case, upstream) = (push.id.to_string(), push.case.to_string(), push.upstream.to_string());
+    let (person, at) = (push.person.to_string(), push.intended_at.as_millisecond());
+    sqlx::query!(
+        r#"insert into push (id, "case", upstream, person, state, intended_at) values (?, ?, ?, ?, 'intended', ?)"#,
+        id,
+        case,
+        upstream,
+        person,
+        at
+    )
+    .execute(tx.conn())
+    .await?;
+    for update in &push.updates {
+        let (old, new) = (update.old.as_str(), update.new.as_str());
+        sqlx::query!("insert into push_ref (push, ref, old, new) values (?, ?, ?, ?)", id, update.name, old, new)
+            .execute(tx.conn())
+            .await?;
+    }
+    let event = Event::of_case(EventKind::PushIntended, &push.case, format!("{id} {} refs", push.updates.len()));
+    super::event::append(tx, grant.actor(), &event).await
+}
+
+/// Marks a push as settled, or as void when none of its refs moved. A push that was settled before stays as it is.
+pub async fn settle(tx: &mut Tx, actor: &Actor, push: &Push, came_true: bool) -> Result<()> {
+    let (id, now) = (push.id.to_string(), tx.now().as_millisecond());
+    let (state, kind) =
+        if came_true { ("settled", EventKind::PushSettled) } else { ("void", EventKind::PushVoided) };
+    let result = sqlx::query!(
+        "update push set state = ?, settled_at = ?, version = version + 1 where id = ? and state = 'intended'",
+        state,
+        now,
+        id
+    )
+    .execute(tx.conn())
+    .await?;
+    one_row(&result)?;
+    super::event::append(tx, actor, &Event::of_case(kind, &push.case, id)).await
+}
+
+/// Lists the pushes let through before `before` and not settled: those whose post-receive may be lost.
+pub async fn unsettled(rows: &mut impl Rows, before: Timestamp) -> Result<Vec<Push>> {
+    let before = before.as_millisecond();
+    let found = sqlx::query!(
+        r#"select id, "case", upstream, person, intended_at from push where state = 'intended' and intended_at <= ? order by intended_at"#,
+        before
+    )
+    .fetch_all(rows.conn())
+    .await?;
+    let mut pushes = Vec::with_capacity(found.len());
+    for row in found {
+        let refs = sqlx::query!("select ref, old, new from push_ref where push = ? order by ref", row.id)
+            .fetch_all(rows.conn())
+            .await?;
+        let updates = refs
+            .into_iter()
+            .map(|update| {
+                Ok(RefUpdate {
+                    name: update.r#ref,
+                    old: parsed(&update.old, "push_ref", "old")?,
+                    new: parsed(&update.new, "push_ref", "new")?,
+                })
+            })
+            .collect::<Result<Vec<_>>>()?;
+        pushes.push(Push {
+            id: parsed(&row.id, "push", "id")?,
+            case: parsed(&row.case, "push", "case")?,
+            upstream: parsed(&row.upstream, "push", "upstream")?,
+            person: parsed(&row.person, "push", "person")?,
+            intended_at: instant(row.intended_at, "push", "intended_at")?,
+            updates,
+        });
+    }
+    Ok(pushes)
+}
+
+/// Finds one push that is not settled.
+pub async fn intended(rows: &mut impl Rows, id: PushId) -> Result<Option<Push>> {
+    let far = Timestamp::MAX;
+    Ok(unsettled(rows, far).await?.into_iter().find(|push| push.id == id))
+}

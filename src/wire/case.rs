@@ -1,0 +1,169 @@
+//! A case as the API shows it to its members.
+
+use serde::{Deserialize, Serialize};
+
+/// A case in a list.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct CaseSummary {
+    /// Its id.
+    pub id: String,
+    /// The project's short name.
+    pub project: String,
+    /// What members call it.
+    pub title: String,
+    /// Its state.
+    pub state: String,
+    /// The asker's role in it.
+    pub role: String,
+    /// The agreed date, RFC 3339.
+    pub date: Option<String>,
+    /// When it was opened.
+    pub opened_at: String,
+    /// When it became public.
+    pub published_at: Option<String>,
+    /// What the asker could do next, most urgent first; empty: nothing waits for them.
+    pub needs: Vec<String>,
+}
+
+/// A case in full.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct CaseView {
+    /// What the list shows.
+    #[serde(flatten)]
+    pub summary: CaseSummary,
+    /// The verdict of a closed case.
+    pub verdict: Option<String>,
+    /// State of the agreement on the date.
+    pub date_state: String,
+    /// A proposed date and who proposed it.
+    pub date_proposed: Option<(String, String)>,
+    /// When a person first answered.
+    pub acknowledged_at: Option<String>,
+    /// The reports.
+    pub reports: Vec<ReportView>,
+    /// The thread, as far as the asker may read it.
+    pub thread: Vec<MessageView>,
+    /// The members.
+    pub members: Vec<MemberView>,
+    /// The attachments.
+    pub attachments: Vec<AttachmentView>,
+    /// The fixes; empty for those outside the team side.
+    pub fixes: Vec<FixView>,
+    /// The private remote, once it is there.
+    pub remotes: Vec<RemoteView>,
+    /// Whether the case is accepted and its remote still being made.
+    pub remote_pending: bool,
+    /// What the asker may do, as words of the access table.
+    pub allowed: Vec<String>,
+    /// What happened, newest first.
+    pub history: Vec<EventView>,
+}
+
+/// A report.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ReportView {
+    /// Its id.
+    pub id: String,
+    /// Its title.
+    pub title: String,
+    /// Its text.
+    pub text: String,
+    /// Affected versions in the reporter's words.
+    pub versions: Option<String>,
+    /// What the reporter thinks of its severity.
+    pub severity: String,
+    /// How the reporter wants to be thanked.
+    pub credit: String,
+    /// Whether notices reach the reporter.
+    pub has_contact: bool,
+    /// When it arrived.
+    pub received_at: String,
+}
+
+/// A message.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct MessageView {
+    /// `team`, `report` or `all`.
+    pub audience: String,
+    /// Who wrote it: a name, or "the reporter".
+    pub author: String,
+    /// The text.
+    pub text: String,
+    /// When.
+    pub written_at: String,
+}
+
+/// A member.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct MemberView {
+    /// Handle; none for a reporter without an account.
+    pub handle: Option<String>,
+    /// Name, or "reporter".
+    pub name: String,
+    /// Role.
+    pub role: String,
+    /// Where they stand towards the terms.
+    pub consent: String,
+}
+
+/// An attachment.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct AttachmentView {
+    /// Its id.
+    pub id: String,
+    /// The name its sender gave.
+    pub name: String,
+    /// Bytes of ciphertext.
+    pub size: i64,
+    /// SHA-256 of the ciphertext, in hexadecimal.
+    pub sha256: String,
+    /// Whether the plaintext passed through the server's memory.
+    pub passed_through_server: bool,
+    /// When it was stored.
+    pub stored_at: String,
+}
+
+/// A fix.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct FixView {
+    /// The line.
+    pub line: String,
+    /// The repository.
+    pub repository: String,
+    /// What was pushed last.
+    pub head: Option<String>,
+    /// The subject of that commit.
+    pub subject: Option<String>,
+    /// Who pushed it.
+    pub pushed_by: Option<String>,
+    /// Who approved the present head.
+    pub approved_by: Vec<String>,
+    /// Whether it is approved.
+    pub approved: bool,
+    /// State of the checks on the present head: a check word, or `none`.
+    pub checks: String,
+    /// The newest run on the present head.
+    pub run: Option<String>,
+}
+
+/// A private remote.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RemoteView {
+    /// The repository's name.
+    pub name: String,
+    /// What `git clone` takes.
+    pub url: String,
+}
+
+/// A line of the history.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct EventView {
+    /// When.
+    pub at: String,
+    /// Who.
+    pub actor: String,
+    /// What.
+    pub kind: String,
+    /// To which thing.
+    pub object: String,
+}

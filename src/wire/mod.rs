@@ -1,0 +1,6 @@
+//! The JSON of the API, the command line and the hook socket. Plain values: no rule lives here.
+
+pub mod case;
+pub mod hook;
+pub mod project;
+pub mod report;

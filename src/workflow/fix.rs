@@ -1,0 +1,137 @@
+//! Fixes as members see them, and their approval at a commit.
+
+use super::{Error, Result, open};
+use crate::app::App;
+use crate::domain::access::{Action, Grant, Holder};
+use crate::domain::actor::Actor;
+use crate::domain::case::Case;
+use crate::domain::fix::{Approval, Fix};
+use crate::domain::id::CaseId;
+use crate::domain::project::{Line, TeamKind};
+use crate::domain::refusal::Refusal;
+use crate::domain::repo::{CommitId, LineName, RepoName};
+use crate::git::Repo;
+use crate::store::{self, Tx};
+use crate::wire::case::FixView;
+
+/// Approves the fix of a line at this commit, which must be its head.
+pub async fn approve(
+    app: &App,
+    actor: &Actor,
+    case: &CaseId,
+    which: (Option<&RepoName>, &LineName),
+    head: &CommitId,
+) -> Result<()> {
+    let mut tx = app.begin("fix.approve").await?;
+    let grant = open(&mut tx, actor, case, Action::ApproveFix).await?;
+    let found = store::case::get(&mut tx, &grant).await?;
+    let (line, fix) = find(&mut tx, &grant, &found, which).await?;
+    let team = app.config.project(&found.project).map_or(TeamKind::Several, |settings| settings.team);
+    let Some(person) = actor.person() else { return Err(Error::NotFound) };
+    let now = tx.now();
+    let change = fix.approve(head, person, team, now)?;
+    store::fix::approve(&mut tx, &grant, fix.id, change).await?;
+    super::release::rehearse_open(&mut tx, &found.project).await?;
+    drop(line);
+    Ok(app.commit(tx).await?)
+}
+
+async fn find(
+    tx: &mut Tx,
+    grant: &Grant,
+    case: &Case,
+    which: (Option<&RepoName>, &LineName),
+) -> Result<(Line, Fix)> {
+    let upstreams = store::project::upstreams(tx, &case.project).await?;
+    let lines = store::project::lines(tx, &case.project).await?;
+    let named = |line: &&Line| {
+        line.name == *which.1
+            && which.0.is_none_or(|name| upstreams.iter().any(|u| u.id == line.upstream && &u.name == name))
+    };
+    let mut matching = lines.iter().filter(named);
+    let line = matching.next().ok_or_else(|| Refusal::input(format!("There is no line {} in this project.", which.1)))?;
+    if matching.next().is_some() {
+        return Err(Refusal::input(format!("Several repositories have a line {}: name the repository too.", which.1)).into());
+    }
+    let fixes = store::fix::of_case(tx, grant).await?;
+    let fix = fixes.into_iter().find(|fix| fix.line == line.id);
+    let fix = fix.ok_or_else(|| Refusal::moment(format!("Nothing is pushed to fix/{} yet.", line.name)))?;
+    Ok((line.clone(), fix))
+}
+
+/// Lists the fixes of a case as its members see them, one entry per line of the project.
+pub(super) async fn views(app: &App, tx: &mut Tx, grant: &Grant, case: &Case) -> Result<Vec<FixView>> {
+    let upstreams = store::project::upstreams(tx, &case.project).await?;
+    let lines = store::project::lines(tx, &case.project).await?;
+    let fixes = store::fix::of_case(tx, grant).await?;
+    let seats = store::member::of_case(tx, grant).await?;
+    let needed = needed(app, case);
+    let now = tx.now();
+    let named = |person: crate::domain::id::PersonId| {
+        seats
+            .iter()
+            .find(|seat| seat.holder == Holder::Person(person))
+            .and_then(|seat| seat.person.as_ref().map(|(handle, _)| format!("@{handle}")))
+            .unwrap_or_else(|| "a former member".to_owned())
+    };
+    let mut views = Vec::new();
+    for line in lines {
+        let repository = upstreams.iter().find(|u| u.id == line.upstream).map(|u| u.name.to_string()).unwrap_or_default();
+        let fix = fixes.iter().find(|fix| fix.line == line.id);
+        let Some((fix, head)) = fix.and_then(|fix| fix.head.as_ref().map(|head| (fix, head))) else {
+            views.push(FixView {
+                line: line.name.to_string(),
+                repository,
+                head: None,
+                subject: None,
+                pushed_by: None,
+                approved_by: Vec::new(),
+                approved: false,
+                checks: "none".to_owned(),
+                run: None,
+            });
+            continue;
+        };
+        let approvals = store::fix::approvals(tx, grant, fix.id).await?;
+        let run = store::check::newest(tx, grant, head).await?;
+        let repo = Repo::Case(case.id.clone(), line.upstream);
+        let subject = app.git.commit(&repo, head).await.ok().map(|commit| commit.subject);
+        views.push(FixView {
+            line: line.name.to_string(),
+            repository,
+            head: Some(head.to_string()),
+            subject,
+            pushed_by: fix.pushed_by.map(named),
+            approved_by: approvals.iter().filter(|a| &a.head == head).map(|a| named(a.person)).collect(),
+            approved: fix.approved(&approvals, needed, now),
+            checks: run.as_ref().map_or_else(|| "none".to_owned(), |run| run.state.to_string()),
+            run: run.map(|run| run.id.to_string()),
+        });
+    }
+    Ok(views)
+}
+
+/// Says what about a case's fixes waits for this member.
+pub(super) async fn needs(app: &App, tx: &mut Tx, grant: &Grant, case: &Case) -> Result<Vec<String>> {
+    let lines = store::project::lines(tx, &case.project).await?;
+    let fixes = store::fix::of_case(tx, grant).await?;
+    let needed = needed(app, case);
+    let mut needs = Vec::new();
+    for line in lines {
+        let fix = fixes.iter().find(|fix| fix.line == line.id && fix.head.is_some());
+        let Some(fix) = fix else {
+            needs.push(format!("Push a fix to fix/{}", line.name));
+            continue;
+        };
+        let approvals: Vec<Approval> = store::fix::approvals(tx, grant, fix.id).await?;
+        let own = fix.pushed_by == grant.actor().person();
+        if !fix.approved(&approvals, needed, tx.now()) && grant.also(Action::ApproveFix) && !own {
+            needs.push(format!("Review fix/{}", line.name));
+        }
+    }
+    Ok(needs)
+}
+
+fn needed(app: &App, case: &Case) -> usize {
+    app.config.project(&case.project).map_or(1, |settings| settings.approvals)
+}

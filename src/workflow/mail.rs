@@ -1,0 +1,122 @@
+//! Notices: rows queued with what caused them, sent by jobs, one recipient each.
+
+use jiff::SignedDuration;
+
+use super::{Error, Result, open};
+use crate::app::{App, Sealing};
+use crate::domain::access::{Action, Holder, Role};
+use crate::domain::actor::{Actor, Chore};
+use crate::domain::id::{CaseId, MailId, ReleaseId};
+use crate::domain::job::Job;
+use crate::domain::text::EmailAddress;
+use crate::notify::notice::{Mail as Letter, Notice};
+use crate::store::mail::{Mail, MailState};
+use crate::store::report::Report;
+use crate::store::{self, Tx};
+
+const PLACE: (&str, &str) = ("mail", "recipient");
+
+/// Tells a reporter that the report arrived, if they left an address.
+pub(super) async fn notify_report(
+    app: &App,
+    tx: &mut Tx,
+    sealing: &Sealing,
+    report: &Report,
+    contact: Option<&EmailAddress>,
+) -> Result<()> {
+    match contact {
+        Some(contact) => queue(app, tx, sealing, (&report.case, None), (&Notice::ReportReceived, contact)).await,
+        None => Ok(()),
+    }
+}
+
+/// Tells the team's members of a case that there is news.
+pub(super) async fn notify_team(app: &App, tx: &mut Tx, sealing: &Sealing, case: &CaseId) -> Result<()> {
+    let grant = open(tx, &Actor::System(Chore::Notify), case, Action::Maintain).await?;
+    for seat in store::member::of_case(tx, &grant).await? {
+        let Holder::Person(person) = seat.holder else { continue };
+        if seat.role < Role::Triager {
+            continue;
+        }
+        let found = store::account::find(tx, person).await?;
+        if let Some(address) = found.and_then(|person| person.email) {
+            queue(app, tx, sealing, (case, None), (&Notice::MemberNews, &address)).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Queues one mail and its job.
+pub(super) async fn queue(
+    app: &App,
+    tx: &mut Tx,
+    sealing: &Sealing,
+    about: (&CaseId, Option<&ReleaseId>),
+    letter: (&Notice, &EmailAddress),
+) -> Result<()> {
+    if app.mailer.is_off() {
+        return Ok(());
+    }
+    queue_as(tx, sealing, app.mint(), about, letter).await
+}
+
+/// Queues one mail under an id that its caller chose, so that queueing it twice leaves one.
+pub(super) async fn queue_as(
+    tx: &mut Tx,
+    sealing: &Sealing,
+    id: MailId,
+    about: (&CaseId, Option<&ReleaseId>),
+    letter: (&Notice, &EmailAddress),
+) -> Result<()> {
+    let notice = serde_json::to_string(letter.0).map_err(|error| Error::Internal(Box::new(error)))?;
+    let mail = Mail {
+        id,
+        case: about.0.clone(),
+        release: about.1.cloned(),
+        notice,
+        recipient: sealing.seal(PLACE, &id.to_string(), letter.1)?,
+        state: MailState::Waiting,
+        attempts: 0,
+    };
+    store::mail::queue(tx, &mail).await?;
+    let now = tx.now();
+    Ok(store::job::queue(tx, &Job::Mail { mail: id }, now).await?)
+}
+
+/// Sends one mail. A mail that may have gone out before a crash is sent again under the same Message-ID.
+pub async fn send(app: &App, id: MailId) -> Result<store::job::Settled> {
+    let actor = Actor::System(Chore::Notify);
+    let mut tx = app.begin("mail.send").await?;
+    let case = store::mail::case_of(&mut tx, id).await?.ok_or(Error::NotFound)?;
+    let grant = open(&mut tx, &actor, &case, Action::Maintain).await?;
+    let mail = store::mail::get(&mut tx, &grant, id).await?.ok_or(Error::NotFound)?;
+    if mail.state != MailState::Waiting {
+        return Ok(store::job::Settled::Done);
+    }
+    let unsealing = app.unsealing(&mut tx, &grant).await?;
+    let to: EmailAddress = unsealing.open(PLACE, &id.to_string(), &mail.recipient)?;
+    store::mail::attempt(&mut tx, id).await?;
+    app.commit(tx).await?;
+
+    let notice: Notice = serde_json::from_str(&mail.notice).map_err(|error| Error::Internal(Box::new(error)))?;
+    let base_url = app.config.base_url.as_str().parse().map_err(Error::from)?;
+    let letter = Letter { to, id, at: app.clock.now(), base_url, notice };
+    app.crash.pass("mail:before");
+    let sent = app.mailer.send(&letter).await;
+    app.crash.pass("mail:after");
+
+    let state = match sent {
+        // The second try of a mail whose first may have got through says so.
+        Ok(()) if mail.attempts > 0 => MailState::MaybeSent,
+        Ok(()) => MailState::Sent,
+        Err(error) if error.retry() && mail.attempts < 40 => {
+            let wait = SignedDuration::from_secs(15 * (1 << mail.attempts.clamp(0, 6)));
+            return Ok(store::job::Settled::Retry(app.clock.now() + wait, error.to_string()));
+        }
+        Err(_) => MailState::Failed,
+    };
+    let mut tx = app.begin("mail.settle").await?;
+    store::mail::settle(&mut tx, &mail, state).await?;
+    app.commit(tx).await?;
+    Ok(store::job::Settled::Done)
+}

@@ -1,0 +1,180 @@
+//! A push, judged while its objects are in quarantine and settled when its refs stand.
+//!
+//! Guards: the hook shows a ticket and names nothing else; the actor is admitted again at every step; what a push is about
+//! to do is written down before git is told yes. Any doubt refuses.
+
+use jiff::SignedDuration;
+
+use super::{Error, Result, open};
+use crate::app::{App, PushTicket};
+use crate::domain::access::{Action, Grant};
+use crate::domain::actor::{Actor, Chore};
+use crate::domain::event::{Event, EventKind};
+use crate::domain::id::FixId;
+use crate::domain::project::Line;
+use crate::domain::push::{PushLimits, PushPolicy, verdict};
+use crate::domain::repo::{CommitId, RefName, RefUpdate};
+use crate::git::Repo;
+use crate::store::push::Push;
+use crate::store::{self, Rows, Tx};
+use crate::wire::hook::{HookAnswer, HookCall, HookName};
+
+/// Answers a hook. Whatever goes wrong refuses the push.
+pub async fn hook(app: &App, call: HookCall) -> HookAnswer {
+    let Some(ticket) = app.tickets.get(&call.ticket) else {
+        return refused(vec!["This push is not known to the server: push again.".to_owned()]);
+    };
+    let answered = match call.hook {
+        HookName::PreReceive => judge(app, &ticket, call).await,
+        HookName::PostReceive => settle(app, &ticket).await,
+    };
+    match answered {
+        Ok(answer) => answer,
+        Err(Error::Refused(refusal)) => refused(vec![refusal.to_string()]),
+        Err(error) => {
+            tracing::error!(push = %ticket.push, error = &error as &dyn std::error::Error, "push refused by a fault of ours");
+            refused(vec![Error::NotFound.to_string()])
+        }
+    }
+}
+
+/// Judges a push in quarantine; accepted, it is written down as intended before git moves a ref.
+async fn judge(app: &App, ticket: &PushTicket, call: HookCall) -> Result<HookAnswer> {
+    let mut rows = app.read().await?;
+    let grant = open(&mut rows, &ticket.actor, &ticket.case, Action::Push).await?;
+    let policy = policy(app, &mut rows, &grant, ticket).await?;
+    drop(rows);
+    let repo = Repo::Case(ticket.case.clone(), ticket.upstream);
+    let quarantine = call.quarantine.map(Into::into);
+    let facts = app.git.inspect(&repo, quarantine, call.updates.clone(), policy.limits).await?;
+    let notes = match verdict(&policy, &facts) {
+        Ok(notes) => notes,
+        Err(refusals) => {
+            let event = Event::of_case(EventKind::PushRefused, &ticket.case, ticket.push.to_string());
+            super::note(app, &ticket.actor, &event).await?;
+            return Ok(refused(refusals.iter().map(ToString::to_string).collect()));
+        }
+    };
+    let mut tx = app.begin("push.intend").await?;
+    // Admitted again: the inspection may have taken long, and a seat may be gone by now.
+    let grant = open(&mut tx, &ticket.actor, &ticket.case, Action::Push).await?;
+    if !store::case::get(&mut tx, &grant).await?.takes_pushes() {
+        return Ok(refused(vec!["This case takes no more pushes.".to_owned()]));
+    }
+    let Some(person) = ticket.actor.person() else { return Err(Error::NotFound) };
+    let push = Push {
+        id: ticket.push,
+        case: ticket.case.clone(),
+        upstream: ticket.upstream,
+        person,
+        intended_at: tx.now(),
+        updates: call.updates,
+    };
+    store::push::intend(&mut tx, &grant, &push).await?;
+    app.commit(tx).await?;
+    app.crash.pass("push:intended");
+    Ok(HookAnswer { accepted: true, lines: notes.iter().map(ToString::to_string).collect() })
+}
+
+/// Settles a push after its refs moved: new heads, and the checks they ask for.
+async fn settle(app: &App, ticket: &PushTicket) -> Result<HookAnswer> {
+    let mut rows = app.read().await?;
+    let push = store::push::intended(&mut rows, ticket.push).await?;
+    drop(rows);
+    app.crash.pass("push:moved");
+    let Some(push) = push else { return Ok(HookAnswer { accepted: true, lines: Vec::new() }) };
+    let queued = settle_one(app, &push).await?;
+    let lines = queued.into_iter().map(|run| app.url(&format!("/checks/{run}"))).map(|url| format!("Checks: {url}"));
+    Ok(HookAnswer { accepted: true, lines: lines.collect() })
+}
+
+/// Settles pushes whose post-receive was lost: what stands in the repository decides.
+pub async fn sweep(app: &App) -> Result<()> {
+    let mut rows = app.read().await?;
+    let before = app.clock.now() - SignedDuration::from_secs(60);
+    let lost = store::push::unsettled(&mut rows, before).await?;
+    drop(rows);
+    for push in lost {
+        settle_one(app, &push).await?;
+    }
+    Ok(())
+}
+
+/// Settles every push that a killed server left behind: called at the start, when no push runs.
+pub async fn settle_all(app: &App) -> Result<()> {
+    let mut rows = app.read().await?;
+    let left = store::push::unsettled(&mut rows, jiff::Timestamp::MAX).await?;
+    drop(rows);
+    for push in left {
+        settle_one(app, &push).await?;
+    }
+    Ok(())
+}
+
+async fn settle_one(app: &App, push: &Push) -> Result<Vec<crate::domain::id::CheckRunId>> {
+    let actor = Actor::System(Chore::Settle);
+    let repo = Repo::Case(push.case.clone(), push.upstream);
+    let mut stands = Vec::new();
+    for update in &push.updates {
+        let Ok(name) = update.name.parse::<RefName>() else { continue };
+        let head = app.git.resolve(&repo, &name).await?.unwrap_or_else(CommitId::zero);
+        if head == update.new {
+            stands.push((name, update.clone()));
+        }
+    }
+    let mut tx = app.begin("push.settle").await?;
+    let grant = open(&mut tx, &actor, &push.case, Action::Maintain).await?;
+    store::push::settle(&mut tx, &actor, push, !stands.is_empty()).await?;
+    let found = store::case::get(&mut tx, &grant).await?;
+    let lines = store::project::lines(&mut tx, &found.project).await?;
+    let mut queued = Vec::new();
+    for (name, update) in stands {
+        let Some(line) = fixed_line(&lines, push, &name) else { continue };
+        queued.extend(revise(app, &mut tx, &grant, (push, line, &update)).await?);
+    }
+    super::release::rehearse_open(&mut tx, &found.project).await?;
+    app.commit(tx).await?;
+    Ok(queued)
+}
+
+async fn revise(
+    app: &App,
+    tx: &mut Tx,
+    grant: &Grant,
+    moved: (&Push, &Line, &RefUpdate),
+) -> Result<Option<crate::domain::id::CheckRunId>> {
+    let (push, line, update) = moved;
+    let fix = store::fix::of_line(tx, grant, line.id, app.mint::<FixId>()).await?;
+    let head = (!update.new.is_zero()).then(|| update.new.clone());
+    let now = tx.now();
+    let fix = store::fix::save(tx, grant.actor(), fix.revise(head.clone(), push.person, now)).await?;
+    match head {
+        Some(head) => super::check::queue(app, tx, grant, (&fix, line, &head)).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+async fn policy(app: &App, rows: &mut impl Rows, grant: &Grant, ticket: &PushTicket) -> Result<PushPolicy> {
+    let found = store::case::get(rows, grant).await?;
+    let lines = store::project::lines(rows, &found.project).await?;
+    let needed = app.config.project(&found.project).map_or(1, |settings| settings.approvals);
+    let mut approved = Vec::new();
+    for fix in store::fix::of_case(rows, grant).await? {
+        let approvals = store::fix::approvals(rows, grant, fix.id).await?;
+        let Some(line) = lines.iter().find(|line| line.id == fix.line) else { continue };
+        if line.upstream == ticket.upstream && fix.approved(&approvals, needed, app.clock.now()) {
+            approved.push(line.name.clone());
+        }
+    }
+    let lines = lines.into_iter().filter(|line| line.upstream == ticket.upstream).map(|line| line.name).collect();
+    Ok(PushPolicy { lines, approved, limits: PushLimits::default() })
+}
+
+fn fixed_line<'a>(lines: &'a [Line], push: &Push, name: &RefName) -> Option<&'a Line> {
+    let fixed = name.fixed_line()?;
+    lines.iter().find(|line| line.upstream == push.upstream && line.name == fixed)
+}
+
+fn refused(lines: Vec<String>) -> HookAnswer {
+    HookAnswer { accepted: false, lines }
+}
