@@ -16,36 +16,38 @@ create table person_key (
     person text not null references person (id),
     kind text not null check (kind in ('ssh', 'age')),
     public text not null,                        -- canonical public key line, or age recipient
-    fingerprint text not null,                   -- SHA256:… for ssh, the recipient itself for age
+    fingerprint text not null,                   -- SHA256:…
     added_at integer not null,
-    removed_at integer,
-    unique (person, fingerprint)
+    removed_at integer
 ) strict;
+create unique index person_key_once on person_key (person, kind, fingerprint) where removed_at is null;
 create index person_key_by_fingerprint on person_key (fingerprint);
 
 -- One-time links: 15 minutes, single use. Only the SHA-256 of the code is here.
 create table sign_in_link (
     hash blob primary key,
     person text not null references person (id),
+    kind text not null check (kind in ('invitation', 'hand_over')), -- a hand-over from CLI to browser lives two minutes
     made_at integer not null,
     expires_at integer not null,
     used_at integer
 ) strict;
 
--- Nonces of SSH-key sign-ins: two minutes, single use.
+-- Nonces of SSH-key sign-ins: two minutes, single use. They belong to nobody until they are answered.
 create table sign_in_challenge (
     nonce text primary key,
-    person text not null references person (id),
+    made_at integer not null,
     expires_at integer not null,
     used_at integer
 ) strict;
 
 create table session (
-    hash blob primary key,                       -- SHA-256 of the cookie's value
+    hash blob primary key,                       -- SHA-256 of the cookie's value or the client's secret
     person text not null references person (id),
-    csrf text not null,                          -- per-session form token
+    kind text not null check (kind in ('browser', 'client')),
+    form_token text not null,                    -- what a form of this session must carry
     signed_in_at integer not null,               -- a sign-in is fresh for five minutes
-    seen_at integer not null,                    -- idle limit 30 minutes
+    seen_at integer not null,                    -- to the minute; a browser's idle limit is 30 minutes
     expires_at integer not null,                 -- absolute limit 12 hours
     ended_at integer
 ) strict;

@@ -43,6 +43,17 @@ create table report (
 ) strict;
 create index report_by_case on report ("case");
 
+-- A reporter's visit, opened by the claim code: 30 idle minutes, two hours in all.
+create table visit (
+    hash blob primary key,                       -- SHA-256 of the cookie's value
+    report text not null references report (id),
+    form_token text not null,                    -- what a form of this visit must carry
+    seen_at integer not null,                    -- to the minute
+    expires_at integer not null,
+    ended_at integer
+) strict;
+create index visit_by_report on visit (report);
+
 -- A seat in a case: of a person, or of a reporter known by their report alone.
 create table member (
     id text primary key,

@@ -22,3 +22,4 @@ pub mod export;
 pub mod git;
 pub mod notify;
 pub mod store;
+pub mod wire;

@@ -3,6 +3,7 @@
 //! This is the part to read first. Every other layer asks it; it asks nobody.
 
 pub mod access;
+pub mod account;
 pub mod actor;
 pub mod advisory;
 pub mod case;
@@ -17,11 +18,13 @@ pub mod job;
 pub mod manifest;
 pub mod plain;
 pub mod project;
+pub mod push;
 pub mod readiness;
 pub mod refusal;
 pub mod release;
 pub mod repo;
 pub mod report;
 pub mod sealed;
+pub mod session;
 pub mod severity;
 pub mod text;

@@ -120,8 +120,8 @@ pub enum SendError {
     /// The server did not answer, or broke off.
     #[error("the mail server cannot be reached")]
     Unreachable,
-    /// The server is not who it should be, or speaks no TLS.
-    #[error("no protected connection to the mail server could be made")]
+    /// The server is not who it should be, speaks no TLS, or takes no password.
+    #[error("the mail server offers no protected connection, or no way to sign in that we know")]
     Unprotected,
 }
 
@@ -266,7 +266,7 @@ fn message(mail: &Mail, from: &Mailbox) -> Result<Message, SendError> {
 /// Drops what the server said: it likes to repeat the address.
 fn outcome(error: &lettre::transport::smtp::Error) -> SendError {
     /// Replies about our sign-in (RFC 4954, section 6; RFC 5248): an operator can mend them, the mail is not at fault.
-    const SIGN_IN: [u16; 5] = [530, 534, 535, 538, 421];
+    const SIGN_IN: [u16; 4] = [530, 534, 535, 538];
     match error.status().map(u16::from) {
         Some(code) if error.is_permanent() && !SIGN_IN.contains(&code) => SendError::Refused(code),
         Some(code) => SendError::Later(code),

@@ -13,6 +13,7 @@ use sqlx::{Sqlite, SqliteConnection, Transaction};
 use crate::domain::actor::Actor;
 use crate::domain::event::Event;
 
+pub mod account;
 pub mod case;
 pub mod event;
 pub mod fix;
@@ -20,6 +21,7 @@ pub mod job;
 pub mod mail;
 pub mod member;
 pub mod project;
+pub mod session;
 pub mod push;
 pub mod report;
 
@@ -154,7 +156,11 @@ fn parsed<T: std::str::FromStr>(text: &str, table: &'static str, column: &'stati
 }
 
 /// Parses a stored word that may be missing.
-fn parsed_opt<T: std::str::FromStr>(text: Option<&str>, table: &'static str, column: &'static str) -> Result<Option<T>> {
+fn parsed_opt<T: std::str::FromStr>(
+    text: Option<&str>,
+    table: &'static str,
+    column: &'static str,
+) -> Result<Option<T>> {
     text.map(|text| parsed(text, table, column)).transpose()
 }
 

@@ -1,6 +1,8 @@
 //! The JSON of the API, the command line and the hook socket. Plain values: no rule lives here.
 
+pub mod account;
 pub mod case;
 pub mod hook;
+pub mod problem;
 pub mod project;
 pub mod report;

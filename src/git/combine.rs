@@ -1,0 +1,142 @@
+//! Merging fixes onto a public line.
+//!
+//! Guards: `git merge-tree` decides, the same way a maintainer's git would; the commit's names and times are given, so the
+//! same input makes the same ids, in a rehearsal and at the release. No working tree and no ref is touched. Leaves where
+//! the result goes to `publish`.
+
+use gix::objs::{Commit, WriteTo};
+use jiff::Timestamp;
+
+use super::error::{Error, Result};
+use super::identity::Identity;
+use super::refs;
+use super::{Git, Repo};
+use crate::domain::repo::CommitId;
+
+/// Conflicting paths that are named.
+const NAMED: usize = 200;
+
+/// Whose name and what time the commits of a release bear.
+#[derive(Clone, Debug)]
+pub struct Stamp {
+    /// Who is named as author.
+    pub author: Identity,
+    /// Who is named as committer.
+    pub committer: Identity,
+    /// Both times, to the second.
+    pub dated_at: Timestamp,
+}
+
+/// A fix to be merged.
+#[derive(Clone, Debug)]
+pub struct Topic {
+    /// The approved commit.
+    pub head: CommitId,
+    /// The message of the merge.
+    pub message: String,
+}
+
+/// How a merge ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Merged {
+    /// The merge is clean; the commit is stored, and no ref points to it yet.
+    Clean {
+        /// The merge commit, or the line itself if it holds every fix already.
+        commit: CommitId,
+        /// Its tree.
+        tree: CommitId,
+    },
+    /// The merge conflicts.
+    Conflict {
+        /// The fix that does not fit.
+        head: CommitId,
+        /// Where, sorted.
+        paths: Vec<String>,
+    },
+}
+
+impl Git {
+    /// Merges fixes onto the tip of a line, one after the other, each with a merge commit of its own.
+    pub async fn combine(&self, repo: &Repo, tip: &CommitId, topics: &[Topic], stamp: &Stamp) -> Result<Merged> {
+        let mut commit = tip.clone();
+        for topic in topics {
+            match self.merge(repo, &commit, topic, stamp).await? {
+                Merged::Clean { commit: next, .. } => commit = next,
+                conflict @ Merged::Conflict { .. } => return Ok(conflict),
+            }
+        }
+        let tree = self.commit(repo, &commit).await?.tree;
+        Ok(Merged::Clean { commit, tree })
+    }
+
+    /// Merges one fix onto the tip of a line. A fix the line holds already changes nothing.
+    pub async fn merge(&self, repo: &Repo, tip: &CommitId, topic: &Topic, stamp: &Stamp) -> Result<Merged> {
+        if self.is_ancestor(repo, &topic.head, tip).await? {
+            let tree = self.commit(repo, tip).await?.tree;
+            return Ok(Merged::Clean { commit: tip.clone(), tree });
+        }
+        let what = "merging a fix";
+        let output = self
+            .command(what)
+            .in_repository(&self.existing(repo)?)
+            .config("merge.conflictStyle", "merge")
+            .config("merge.renames", "true")
+            .config("merge.directoryRenames", "conflict")
+            .args([
+                "merge-tree",
+                "--write-tree",
+                "-z",
+                "--name-only",
+                "--no-messages",
+                tip.as_str(),
+                topic.head.as_str(),
+            ])
+            .run(b"")
+            .await?;
+        let mut fields = output.stdout.split(|byte| *byte == 0).map(String::from_utf8_lossy);
+        let first = fields.next().unwrap_or_default();
+        match (output.code, first.trim().parse::<CommitId>()) {
+            (Some(0), Ok(tree)) => self.merge_commit(repo, tree, [tip, &topic.head], &topic.message, stamp).await,
+            (Some(1), Ok(_)) => {
+                let mut paths: Vec<_> = fields.take(NAMED).map(String::from).filter(|path| !path.is_empty()).collect();
+                paths.sort();
+                paths.dedup();
+                Ok(Merged::Conflict { head: topic.head.clone(), paths })
+            }
+            (code, _) => Err(Error::Failed { what, code, said: output.said }),
+        }
+    }
+
+    async fn merge_commit(
+        &self,
+        repo: &Repo,
+        tree: CommitId,
+        parents: [&CommitId; 2],
+        message: &str,
+        stamp: &Stamp,
+    ) -> Result<Merged> {
+        let mut commit = Commit {
+            tree: refs::object_id(&tree)?,
+            parents: Default::default(),
+            author: stamp.author.at(stamp.dated_at),
+            committer: stamp.committer.at(stamp.dated_at),
+            encoding: None,
+            message: format!("{}\n", message.trim_end()).into(),
+            extra_headers: Vec::new(),
+        };
+        for parent in parents {
+            commit.parents.push(refs::object_id(parent)?);
+        }
+        let commit = self.write(repo, commit).await?;
+        Ok(Merged::Clean { commit, tree })
+    }
+
+    /// Stores an object and returns its id.
+    pub(super) async fn write(&self, repo: &Repo, object: impl WriteTo + Send + 'static) -> Result<CommitId> {
+        self.read(repo, "storing an object", move |repository| {
+            let id = repository.write_object(object).map_err(Error::library("storing an object"))?;
+            refs::commit_id(id.detach())
+        })
+        .await
+    }
+}

@@ -1,0 +1,1 @@
+//! Sample repositories for the tests of this module.
