@@ -9,7 +9,7 @@ use std::str::FromStr;
 use jiff::{SignedDuration, Timestamp};
 
 use super::digest::Digest;
-use super::id::{CaseId, MailId, UpstreamId, words};
+use super::id::{CaseId, MemberId, UpstreamId, words};
 use super::manifest::Manifest;
 use super::refusal::{Malformed, Refusal};
 
@@ -54,8 +54,8 @@ pub enum Target {
     Repository(UpstreamId),
     /// The advisory of a case on this server's own public pages.
     Site(CaseId),
-    /// A mail.
-    Mail(MailId),
+    /// The holder of a seat, told that this case's advisory is public.
+    Seat(CaseId, MemberId),
     /// A case.
     Case(CaseId),
 }
@@ -65,7 +65,7 @@ impl fmt::Display for Target {
         match self {
             Self::Repository(id) => write!(f, "repository/{id}"),
             Self::Site(id) => write!(f, "site/{id}"),
-            Self::Mail(id) => write!(f, "mail/{id}"),
+            Self::Seat(case, seat) => write!(f, "seat/{case}/{seat}"),
             Self::Case(id) => write!(f, "case/{id}"),
         }
     }
@@ -74,12 +74,16 @@ impl fmt::Display for Target {
 impl FromStr for Target {
     type Err = Malformed;
     fn from_str(text: &str) -> Result<Self, Malformed> {
+        const RULE: Malformed = Malformed::new("an effect's target is repository, site, seat or case, and its id");
         match text.split_once('/') {
             Some(("repository", id)) => id.parse().map(Self::Repository),
             Some(("site", id)) => id.parse().map(Self::Site),
-            Some(("mail", id)) => id.parse().map(Self::Mail),
+            Some(("seat", seat)) => {
+                let (case, seat) = seat.split_once('/').ok_or(RULE)?;
+                Ok(Self::Seat(case.parse()?, seat.parse()?))
+            }
             Some(("case", id)) => id.parse().map(Self::Case),
-            Some(_) | None => Err(Malformed::new("an effect's target is repository, site, mail or case, and its id")),
+            Some(_) | None => Err(RULE),
         }
     }
 }
@@ -114,8 +118,8 @@ pub struct Effect {
 /// Somebody to be told about one case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recipient {
-    /// The mail that waits for them.
-    pub mail: MailId,
+    /// Their seat.
+    pub seat: MemberId,
     /// The case it is about.
     pub case: CaseId,
 }
@@ -189,7 +193,7 @@ pub fn journal(manifest: &Manifest, recipients: &[Recipient]) -> Vec<Effect> {
         .collect();
     for (case, position) in manifest.cases.iter().zip(&published) {
         for recipient in recipients.iter().filter(|recipient| &recipient.case == case) {
-            add(Phase::NotifyPublic, Target::Mail(recipient.mail), vec![*position]);
+            add(Phase::NotifyPublic, Target::Seat(case.clone(), recipient.seat), vec![*position]);
         }
     }
     for (case, position) in manifest.cases.iter().zip(&published) {
@@ -358,7 +362,7 @@ mod tests {
     }
 
     fn sample_journal() -> Vec<Effect> {
-        let recipient = |n: u8, case: &str| Recipient { mail: MailId::mint(1, [n; 10]), case: case.parse().unwrap() };
+        let recipient = |n: u8, case: &str| Recipient { seat: MemberId::mint(1, [n; 10]), case: case.parse().unwrap() };
         journal(&sample(), &[recipient(1, "DEMO-1"), recipient(2, "DEMO-1"), recipient(3, "DEMO-2")])
     }
 
@@ -396,9 +400,9 @@ mod tests {
         5 verify_public repository after [3]
         6 publish_advisories site after [4, 5]
         7 publish_advisories site after [5]
-        8 notify_public mail after [6]
-        9 notify_public mail after [6]
-        10 notify_public mail after [7]
+        8 notify_public seat after [6]
+        9 notify_public seat after [6]
+        10 notify_public seat after [7]
         11 open_case case after [6]
         12 open_case case after [7]
         ");
@@ -485,6 +489,14 @@ mod tests {
         }
         assert_eq!((effects[mail].state, effects[mail].attempts), (EffectState::Failed, 40));
         assert_eq!(next(&effects, now), Next::Done);
+    }
+
+    #[test]
+    fn targets_survive_text() {
+        for effect in sample_journal() {
+            assert_eq!(effect.target.to_string().parse::<Target>().unwrap(), effect.target);
+        }
+        assert!("mail/1".parse::<Target>().is_err());
     }
 
     #[test]

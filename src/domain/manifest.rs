@@ -11,8 +11,10 @@ use serde::{Deserialize, Serialize};
 
 use super::digest::Digest;
 use super::id::{CaseId, LineId, ProjectId, ReleaseId, UpstreamId};
+use super::plain::AdvisoryId;
 use super::refusal::{Malformed, Refusal};
 use super::repo::{CommitId, RefName, RepoName};
+use super::text::Title;
 
 /// What a release makes public. Field order is the order of its bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,7 +34,21 @@ pub struct Manifest {
     pub fixes: Vec<FrozenFix>,
     /// What is pushed where, in the order of pushing.
     pub repositories: Vec<Repository>,
-    /// What is published, byte for byte.
+    /// What is published, byte for byte: one advisory per case, in their order.
+    pub advisories: Vec<FrozenAdvisory>,
+}
+
+/// The advisory of one case as it will be published.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FrozenAdvisory {
+    /// The case it tells of.
+    pub case: CaseId,
+    /// Its public id.
+    pub id: AdvisoryId,
+    /// Its title in public lists.
+    pub title: Title,
+    /// Its files.
     pub documents: Vec<Document>,
 }
 
@@ -92,8 +108,6 @@ pub struct RefMove {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Document {
-    /// The case it tells of.
-    pub case: CaseId,
     /// Its path below the public address.
     pub path: DocumentPath,
     /// The media type it is served under.
@@ -113,11 +127,12 @@ impl Manifest {
         if self.cases.is_empty() || self.repositories.iter().all(|repository| repository.refs.is_empty()) {
             return Err(Refusal::moment("A release needs at least one case and one ref to push."));
         }
-        let documented = |case: &CaseId| self.documents.iter().any(|document| &document.case == case);
-        if !self.cases.iter().all(documented) {
+        let told = self.advisories.iter().map(|advisory| &advisory.case).eq(&self.cases);
+        if !told || self.advisories.iter().any(|advisory| advisory.documents.is_empty()) {
             return Err(Refusal::moment("Every case of a release needs an advisory to publish."));
         }
-        let mut paths: Vec<_> = self.documents.iter().map(|document| &document.path).collect();
+        let documents = self.advisories.iter().flat_map(|advisory| &advisory.documents);
+        let mut paths: Vec<_> = documents.map(|document| &document.path).collect();
         paths.sort();
         if paths.windows(2).any(|pair| pair[0] == pair[1]) {
             return Err(Refusal::moment("Two advisories of this release would be published under one name."));
@@ -152,9 +167,14 @@ impl Manifest {
         with_instant(&self.lasting_digest(), due_at)
     }
 
-    /// Returns the documents of one case.
-    pub fn documents_of<'a>(&'a self, case: &'a CaseId) -> impl Iterator<Item = &'a Document> {
-        self.documents.iter().filter(move |document| &document.case == case)
+    /// Returns the advisory of one case.
+    pub fn advisory_of(&self, case: &CaseId) -> Option<&FrozenAdvisory> {
+        self.advisories.iter().find(|advisory| &advisory.case == case)
+    }
+
+    /// Returns what is pushed to one repository.
+    pub fn repository(&self, upstream: UpstreamId) -> Option<&Repository> {
+        self.repositories.iter().find(|repository| repository.upstream == upstream)
     }
 }
 
@@ -221,11 +241,15 @@ pub(in crate::domain) mod tests {
                 RefMove { name: "refs/tags/v1.0.1".parse().unwrap(), old: CommitId::zero(), new: oid("3") },
             ],
         };
-        let document = |case: &CaseId, path: &str| Document {
+        let advisory = |case: &CaseId, number: u32| FrozenAdvisory {
             case: case.clone(),
-            path: path.parse().unwrap(),
-            media_type: "application/json".to_owned(),
-            sha256: Digest::of(path.as_bytes()),
+            id: AdvisoryId::new(&"DEMO".parse().unwrap(), 2027, number).unwrap(),
+            title: "Sample flaw".parse().unwrap(),
+            documents: vec![Document {
+                path: format!("osv/{number}.json").parse().unwrap(),
+                media_type: "application/json".to_owned(),
+                sha256: Digest::of(&[1]),
+            }],
         };
         Manifest {
             form: 1,
@@ -239,7 +263,7 @@ pub(in crate::domain) mod tests {
                 checks: ChecksWord::Success,
             }],
             repositories: vec![repository(1, "core", &cases[..1]), repository(2, "plugins", &cases)],
-            documents: vec![document(&cases[0], "osv/one.json"), document(&cases[1], "osv/two.json")],
+            advisories: vec![advisory(&cases[0], 1), advisory(&cases[1], 2)],
             cases,
         }
     }
@@ -262,7 +286,7 @@ pub(in crate::domain) mod tests {
     #[test]
     fn a_changed_byte_of_a_document_changes_the_digest() {
         let mut other = sample();
-        other.documents[0].sha256 = Digest::of(b"changed");
+        other.advisories[0].documents[0].sha256 = Digest::of(b"changed");
         assert_ne!(other.lasting_digest(), sample().lasting_digest());
     }
 
@@ -273,10 +297,10 @@ pub(in crate::domain) mod tests {
         empty.repositories.clear();
         assert!(empty.check().is_err());
         let mut silent = sample();
-        silent.documents.pop();
+        silent.advisories.pop();
         assert!(silent.check().is_err());
         let mut twice = sample();
-        twice.documents[1].path = twice.documents[0].path.clone();
+        twice.advisories[1].documents = twice.advisories[0].documents.clone();
         assert!(twice.check().is_err());
     }
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::domain::effect::{journal, nothing_public};
-use crate::domain::manifest::{ChecksWord, Document, FrozenFix, RefMove, Repository};
+use crate::domain::manifest::{ChecksWord, Document, FrozenAdvisory, FrozenFix, RefMove, Repository};
 use crate::domain::readiness::tests::{at, oid, person, ready, release};
 use crate::domain::repo::RefName;
 
@@ -34,11 +34,15 @@ fn manifest(release: &Release) -> Manifest {
                 RefMove { name: RefName::tag(&target.tag), old: CommitId::zero(), new: candidate.tag_object.clone() },
             ],
         }],
-        documents: vec![Document {
+        advisories: vec![FrozenAdvisory {
             case: release.cases[0].clone(),
-            path: "osv/one.json".parse().unwrap(),
-            media_type: "application/json".to_owned(),
-            sha256: Digest::of(b"{}"),
+            id: "DEMO-2027-0001".parse().unwrap(),
+            title: "Sample flaw".parse().unwrap(),
+            documents: vec![Document {
+                path: "osv/one.json".parse().unwrap(),
+                media_type: "application/json".to_owned(),
+                sha256: Digest::of(b"{}"),
+            }],
         }],
     }
 }

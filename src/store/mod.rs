@@ -14,7 +14,9 @@ use crate::domain::actor::Actor;
 use crate::domain::event::Event;
 
 pub mod account;
+pub mod advisory;
 pub mod case;
+pub mod effect;
 pub mod event;
 pub mod fix;
 pub mod job;
@@ -22,7 +24,9 @@ pub mod mail;
 pub mod member;
 pub mod project;
 pub mod session;
+pub mod publication;
 pub mod push;
+pub mod release;
 pub mod report;
 
 /// What can go wrong between us and the database.
