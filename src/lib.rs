@@ -23,3 +23,6 @@ pub mod git;
 pub mod notify;
 pub mod store;
 pub mod wire;
+pub mod app;
+pub mod config;
+pub mod workflow;

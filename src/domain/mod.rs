@@ -8,6 +8,7 @@ pub mod actor;
 pub mod advisory;
 pub mod case;
 pub mod change;
+pub mod check;
 pub mod digest;
 pub mod effect;
 pub mod embargo;

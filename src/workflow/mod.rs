@@ -13,7 +13,13 @@ use crate::store::{self, Rows, Tx, member};
 use crate::{app, crypto, git};
 
 pub mod case;
+pub mod check;
+pub mod fix;
+pub mod mail;
 pub mod project;
+pub mod push;
+pub mod release;
+pub mod remote;
 pub mod report;
 
 /// How a use case fails. `Display` is fit for the person; the source is for the log.
