@@ -267,6 +267,7 @@ fn until(now: Timestamp, lease: SignedDuration) -> Result<Timestamp, Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::id::Minted;
 
     const LEASE: SignedDuration = SignedDuration::from_secs(60);
 
