@@ -11,20 +11,36 @@ create table advisory (
     version integer not null default 0
 ) strict;
 
+-- A person answers for a commit whose checks could not run here.
+create table waiver (
+    fix text not null references fix (id),
+    head text not null,
+    person text not null references person (id),
+    waived_at integer not null,
+    primary key (fix, head)
+) strict;
+
 create table release (
     id text primary key,                         -- <PREFIX>-R<n>
     project text not null references project (id),
     state text not null check (state in ('planned', 'frozen', 'armed', 'running', 'held', 'done', 'abandoned')),
     due_at integer not null,                     -- the instant T
-    dated_at integer,                            -- committer and tagger time, kept when the instant moves
+    dated_at integer not null,                   -- committer and tagger time, whole seconds, kept when a frozen release's instant moves
     manifest blob,                               -- sealed JSON under the first case's key; null until frozen
-    digest blob,                                 -- SHA-256 of the manifest's bytes
+    digest blob,                                 -- SHA-256 of the manifest without the instant: what people arm
+    hold text check (hold in ('line_moved', 'tag_taken', 'upstream_down', 'push_refused', 'partly_public', 'not_ready', 'trouble')),
     note text not null default '',               -- why it is held, in words free of case text
+    fence integer not null default 0,            -- of the run that may write effects; an older run's writes are refused
     begun_at integer,
-    public_at integer,                           -- the point of no return: first public byte
+    public_at integer,                           -- the point of no return, written before the first push
     done_at integer,
     created_at integer not null,
-    version integer not null default 0
+    version integer not null default 0,
+    check ((manifest is null) = (digest is null)),
+    check ((state = 'held') = (hold is not null)),
+    check (state in ('planned', 'abandoned') or manifest is not null),
+    check (public_at is null or state in ('running', 'held', 'done')),
+    check ((state = 'done') = (done_at is not null))
 ) strict;
 create index release_due on release (state, due_at);
 
@@ -38,24 +54,41 @@ create table release_case (
 -- What is released where: one tag on one line.
 create table release_target (
     release text not null references release (id),
+    upstream text not null references upstream (id),
     line text not null references line (id),
     tag text not null,
     position integer not null,
     base text,                                   -- the public tip the candidate was built on
     candidate text,                              -- the merged commit
-    tag_object text,                             -- the tag's object id
+    tag_object text,                             -- the tag's object id; the commit's for a lightweight tag
+    inputs blob,                                 -- SHA-256 of what the candidate was built from
     trouble text not null default '',            -- why there is no candidate
     rehearsed_at integer,
-    primary key (release, line, tag)
+    primary key (release, line, tag),
+    check ((candidate is null) = (base is null) and (candidate is null) = (tag_object is null)
+        and (candidate is null) = (inputs is null)),
+    check (candidate is null or trouble = '')
 ) strict;
 
--- Each arming signs the manifest's digest; a changed digest disarms.
+-- Each arming is for a manifest's digest and an instant; a changed digest disarms, and so does an instant moved too far.
 create table arming (
     release text not null references release (id),
     person text not null references person (id),
     digest blob not null,
+    due_at integer not null,
     armed_at integer not null,
     primary key (release, person)
+) strict;
+
+-- What will be published, byte for byte as frozen.
+create table release_document (
+    release text not null references release (id),
+    "case" text not null references "case" (id),
+    path text not null,                          -- such as osv/<id>.json
+    media_type text not null,
+    sha256 blob not null,
+    body blob not null,                          -- sealed
+    primary key (release, path)
 ) strict;
 
 -- The journal of the run: one row per repository, channel and recipient.
@@ -63,22 +96,34 @@ create table effect (
     release text not null references release (id),
     position integer not null,
     phase text not null check (phase in ('preflight', 'push_fixes', 'verify_public', 'publish_advisories', 'notify_public', 'open_case')),
-    target text not null,                        -- upstream id, case id, document, or mail id
+    target text not null,                        -- repository/<id>, site/<case>, seat/<case>/<id> or case/<id>
+    needs text not null,                         -- positions of what must be done before, joined by spaces
     state text not null check (state in ('pending', 'started', 'done', 'unknown', 'failed')),
     key text not null unique,                    -- idempotency key
     fence integer not null default 0,            -- of the run that touched it last
     attempts integer not null default 0,
-    note text not null default '',
+    note text not null default '',               -- what happened, in words free of case text
+    retry_at integer,                            -- not to be tried again before
     started_at integer,
     done_at integer,
     primary key (release, position)
 ) strict;
 
+-- The advisories the public knows, for list and feed.
+create table published_advisory (
+    id text primary key,                         -- <PREFIX>-<year>-<n>
+    "case" text not null unique references "case" (id),
+    release text not null references release (id),
+    project text not null references project (id),
+    title text not null,
+    published_at integer not null,               -- when it was put up
+    modified_at integer not null
+) strict;
+
 -- What the public reads, byte for byte as approved.
 create table publication (
     path text primary key,                       -- such as osv/<id>.json
-    "case" text not null references "case" (id),
-    release text not null references release (id),
+    advisory text not null references published_advisory (id),
     media_type text not null,
     body blob not null,
     sha256 blob not null,

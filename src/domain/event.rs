@@ -87,12 +87,20 @@ words! {
         ReleaseArmed = "release.armed",
         /// A release was disarmed.
         ReleaseDisarmed = "release.disarmed",
+        /// A release's instant was moved.
+        ReleasePostponed = "release.postponed",
+        /// A release was given up.
+        ReleaseAbandoned = "release.abandoned",
         /// A release's run began.
         ReleaseBegun = "release.begun",
+        /// A release passed the point of no return.
+        ReleasePublic = "release.public",
         /// An effect of a run was started or settled.
         ReleaseEffect = "release.effect",
         /// A release is held: a person is needed.
         ReleaseHeld = "release.held",
+        /// A person resumed a held release.
+        ReleaseResumed = "release.resumed",
         /// A release is done.
         ReleaseDone = "release.done",
         /// An advisory became public.

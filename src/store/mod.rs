@@ -14,17 +14,21 @@ use crate::domain::actor::Actor;
 use crate::domain::event::Event;
 
 pub mod account;
+pub mod advisory;
 pub mod case;
 pub mod check;
+pub mod effect;
 pub mod event;
 pub mod fix;
 pub mod job;
 pub mod mail;
 pub mod member;
 pub mod project;
-pub mod session;
+pub mod publication;
 pub mod push;
+pub mod release;
 pub mod report;
+pub mod session;
 
 /// What can go wrong between us and the database.
 #[derive(Debug, thiserror::Error)]

@@ -1,0 +1,518 @@
+//! The journal of a disclosure: one effect per repository, channel and recipient, each written down before and after.
+//!
+//! Guards the order (an advisory never before every push it tells of was read back) and the rule of repetition: what was
+//! begun once is looked at before it is done again. Pure: [`next`] says what comes, `workflow::disclose` does it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::digest::Digest;
+use super::id::{CaseId, MemberId, UpstreamId, words};
+use super::manifest::Manifest;
+use super::refusal::{Malformed, Refusal};
+
+words! {
+    /// The phases of a disclosure, in order.
+    Phase {
+        /// Look at the public repository: do its refs stand where the manifest expects them, would it take the push?
+        Preflight = "preflight",
+        /// Push everything of one repository, all or nothing.
+        PushFixes = "push_fixes",
+        /// Read the public refs back.
+        VerifyPublic = "verify_public",
+        /// Publish the advisory of one case through one channel.
+        PublishAdvisories = "publish_advisories",
+        /// Tell one recipient that there is news.
+        NotifyPublic = "notify_public",
+        /// Let the case know that it is public.
+        OpenCase = "open_case",
+    }
+}
+
+words! {
+    /// How far an effect is.
+    EffectState {
+        /// To be done; if it was tried before, surely without effect.
+        Pending = "pending",
+        /// Written down as begun; after a crash nobody knows more.
+        Started = "started",
+        /// Done, and never done again.
+        Done = "done",
+        /// Tried, and it may have happened.
+        Unknown = "unknown",
+        /// Surely not done, and not to be repeated without a person.
+        Failed = "failed",
+    }
+}
+
+/// What an effect acts on.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Target {
+    /// A public repository.
+    Repository(UpstreamId),
+    /// The advisory of a case on this server's own public pages.
+    Site(CaseId),
+    /// The holder of a seat, told that this case's advisory is public.
+    Seat(CaseId, MemberId),
+    /// A case.
+    Case(CaseId),
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Repository(id) => write!(f, "repository/{id}"),
+            Self::Site(id) => write!(f, "site/{id}"),
+            Self::Seat(case, seat) => write!(f, "seat/{case}/{seat}"),
+            Self::Case(id) => write!(f, "case/{id}"),
+        }
+    }
+}
+
+impl FromStr for Target {
+    type Err = Malformed;
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        const RULE: Malformed = Malformed::new("an effect's target is repository, site, seat or case, and its id");
+        match text.split_once('/') {
+            Some(("repository", id)) => id.parse().map(Self::Repository),
+            Some(("site", id)) => id.parse().map(Self::Site),
+            Some(("seat", seat)) => {
+                let (case, seat) = seat.split_once('/').ok_or(RULE)?;
+                Ok(Self::Seat(case.parse()?, seat.parse()?))
+            }
+            Some(("case", id)) => id.parse().map(Self::Case),
+            Some(_) | None => Err(RULE),
+        }
+    }
+}
+
+/// One effect, as its row in the journal holds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Effect {
+    /// Its place in the journal, from 0.
+    pub position: u32,
+    /// Which phase it belongs to.
+    pub phase: Phase,
+    /// What it acts on.
+    pub target: Target,
+    /// The effects that must be done before it, by position.
+    pub needs: Vec<u32>,
+    /// How far it is.
+    pub state: EffectState,
+    /// The same for every try: what a receiver could tell a repetition by.
+    pub key: String,
+    /// How often it was begun.
+    pub attempts: u32,
+    /// Not to be tried again before this instant.
+    pub retry_at: Option<Timestamp>,
+    /// What happened, in words free of case text.
+    pub note: String,
+    /// When it was first begun.
+    pub started_at: Option<Timestamp>,
+    /// When it was done.
+    pub done_at: Option<Timestamp>,
+}
+
+/// Somebody to be told about one case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recipient {
+    /// Their seat.
+    pub seat: MemberId,
+    /// The case it is about.
+    pub case: CaseId,
+}
+
+/// What a run does now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Next<'a> {
+    /// Do this, which was never begun.
+    Act(&'a Effect),
+    /// See whether this was done already; do it only if it surely was not.
+    Look(&'a Effect),
+    /// Nothing before this instant.
+    Wait(Timestamp),
+    /// Everything that can be done is done, and this one needs a person.
+    Hold(&'a Effect),
+    /// All is done, or given up where giving up holds nobody.
+    Done,
+}
+
+/// Proof that no push of a journal has left anything in public.
+#[derive(Debug)]
+pub struct NothingPublic(());
+
+/// How an effect that was begun ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Done.
+    Done(String),
+    /// Surely not done; worth another try.
+    Again(String),
+    /// May have been done.
+    Unknown(String),
+    /// Surely not done, and a person is needed.
+    Failed(String),
+}
+
+/// Writes the journal of a run: what will be done, in which order, and what waits for what.
+pub fn journal(manifest: &Manifest, recipients: &[Recipient]) -> Vec<Effect> {
+    let run = manifest.lasting_digest();
+    let mut effects: Vec<Effect> = Vec::new();
+    let mut add = |phase: Phase, target: Target, needs: Vec<u32>| {
+        let position = u32::try_from(effects.len()).expect("a journal is shorter than four billion effects");
+        effects.push(Effect::new(position, phase, target, needs, &run));
+        position
+    };
+    let repositories = &manifest.repositories;
+    let target = |upstream: UpstreamId| Target::Repository(upstream);
+    let preflights: Vec<u32> =
+        repositories.iter().map(|repository| add(Phase::Preflight, target(repository.upstream), Vec::new())).collect();
+    let mut pushes: Vec<u32> = Vec::new();
+    for repository in repositories {
+        // The fixed order: a later push waits for the earlier ones, so that at most one can be in doubt.
+        let needs = preflights.iter().chain(&pushes).copied().collect();
+        pushes.push(add(Phase::PushFixes, target(repository.upstream), needs));
+    }
+    let verified: Vec<u32> = repositories
+        .iter()
+        .zip(&pushes)
+        .map(|(repository, push)| add(Phase::VerifyPublic, target(repository.upstream), vec![*push]))
+        .collect();
+    let published: Vec<u32> = manifest
+        .cases
+        .iter()
+        .map(|case| {
+            let of_case = repositories.iter().zip(&verified).filter(|(repository, _)| repository.cases.contains(case));
+            let needs: Vec<u32> = of_case.map(|(_, position)| *position).collect();
+            // A case in no repository waits for all of them: nothing is published on the strength of an empty list.
+            let needs = if needs.is_empty() { verified.clone() } else { needs };
+            add(Phase::PublishAdvisories, Target::Site(case.clone()), needs)
+        })
+        .collect();
+    for (case, position) in manifest.cases.iter().zip(&published) {
+        for recipient in recipients.iter().filter(|recipient| &recipient.case == case) {
+            add(Phase::NotifyPublic, Target::Seat(case.clone(), recipient.seat), vec![*position]);
+        }
+    }
+    for (case, position) in manifest.cases.iter().zip(&published) {
+        add(Phase::OpenCase, Target::Case(case.clone()), vec![*position]);
+    }
+    effects
+}
+
+/// Says what a run does now: the first effect that waits for nothing, else how long to wait, else who is needed.
+///
+/// An effect that failed stops what needs it and nothing else; a mail given up stops nobody.
+pub fn next(effects: &[Effect], now: Timestamp) -> Next<'_> {
+    let done = |position: &u32| {
+        effects.iter().any(|effect| effect.position == *position && effect.state == EffectState::Done)
+    };
+    let mut wait: Option<Timestamp> = None;
+    for effect in effects {
+        match effect.state {
+            EffectState::Done | EffectState::Failed => continue,
+            EffectState::Pending | EffectState::Started | EffectState::Unknown => {}
+        }
+        if !effect.needs.iter().all(done) {
+            continue;
+        }
+        match effect.retry_at {
+            Some(at) if at > now => wait = Some(wait.map_or(at, |earlier| earlier.min(at))),
+            Some(_) | None if effect.attempts > 0 => return Next::Look(effect),
+            Some(_) | None => return Next::Act(effect),
+        }
+    }
+    let needed = effects.iter().find(|effect| effect.state == EffectState::Failed && effect.phase.holds());
+    if let Some(effect) = needed {
+        return Next::Hold(effect);
+    }
+    if let Some(at) = wait {
+        return Next::Wait(at);
+    }
+    match effects.iter().find(|effect| !effect.settled()) {
+        Some(stuck) => Next::Hold(stuck),
+        None => Next::Done,
+    }
+}
+
+/// Proves that nothing has become public: every push is surely not done.
+pub fn nothing_public(effects: &[Effect]) -> Option<NothingPublic> {
+    let surely_not = |effect: &Effect| match effect.state {
+        EffectState::Pending | EffectState::Failed => true,
+        EffectState::Started | EffectState::Done | EffectState::Unknown => false,
+    };
+    effects.iter().filter(|effect| effect.phase == Phase::PushFixes).all(surely_not).then_some(NothingPublic(()))
+}
+
+impl Phase {
+    /// Tells whether a failure in this phase needs a person before the release can be done. Only a mail does not.
+    pub fn holds(self) -> bool {
+        match self {
+            Self::Preflight | Self::PushFixes | Self::VerifyPublic | Self::PublishAdvisories | Self::OpenCase => true,
+            Self::NotifyPublic => false,
+        }
+    }
+
+    /// Tells whether a look can say if the effect was done. A mail that was handed over cannot be seen.
+    pub fn can_be_seen(self) -> bool {
+        self != Self::NotifyPublic
+    }
+
+    /// How many tries before a person is called; none means for ever, as after the first public byte.
+    pub fn patience(self) -> Option<u32> {
+        match self {
+            Self::Preflight => Some(12),
+            Self::NotifyPublic => Some(40),
+            Self::PushFixes | Self::VerifyPublic | Self::PublishAdvisories | Self::OpenCase => None,
+        }
+    }
+
+    /// How long to wait after this many tries: doubling, up to a minute, for mail up to half an hour.
+    pub fn pause(self, attempts: u32) -> SignedDuration {
+        let longest = if self == Self::NotifyPublic { 1800 } else { 60 };
+        SignedDuration::from_secs(1_i64.checked_shl(attempts.saturating_sub(1).min(20)).unwrap_or(longest).min(longest))
+    }
+}
+
+impl Effect {
+    fn new(position: u32, phase: Phase, target: Target, needs: Vec<u32>, run: &Digest) -> Self {
+        Self {
+            position,
+            phase,
+            key: Digest::of_parts(&[run.as_bytes(), phase.as_str().as_bytes(), target.to_string().as_bytes()]).to_string(),
+            target,
+            needs,
+            state: EffectState::Pending,
+            attempts: 0,
+            retry_at: None,
+            note: String::new(),
+            started_at: None,
+            done_at: None,
+        }
+    }
+
+    /// Tells whether it will not change any more by itself, and holds nobody.
+    pub fn settled(&self) -> bool {
+        match self.state {
+            EffectState::Done => true,
+            EffectState::Failed => !self.phase.holds(),
+            EffectState::Pending | EffectState::Started | EffectState::Unknown => false,
+        }
+    }
+
+    /// Writes down that it is begun; saved before anything happens.
+    pub fn start(self, now: Timestamp) -> Result<Self, Refusal> {
+        match self.state {
+            EffectState::Pending | EffectState::Started | EffectState::Unknown => Ok(Self {
+                state: EffectState::Started,
+                attempts: self.attempts + 1,
+                retry_at: None,
+                started_at: self.started_at.or(Some(now)),
+                ..self
+            }),
+            EffectState::Done => Err(Refusal::moment("This effect is done: it is never done again.")),
+            EffectState::Failed => Err(Refusal::moment("This effect failed: a person has to resume the release first.")),
+        }
+    }
+
+    /// Writes down how it ended. One that was tried often enough becomes failed, if its phase ever gives up.
+    pub fn end(self, outcome: Outcome, now: Timestamp) -> Result<Self, Refusal> {
+        match self.state {
+            EffectState::Started | EffectState::Unknown => {}
+            EffectState::Pending => return Err(Refusal::moment("This effect was not begun.")),
+            EffectState::Done | EffectState::Failed => return Err(Refusal::moment("This effect has ended already.")),
+        }
+        let tired = self.phase.patience().is_some_and(|most| self.attempts >= most);
+        let retry_at = now.checked_add(self.phase.pause(self.attempts)).ok();
+        Ok(match outcome {
+            Outcome::Done(note) => {
+                Self { state: EffectState::Done, note, retry_at: None, done_at: Some(now), ..self }
+            }
+            Outcome::Failed(note) => Self { state: EffectState::Failed, note, retry_at: None, ..self },
+            Outcome::Again(note) if tired => Self { state: EffectState::Failed, note, retry_at: None, ..self },
+            Outcome::Again(note) => Self { state: EffectState::Pending, note, retry_at, ..self },
+            Outcome::Unknown(note) if tired && !self.phase.can_be_seen() => {
+                Self { state: EffectState::Failed, note, retry_at: None, ..self }
+            }
+            Outcome::Unknown(note) => Self { state: EffectState::Unknown, note, retry_at, ..self },
+        })
+    }
+
+    /// Gives a failed effect back to the run, by a person's word; it will be looked at first.
+    #[must_use]
+    pub fn revive(self) -> Self {
+        match self.state {
+            EffectState::Failed if self.phase.holds() => Self { state: EffectState::Pending, retry_at: None, ..self },
+            EffectState::Pending | EffectState::Started | EffectState::Unknown => Self { retry_at: None, ..self },
+            EffectState::Failed | EffectState::Done => self,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::id::Minted;
+    use crate::domain::manifest::tests::sample;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn sample_journal() -> Vec<Effect> {
+        let recipient = |n: u8, case: &str| Recipient { seat: MemberId::mint(1, [n; 10]), case: case.parse().unwrap() };
+        journal(&sample(), &[recipient(1, "DEMO-1"), recipient(2, "DEMO-1"), recipient(3, "DEMO-2")])
+    }
+
+    /// Ends the effect that is next as told, and returns which it was.
+    fn turn(effects: &mut [Effect], outcome: Outcome, now: Timestamp) -> u32 {
+        let position = match next(effects, now) {
+            Next::Act(effect) | Next::Look(effect) => effect.position,
+            other => panic!("nothing to do: {other:?}"),
+        };
+        let effect = &mut effects[position as usize];
+        *effect = effect.clone().start(now).unwrap().end(outcome, now).unwrap();
+        position
+    }
+
+    fn find(effects: &[Effect], phase: Phase, nth: usize) -> usize {
+        effects.iter().position(|effect| effect.phase == phase).unwrap() + nth
+    }
+
+    #[test]
+    fn the_journal_reads_as_written() {
+        let lines: Vec<_> = sample_journal()
+            .iter()
+            .map(|effect| {
+                let target = effect.target.to_string();
+                let kind = target.split('/').next().unwrap();
+                format!("{} {} {kind} after {:?}", effect.position, effect.phase, effect.needs)
+            })
+            .collect();
+        insta::assert_snapshot!(lines.join("\n"), @r"
+        0 preflight repository after []
+        1 preflight repository after []
+        2 push_fixes repository after [0, 1]
+        3 push_fixes repository after [0, 1, 2]
+        4 verify_public repository after [2]
+        5 verify_public repository after [3]
+        6 publish_advisories site after [4, 5]
+        7 publish_advisories site after [5]
+        8 notify_public seat after [6]
+        9 notify_public seat after [6]
+        10 notify_public seat after [7]
+        11 open_case case after [6]
+        12 open_case case after [7]
+        ");
+    }
+
+    #[test]
+    fn a_run_without_trouble_goes_straight_through() {
+        let mut effects = sample_journal();
+        let order: Vec<_> = (0..effects.len()).map(|_| turn(&mut effects, Outcome::Done(String::new()), at(1))).collect();
+        assert_eq!(order, (0..13).collect::<Vec<u32>>());
+        assert_eq!(next(&effects, at(1)), Next::Done);
+    }
+
+    #[test]
+    fn what_was_begun_is_looked_at_before_it_is_done_again() {
+        let mut effects = sample_journal();
+        assert!(matches!(next(&effects, at(1)), Next::Act(_)));
+        effects[0] = effects[0].clone().start(at(1)).unwrap();
+        assert!(matches!(next(&effects, at(1)), Next::Look(effect) if effect.position == 0));
+        effects[0] = effects[0].clone().end(Outcome::Again("no answer".to_owned()), at(1)).unwrap();
+        assert_eq!(next(&effects[..1], at(1)), Next::Wait(at(2)));
+        assert!(matches!(next(&effects, at(2)), Next::Look(effect) if effect.position == 0));
+    }
+
+    #[test]
+    fn no_advisory_before_every_push_it_tells_of_was_read_back() {
+        let mut effects = sample_journal();
+        loop {
+            let now = at(1);
+            match next(&effects, now) {
+                Next::Act(effect) | Next::Look(effect) => {
+                    let second_push = effect.position == 3;
+                    let outcome = if second_push { Outcome::Failed("moved".into()) } else { Outcome::Done(String::new()) };
+                    turn(&mut effects, outcome, now);
+                }
+                Next::Hold(effect) => {
+                    assert_eq!(effect.position, 3);
+                    break;
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        let untouched = |effect: &&Effect| effect.state == EffectState::Pending;
+        let left: Vec<_> = effects.iter().filter(untouched).map(|effect| effect.position).collect();
+        assert_eq!(left, [5, 6, 7, 8, 9, 10, 11, 12]);
+        assert!(nothing_public(&effects).is_none());
+    }
+
+    #[test]
+    fn a_refused_preflight_holds_before_anything_is_public() {
+        let mut effects = sample_journal();
+        turn(&mut effects, Outcome::Failed("moved".into()), at(1));
+        turn(&mut effects, Outcome::Done(String::new()), at(1));
+        assert!(matches!(next(&effects, at(1)), Next::Hold(effect) if effect.position == 0));
+        assert!(nothing_public(&effects).is_some());
+    }
+
+    #[test]
+    fn a_push_in_doubt_counts_as_public() {
+        let mut effects = sample_journal();
+        let push = find(&effects, Phase::PushFixes, 0);
+        effects[push] = effects[push].clone().start(at(1)).unwrap();
+        assert!(nothing_public(&effects).is_none());
+        effects[push] = effects[push].clone().end(Outcome::Unknown("connection lost".into()), at(1)).unwrap();
+        assert!(nothing_public(&effects).is_none());
+    }
+
+    #[test]
+    fn a_mail_that_fails_holds_nobody() {
+        let mut effects = sample_journal();
+        let mail = find(&effects, Phase::NotifyPublic, 0);
+        for _ in 0..mail {
+            turn(&mut effects, Outcome::Done(String::new()), at(1));
+        }
+        turn(&mut effects, Outcome::Again("server down".into()), at(1));
+        for _ in mail + 1..effects.len() {
+            turn(&mut effects, Outcome::Done(String::new()), at(1));
+        }
+        assert_eq!(next(&effects, at(1)), Next::Wait(at(2)));
+        let mut now = at(2);
+        while let Next::Look(_) = next(&effects, now) {
+            turn(&mut effects, Outcome::Again("server down".into()), now);
+            now = effects[mail].retry_at.unwrap_or(now);
+        }
+        assert_eq!((effects[mail].state, effects[mail].attempts), (EffectState::Failed, 40));
+        assert_eq!(next(&effects, now), Next::Done);
+    }
+
+    #[test]
+    fn targets_survive_text() {
+        for effect in sample_journal() {
+            assert_eq!(effect.target.to_string().parse::<Target>().unwrap(), effect.target);
+        }
+        assert!("mail/1".parse::<Target>().is_err());
+    }
+
+    #[test]
+    fn done_is_never_done_again() {
+        let mut effects = sample_journal();
+        turn(&mut effects, Outcome::Done(String::new()), at(1));
+        assert!(effects[0].clone().start(at(2)).is_err());
+        assert_eq!(effects[0].clone().revive(), effects[0]);
+    }
+
+    #[test]
+    fn keys_differ_between_effects_and_stay_between_tries() {
+        let keys = |effects: &[Effect]| effects.iter().map(|effect| effect.key.clone()).collect::<Vec<_>>();
+        let (first, second) = (keys(&sample_journal()), keys(&sample_journal()));
+        assert_eq!(first, second);
+        let distinct: std::collections::BTreeSet<_> = first.iter().collect();
+        assert_eq!(distinct.len(), first.len());
+    }
+}

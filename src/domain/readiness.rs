@@ -1,0 +1,395 @@
+//! Readiness: everything that still blocks a release, each with the role that can mend it and the page to go to.
+//!
+//! A pure function over [`Facts`]. [`Ready`] is its proof: only a release found free of blockers is frozen or armed.
+
+use jiff::Timestamp;
+
+use super::access::Role;
+use super::case::CaseState;
+use super::change::Version;
+use super::digest::Digest;
+use super::embargo::Embargo;
+use super::id::{CaseId, LineId, PersonId, ReleaseId, words};
+use super::manifest::ChecksWord;
+use super::refusal::Refusal;
+use super::release::{Candidate, Policy, Rehearsal, Release, ReleaseState, Target, inputs};
+use super::repo::{CommitId, LineName, RepoName};
+
+words! {
+    /// What kind of thing blocks.
+    BlockerKind {
+        /// The release has no case.
+        NoCase = "no_case",
+        /// A case is not accepted, or public already.
+        CaseState = "case_state",
+        /// A case is in another release.
+        CaseElsewhere = "case_elsewhere",
+        /// The agreed date forbids the instant.
+        Date = "date",
+        /// A line has no fix.
+        FixMissing = "fix_missing",
+        /// A fix is not approved at its head.
+        FixApproval = "fix_approval",
+        /// Checks are not green on a fix's head.
+        Checks = "checks",
+        /// The advisory lacks something.
+        Advisory = "advisory",
+        /// The advisory's text is not approved as it will be published.
+        AdvisoryApproval = "advisory_approval",
+        /// Somebody was asked how to be credited and has not answered.
+        Credits = "credits",
+        /// No rehearsal yet.
+        Rehearsal = "rehearsal",
+        /// Fixes do not merge.
+        Conflict = "conflict",
+        /// A line, a fix or the plan moved since the rehearsal.
+        RehearsalStale = "rehearsal_stale",
+        /// The public line is not known.
+        Line = "line",
+        /// The tag exists.
+        TagTaken = "tag_taken",
+        /// The instant is over.
+        Instant = "instant",
+        /// No key to sign tags with.
+        SigningKey = "signing_key",
+        /// No mail server.
+        Mail = "mail",
+    }
+}
+
+words! {
+    /// How the checks of a fix stand at its head.
+    Checks {
+        /// All that is required succeeded.
+        Green = "green",
+        /// The project has nothing to run.
+        Nothing = "nothing",
+        /// Could not run; a person answered for this head.
+        Waived = "waived",
+        /// Could not run here.
+        NotRun = "not_run",
+        /// Queued or running.
+        Running = "running",
+        /// Ended otherwise.
+        Failed = "failed",
+        /// Nobody asked for them.
+        Missing = "missing",
+    }
+}
+
+/// Everything readiness looks at, gathered by `workflow`.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// The instant of looking.
+    pub now: Timestamp,
+    /// The cases of the release.
+    pub cases: Vec<CaseFacts>,
+    /// Its targets, in their order.
+    pub targets: Vec<TargetFacts>,
+    /// Whether tags can be signed: `true` where none has to be.
+    pub signing_key: bool,
+    /// Whether mail can be sent.
+    pub mail: bool,
+}
+
+/// What is known of one case.
+#[derive(Clone, Debug)]
+pub struct CaseFacts {
+    /// Which.
+    pub case: CaseId,
+    /// Where it stands.
+    pub state: CaseState,
+    /// Whether it is public.
+    pub published: bool,
+    /// The agreement on the date.
+    pub embargo: Embargo,
+    /// Another live release it is in.
+    pub elsewhere: Option<ReleaseId>,
+    /// Its fixes on the release's lines: one per line it has to be fixed on.
+    pub fixes: Vec<FixFacts>,
+    /// Its advisory.
+    pub advisory: AdvisoryFacts,
+}
+
+/// What is known of one fix.
+#[derive(Clone, Debug)]
+pub struct FixFacts {
+    /// The line.
+    pub line: LineId,
+    /// Its name.
+    pub name: LineName,
+    /// The head; none while nothing is pushed.
+    pub head: Option<CommitId>,
+    /// Who pushed the head.
+    pub pusher: Option<PersonId>,
+    /// Approvals of this head: who, and from when on they count.
+    pub approvals: Vec<(PersonId, Timestamp)>,
+    /// Its checks at this head.
+    pub checks: Checks,
+}
+
+/// What is known of one advisory.
+#[derive(Clone, Debug, Default)]
+pub struct AdvisoryFacts {
+    /// What it lacks, a sentence for each; a draft that does not exist lacks itself.
+    pub missing: Vec<String>,
+    /// How many people were asked for a credit and have not answered.
+    pub waiting_credits: usize,
+    /// The hash of its documents as they would be published now.
+    pub digest: Option<Digest>,
+    /// The hash that was approved.
+    pub approved: Option<Digest>,
+}
+
+/// What is known of one target.
+#[derive(Clone, Debug)]
+pub struct TargetFacts {
+    /// The repository's name.
+    pub repository: RepoName,
+    /// The line's name.
+    pub line: LineName,
+    /// The public tip; none if the line is not there.
+    pub tip: Option<CommitId>,
+    /// Whether the tag exists in public.
+    pub tag_taken: bool,
+}
+
+/// One thing that blocks a release.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Blocker {
+    /// What kind of thing.
+    pub kind: BlockerKind,
+    /// What is wrong and what to do.
+    pub sentence: String,
+    /// The least role that can mend it.
+    pub owner: Role,
+    /// The page to go to.
+    pub link: String,
+}
+
+/// Proof that nothing blocked this release, at this version of it.
+#[derive(Debug)]
+pub struct Ready {
+    release: ReleaseId,
+    version: Version,
+}
+
+impl Ready {
+    /// Checks that the proof is about this release as it is now.
+    pub fn check(&self, release: &Release) -> Result<(), Refusal> {
+        if self.release == release.id && self.version == release.version {
+            Ok(())
+        } else {
+            Err(Refusal::moment("The release changed while it was being looked at: repeat."))
+        }
+    }
+}
+
+impl Checks {
+    /// Returns the word a manifest keeps; none if these checks do not allow freezing.
+    pub fn frozen(self) -> Option<ChecksWord> {
+        match self {
+            Self::Green => Some(ChecksWord::Success),
+            Self::Nothing => Some(ChecksWord::Nothing),
+            Self::Waived => Some(ChecksWord::Waived),
+            Self::NotRun | Self::Running | Self::Failed | Self::Missing => None,
+        }
+    }
+}
+
+impl BlockerKind {
+    /// Tells whether this stops a run at its instant too. What the run finds out by itself, or did before, does not.
+    pub fn stops_the_run(self) -> bool {
+        match self {
+            Self::NoCase
+            | Self::CaseState
+            | Self::CaseElsewhere
+            | Self::Date
+            | Self::FixMissing
+            | Self::FixApproval
+            | Self::Checks
+            | Self::Advisory
+            | Self::AdvisoryApproval
+            | Self::Rehearsal
+            | Self::Conflict => true,
+            // A moved fix stops the run; a moved line is found by preflight, on the remote itself.
+            Self::RehearsalStale => true,
+            Self::Credits | Self::Line | Self::TagTaken | Self::Instant | Self::SigningKey | Self::Mail => false,
+        }
+    }
+}
+
+impl Release {
+    /// Lists what blocks this release, or proves that nothing does.
+    pub fn readiness(&self, facts: &Facts, policy: &Policy) -> Result<Ready, Vec<Blocker>> {
+        let mut blockers = Vec::new();
+        if self.cases.is_empty() {
+            blockers.push(self.blocker(BlockerKind::NoCase, "A release needs at least one case.", Role::ReleaseManager));
+        }
+        self.instant(facts, &mut blockers);
+        for case in &self.cases {
+            match facts.cases.iter().find(|known| &known.case == case) {
+                Some(known) => self.case(known, facts.now, policy, &mut blockers),
+                None => blockers.push(self.blocker(
+                    BlockerKind::CaseState,
+                    format!("Nothing is known of {case}: it may have been removed."),
+                    Role::ReleaseManager,
+                )),
+            }
+        }
+        for (at, target) in self.targets.iter().enumerate() {
+            match facts.targets.get(at) {
+                Some(known) => self.target(target, known, facts, &mut blockers),
+                None => blockers.push(self.blocker(
+                    BlockerKind::Line,
+                    format!("Nothing is known of the line of tag {}.", target.tag),
+                    Role::ReleaseManager,
+                )),
+            }
+        }
+        if !facts.signing_key {
+            let sentence = "No key to sign tags with: the operator names one in `config.toml`.";
+            blockers.push(self.blocker(BlockerKind::SigningKey, sentence, Role::ReleaseManager));
+        }
+        if !facts.mail {
+            let sentence = "No mail server: the operator names one in `config.toml`, so that reporters hear of the release.";
+            blockers.push(self.blocker(BlockerKind::Mail, sentence, Role::ReleaseManager));
+        }
+        if blockers.is_empty() {
+            Ok(Ready { release: self.id.clone(), version: self.version })
+        } else {
+            Err(blockers)
+        }
+    }
+
+    fn instant(&self, facts: &Facts, blockers: &mut Vec<Blocker>) {
+        let ahead = match self.state {
+            ReleaseState::Planned | ReleaseState::Frozen | ReleaseState::Armed => self.due_at > facts.now,
+            ReleaseState::Running | ReleaseState::Held | ReleaseState::Done | ReleaseState::Abandoned => true,
+        };
+        if !ahead {
+            let sentence = format!("The instant {} is over: postpone the release.", self.due_at);
+            blockers.push(self.blocker(BlockerKind::Instant, sentence, Role::ReleaseManager));
+        }
+    }
+
+    fn case(&self, known: &CaseFacts, now: Timestamp, policy: &Policy, blockers: &mut Vec<Blocker>) {
+        let case = &known.case;
+        let mut add = |kind, sentence: String, owner| blockers.push(of_case(case, kind, sentence, owner));
+        if known.published {
+            add(BlockerKind::CaseState, format!("{case} is public already."), Role::ReleaseManager);
+        } else if known.state != CaseState::Accepted {
+            add(BlockerKind::CaseState, format!("{case} is {}: accept it first.", known.state), Role::Triager);
+        }
+        if let Some(other) = &known.elsewhere {
+            add(BlockerKind::CaseElsewhere, format!("{case} is in {other} too: abandon one of them."), Role::ReleaseManager);
+        }
+        if let Err(refusal) = known.embargo.allows(self.due_at) {
+            add(BlockerKind::Date, format!("{case}: {refusal}"), Role::Triager);
+        }
+        if known.fixes.is_empty() {
+            add(BlockerKind::FixMissing, format!("{case} has no fix on any line of this release."), Role::Fixer);
+        }
+        for fix in &known.fixes {
+            let line = &fix.name;
+            let Some(head) = &fix.head else {
+                add(BlockerKind::FixMissing, format!("{case} has no fix on {line}: push fix/{line}."), Role::Fixer);
+                continue;
+            };
+            let missing = policy.approvals.saturating_sub(counting(fix, policy, now));
+            if missing > 0 {
+                let waits = fix.approvals.iter().map(|(_, counts_at)| *counts_at).filter(|at| *at > now).min();
+                let sentence = match waits {
+                    Some(at) => format!("{case} on {line} is approved at {}; that counts from {at} on.", head.short()),
+                    None => format!("{case} on {line} needs {missing} more approval at {}.", head.short()),
+                };
+                add(BlockerKind::FixApproval, sentence, Role::Reviewer);
+            }
+            if let Some(trouble) = trouble_of(fix.checks) {
+                add(BlockerKind::Checks, format!("{case} on {line}: {trouble}"), Role::Fixer);
+            }
+        }
+        let advisory = &known.advisory;
+        for lack in &advisory.missing {
+            add(BlockerKind::Advisory, format!("Advisory of {case}: {lack}"), Role::Fixer);
+        }
+        if advisory.digest.is_none() || advisory.digest != advisory.approved {
+            let sentence = match advisory.approved {
+                Some(_) => format!("The advisory of {case} changed since it was approved: approve it as it will be published."),
+                None => format!("The advisory of {case} is not approved."),
+            };
+            add(BlockerKind::AdvisoryApproval, sentence, Role::Reviewer);
+        }
+        if advisory.waiting_credits > 0 {
+            let sentence = format!(
+                "{} people named in the advisory of {case} have not said whether they want to be: settle their credit.",
+                advisory.waiting_credits
+            );
+            add(BlockerKind::Credits, sentence, Role::Fixer);
+        }
+    }
+
+    fn target(&self, target: &Target, known: &TargetFacts, facts: &Facts, blockers: &mut Vec<Blocker>) {
+        let (line, tag) = (&known.line, &target.tag);
+        let mut add = |kind, sentence: String| blockers.push(self.blocker(kind, sentence, Role::ReleaseManager));
+        let fixes = self.fixes_on(target.line, facts);
+        if fixes.is_empty() {
+            add(BlockerKind::FixMissing, format!("No case of this release has a fix on {line}: leave the line out."));
+        }
+        if known.tag_taken {
+            add(BlockerKind::TagTaken, format!("The tag {tag} exists in {} already: plan another.", known.repository));
+        }
+        let Some(tip) = &known.tip else {
+            add(BlockerKind::Line, format!("The public line {line} is not in {}: run the mirror.", known.repository));
+            return;
+        };
+        match &target.rehearsal {
+            Rehearsal::None => add(BlockerKind::Rehearsal, format!("The merge onto {line} was not rehearsed yet.")),
+            Rehearsal::Trouble { sentence, .. } => add(BlockerKind::Conflict, format!("On {line}: {sentence}")),
+            Rehearsal::Candidate(Candidate { inputs: built_from, .. }) => {
+                if *built_from != inputs(tip, &fixes, self.dated_at, tag) {
+                    add(BlockerKind::RehearsalStale, format!("The line {line}, a fix or the instant moved since the rehearsal."));
+                }
+            }
+        }
+    }
+
+    /// Returns the heads to be merged onto a line, in the order of the cases.
+    pub fn fixes_on(&self, line: LineId, facts: &Facts) -> Vec<CommitId> {
+        let known = |case: &CaseId| facts.cases.iter().find(|known| &known.case == case);
+        let fixes = self.cases.iter().filter_map(known).flat_map(|known| &known.fixes);
+        fixes.filter(|fix| fix.line == line).filter_map(|fix| fix.head.clone()).collect()
+    }
+
+    fn blocker(&self, kind: BlockerKind, sentence: impl Into<String>, owner: Role) -> Blocker {
+        Blocker { kind, sentence: sentence.into(), owner, link: format!("/releases/{}", self.id) }
+    }
+}
+
+fn of_case(case: &CaseId, kind: BlockerKind, sentence: String, owner: Role) -> Blocker {
+    Blocker { kind, sentence, owner, link: format!("/cases/{case}") }
+}
+
+fn counting(fix: &FixFacts, policy: &Policy, now: Timestamp) -> usize {
+    let counts = |(person, counts_at): &&(PersonId, Timestamp)| {
+        *counts_at <= now && (policy.own_approval || fix.pusher != Some(*person))
+    };
+    let mut people: Vec<_> = fix.approvals.iter().filter(counts).map(|(person, _)| *person).collect();
+    people.sort();
+    people.dedup();
+    people.len()
+}
+
+fn trouble_of(checks: Checks) -> Option<&'static str> {
+    match checks {
+        Checks::Green | Checks::Nothing | Checks::Waived => None,
+        Checks::NotRun => Some("the checks could not run here: see why, or answer for this commit with a waiver."),
+        Checks::Running => Some("the checks have not ended."),
+        Checks::Failed => Some("the checks are not green."),
+        Checks::Missing => Some("the checks were not asked for."),
+    }
+}
+
+#[cfg(test)]
+#[path = "readiness_tests.rs"]
+pub(in crate::domain) mod tests;

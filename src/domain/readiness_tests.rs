@@ -1,0 +1,155 @@
+//! Tests of readiness, with the sample release and facts that the tests of the transitions use too.
+
+use super::*;
+use crate::domain::id::{Minted, UpstreamId};
+use crate::domain::project::TeamKind;
+use crate::domain::release::Plan;
+
+pub(in crate::domain) fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+pub(in crate::domain) fn oid(digit: &str) -> CommitId {
+    digit.repeat(40).parse().unwrap()
+}
+
+pub(in crate::domain) fn person(n: u8) -> PersonId {
+    PersonId::mint(1, [n; 10])
+}
+
+/// A release of one case on one line, due at second 1,000, rehearsed at second 10.
+pub(in crate::domain) fn release() -> Release {
+    let line = LineId::mint(1, [1; 10]);
+    let tag: crate::domain::repo::TagName = "v1.0.1".parse().unwrap();
+    let plan = Plan {
+        id: "DEMO-R1".parse().unwrap(),
+        project: "demo".parse().unwrap(),
+        cases: vec!["DEMO-1".parse().unwrap()],
+        targets: vec![(UpstreamId::mint(1, [1; 10]), line, tag.clone())],
+        due_at: at(1_000),
+    };
+    let candidate = Candidate {
+        base: oid("1"),
+        commit: oid("2"),
+        tag_object: oid("3"),
+        inputs: inputs(&oid("1"), &[oid("4")], at(1_000), &tag),
+        at: at(10),
+    };
+    Release::plan(plan, at(1)).unwrap().next.rehearsed(vec![Rehearsal::Candidate(candidate)]).unwrap().next
+}
+
+/// Facts that block nothing.
+pub(in crate::domain) fn facts(release: &Release) -> Facts {
+    let line: LineName = "main".parse().unwrap();
+    Facts {
+        now: at(20),
+        cases: vec![CaseFacts {
+            case: release.cases[0].clone(),
+            state: CaseState::Accepted,
+            published: false,
+            embargo: Embargo::none(),
+            elsewhere: None,
+            fixes: vec![FixFacts {
+                line: release.targets[0].line,
+                name: line.clone(),
+                head: Some(oid("4")),
+                pusher: Some(person(1)),
+                approvals: vec![(person(2), at(15))],
+                checks: Checks::Green,
+            }],
+            advisory: AdvisoryFacts {
+                missing: Vec::new(),
+                waiting_credits: 0,
+                digest: Some(Digest::of(b"text")),
+                approved: Some(Digest::of(b"text")),
+            },
+        }],
+        targets: vec![TargetFacts { repository: "core".parse().unwrap(), line, tip: Some(oid("1")), tag_taken: false }],
+        signing_key: true,
+        mail: true,
+    }
+}
+
+pub(in crate::domain) fn ready(release: &Release) -> Ready {
+    release.readiness(&facts(release), &Policy::of(TeamKind::Several)).unwrap()
+}
+
+fn blockers(change: impl FnOnce(&mut Facts)) -> Vec<Blocker> {
+    let release = release();
+    let mut facts = facts(&release);
+    change(&mut facts);
+    release.readiness(&facts, &Policy::of(TeamKind::Several)).unwrap_err()
+}
+
+#[test]
+fn nothing_blocks_a_release_in_which_all_is_settled() {
+    ready(&release());
+}
+
+#[test]
+fn each_thing_amiss_is_named_once_with_who_can_mend_it() {
+    type Amiss = (&'static str, fn(&mut Facts));
+    let each: [Amiss; 19] = [
+        ("case deferred", |facts| facts.cases[0].state = CaseState::Deferred),
+        ("case public", |facts| facts.cases[0].published = true),
+        ("case elsewhere", |facts| facts.cases[0].elsewhere = Some("DEMO-R2".parse().unwrap())),
+        ("date later", |facts| {
+            let (embargo, _) =
+                Embargo::none().propose(&facts.cases[0].case, at(2_000), crate::domain::embargo::Side::Reporter, at(1)).unwrap();
+            facts.cases[0].embargo = embargo;
+        }),
+        ("no fix", |facts| facts.cases[0].fixes[0].head = None),
+        ("other head", |facts| facts.cases[0].fixes[0].head = Some(oid("5"))),
+        ("no approval", |facts| facts.cases[0].fixes[0].approvals.clear()),
+        ("own approval", |facts| facts.cases[0].fixes[0].approvals = vec![(person(1), at(1))]),
+        ("approval that counts later", |facts| facts.cases[0].fixes[0].approvals[0].1 = at(500)),
+        ("red", |facts| facts.cases[0].fixes[0].checks = Checks::Failed),
+        ("not run", |facts| facts.cases[0].fixes[0].checks = Checks::NotRun),
+        ("advisory lacks", |facts| facts.cases[0].advisory.missing.push("Give a severity.".into())),
+        ("text changed", |facts| facts.cases[0].advisory.digest = Some(Digest::of(b"changed"))),
+        ("credits", |facts| facts.cases[0].advisory.waiting_credits = 1),
+        ("line moved", |facts| facts.targets[0].tip = Some(oid("9"))),
+        ("line gone", |facts| facts.targets[0].tip = None),
+        ("tag taken", |facts| facts.targets[0].tag_taken = true),
+        ("no key", |facts| facts.signing_key = false),
+        ("no mail", |facts| facts.mail = false),
+    ];
+    let mut table = String::new();
+    for (name, change) in each {
+        for blocker in blockers(change) {
+            table += &format!("{name}: {} ({}) {} -> {}\n", blocker.kind, blocker.owner, blocker.sentence, blocker.link);
+        }
+    }
+    insta::assert_snapshot!(table);
+}
+
+#[test]
+fn a_waiver_answers_only_for_checks_that_could_not_run() {
+    let allowed: Vec<_> = Checks::ALL.iter().filter(|checks| checks.frozen().is_some()).map(|c| c.as_str()).collect();
+    assert_eq!(allowed, ["green", "nothing", "waived"]);
+}
+
+#[test]
+fn a_volunteer_alone_approves_their_own_push_after_the_delay() {
+    let release = release();
+    let mut facts = facts(&release);
+    facts.cases[0].fixes[0].approvals = vec![(person(1), at(19))];
+    assert!(release.readiness(&facts, &Policy::of(TeamKind::Solo)).is_ok());
+    facts.cases[0].fixes[0].approvals = vec![(person(1), at(21))];
+    assert!(release.readiness(&facts, &Policy::of(TeamKind::Solo)).is_err());
+}
+
+#[test]
+fn two_approvals_of_one_person_count_once() {
+    let release = release();
+    let mut facts = facts(&release);
+    facts.cases[0].fixes[0].approvals = vec![(person(2), at(1)), (person(2), at(2))];
+    let policy = Policy { approvals: 2, ..Policy::of(TeamKind::Several) };
+    assert!(release.readiness(&facts, &policy).is_err());
+}
+
+#[test]
+fn a_plan_whose_instant_is_over_is_not_ready() {
+    let blockers = blockers(|facts| facts.now = at(1_000));
+    assert_eq!(blockers.iter().map(|blocker| blocker.kind).collect::<Vec<_>>(), [BlockerKind::Instant]);
+}

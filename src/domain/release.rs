@@ -1,0 +1,581 @@
+//! A release: a train of cases, planned, rehearsed, frozen into a Manifest, armed by people, disclosed at its instant.
+//!
+//! Guards: only what was frozen is armed, only what is armed begins, and never before its instant. Before the point of no
+//! return anyone who may arm may disarm; after it there is no edge back, only forward or held. What still blocks a release
+//! is [`super::readiness`]; what happens at the instant is [`super::effect`].
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::change::{Change, Version};
+use super::digest::Digest;
+use super::effect::NothingPublic;
+use super::event::{Event, EventKind};
+use super::id::{CaseId, LineId, PersonId, ProjectId, ReleaseId, UpstreamId, words};
+use super::manifest::{Manifest, with_instant};
+use super::project::TeamKind;
+use super::readiness::Ready;
+use super::refusal::Refusal;
+use super::repo::{CommitId, TagName};
+use super::sealed::Sealed;
+
+words! {
+    /// Where a release stands. From `running`, once [`Release::public_at`] is set, there is no edge back: only forward or held.
+    ReleaseState {
+        /// Being put together and rehearsed.
+        Planned = "planned",
+        /// Fixed to the byte; waits for people to arm it.
+        Frozen = "frozen",
+        /// Publishes at its instant without a human.
+        Armed = "armed",
+        /// Being disclosed.
+        Running = "running",
+        /// Stopped for one reason; a person is needed.
+        Held = "held",
+        /// Public.
+        Done = "done",
+        /// Given up.
+        Abandoned = "abandoned",
+    }
+}
+
+words! {
+    /// The one reason a release is held for.
+    HoldReason {
+        /// A public line is not where it was when the release was frozen.
+        LineMoved = "line_moved",
+        /// A tag of the release exists already.
+        TagTaken = "tag_taken",
+        /// The public repository did not answer in time; nothing was sent.
+        UpstreamDown = "upstream_down",
+        /// The public repository refused the push; nothing was sent.
+        PushRefused = "push_refused",
+        /// The public repository refused after objects were sent, or has some refs and not others.
+        PartlyPublic = "partly_public",
+        /// What was frozen is no longer what was approved.
+        NotReady = "not_ready",
+        /// This server could not do its own part.
+        Trouble = "trouble",
+    }
+}
+
+/// What a project asks of its releases.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// How many people must arm.
+    pub arms: usize,
+    /// How many people must approve a fix at its head.
+    pub approvals: usize,
+    /// Whether a person's approval of their own push counts, once its delay is over.
+    pub own_approval: bool,
+    /// How much later the instant may become without asking those who armed again.
+    pub postpone_keeps: SignedDuration,
+}
+
+/// What a release is made from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// Its id.
+    pub id: ReleaseId,
+    /// The project.
+    pub project: ProjectId,
+    /// The cases, in the order their fixes are merged.
+    pub cases: Vec<CaseId>,
+    /// What is released where.
+    pub targets: Vec<(UpstreamId, LineId, TagName)>,
+    /// The instant.
+    pub due_at: Timestamp,
+}
+
+/// One tag on one line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// The repository.
+    pub upstream: UpstreamId,
+    /// The line.
+    pub line: LineId,
+    /// The tag.
+    pub tag: TagName,
+    /// How the last rehearsal went here.
+    pub rehearsal: Rehearsal,
+}
+
+/// How a rehearsal went on one target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rehearsal {
+    /// None yet.
+    None,
+    /// No candidate; why.
+    Trouble {
+        /// A sentence, free of case text.
+        sentence: String,
+        /// When.
+        at: Timestamp,
+    },
+    /// What the release would push.
+    Candidate(Candidate),
+}
+
+/// What a release would push to one target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// The public tip it was built on.
+    pub base: CommitId,
+    /// The merged commit.
+    pub commit: CommitId,
+    /// The tag's object; the commit itself for a lightweight tag.
+    pub tag_object: CommitId,
+    /// What it was built from: [`inputs`].
+    pub inputs: Digest,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// The frozen manifest.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Frozen {
+    /// Its digest without the instant: what people arm.
+    pub lasting: Digest,
+    /// The manifest, sealed.
+    pub sealed: Sealed<Manifest>,
+}
+
+/// One person's word that this release shall publish by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Arming {
+    /// Who.
+    pub person: PersonId,
+    /// The manifest's lasting digest.
+    pub digest: Digest,
+    /// The instant they armed it for.
+    pub due_at: Timestamp,
+    /// When they did.
+    pub armed_at: Timestamp,
+}
+
+/// Why a release is held.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hold {
+    /// The one reason.
+    pub reason: HoldReason,
+    /// A sentence, free of case text.
+    pub note: String,
+}
+
+/// A release.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Release {
+    /// Its id.
+    pub id: ReleaseId,
+    /// The project.
+    pub project: ProjectId,
+    /// Where it stands.
+    pub state: ReleaseState,
+    /// The instant T.
+    pub due_at: Timestamp,
+    /// Committer and tagger time, in whole seconds; kept when the instant of a frozen release moves.
+    pub dated_at: Timestamp,
+    /// The cases, in the order their fixes are merged.
+    pub cases: Vec<CaseId>,
+    /// What is released where.
+    pub targets: Vec<Target>,
+    /// The manifest, once frozen.
+    pub frozen: Option<Frozen>,
+    /// Who armed it.
+    pub armings: Vec<Arming>,
+    /// Why it is held; present when it is.
+    pub hold: Option<Hold>,
+    /// When the run began.
+    pub begun_at: Option<Timestamp>,
+    /// The point of no return.
+    pub public_at: Option<Timestamp>,
+    /// When it was done.
+    pub done_at: Option<Timestamp>,
+    /// When it was planned.
+    pub created_at: Timestamp,
+    /// Changes so far.
+    pub version: Version,
+}
+
+impl Policy {
+    /// The default: two arm and one other person approves; a volunteer alone does both.
+    pub fn of(team: TeamKind) -> Self {
+        let postpone_keeps = SignedDuration::from_hours(72);
+        match team {
+            TeamKind::Several => Self { arms: 2, approvals: 1, own_approval: false, postpone_keeps },
+            TeamKind::Solo => Self { arms: 1, approvals: 1, own_approval: true, postpone_keeps },
+        }
+    }
+}
+
+impl HoldReason {
+    /// Tells what helps: `true` if trying again is safe and may be enough, `false` if a person has to mend something first.
+    pub fn safe_to_retry(self) -> bool {
+        match self {
+            Self::UpstreamDown | Self::Trouble => true,
+            Self::LineMoved | Self::TagTaken | Self::PushRefused | Self::PartlyPublic | Self::NotReady => false,
+        }
+    }
+
+    /// Says what to do, in a sentence.
+    pub fn advice(self) -> &'static str {
+        match self {
+            Self::LineMoved => "Needs a person: reopen the plan, rehearse on the new tip, freeze and arm again.",
+            Self::TagTaken => "Needs a person: remove the tag in public or plan another one.",
+            Self::UpstreamDown => "Safe to retry: resume once the public repository answers.",
+            Self::PushRefused => "Needs a person: give the server's key the right to push these refs, then resume.",
+            Self::PartlyPublic => "Needs a person now: look at the public refs, push what is missing by hand, then resume.",
+            Self::NotReady => "Needs a person: see what blocks it, then rehearse, freeze and arm again.",
+            Self::Trouble => "Safe to retry: see the server's log, then resume.",
+        }
+    }
+}
+
+impl Release {
+    /// Plans a release over cases and lines.
+    pub fn plan(plan: Plan, now: Timestamp) -> Result<Change<Self>, Refusal> {
+        if plan.cases.is_empty() {
+            return Err(Refusal::input("A release needs at least one case."));
+        }
+        if plan.targets.is_empty() {
+            return Err(Refusal::input("A release needs at least one line with a tag."));
+        }
+        if doubled(&plan.cases) {
+            return Err(Refusal::input("Name each case of a release once."));
+        }
+        let tags: Vec<_> = plan.targets.iter().map(|(upstream, _, tag)| (upstream, tag)).collect();
+        if doubled(&tags) {
+            return Err(Refusal::input("A tag can be made once per repository: choose another for the second line."));
+        }
+        ahead(plan.due_at, now)?;
+        let event = Event::of_release(EventKind::ReleasePlanned, &plan.id, format!("for {}", plan.due_at));
+        let target =
+            |(upstream, line, tag)| Target { upstream, line, tag, rehearsal: Rehearsal::None };
+        let next = Self {
+            id: plan.id,
+            project: plan.project,
+            state: ReleaseState::Planned,
+            due_at: plan.due_at,
+            dated_at: whole_second(plan.due_at),
+            cases: plan.cases,
+            targets: plan.targets.into_iter().map(target).collect(),
+            frozen: None,
+            armings: Vec::new(),
+            hold: None,
+            begun_at: None,
+            public_at: None,
+            done_at: None,
+            created_at: now,
+            version: Version(0),
+        };
+        Ok(Change::new(next, event))
+    }
+
+    /// Records how a rehearsal went, target by target in their order.
+    pub fn rehearsed(self, results: Vec<Rehearsal>) -> Result<Change<Self>, Refusal> {
+        match self.state {
+            ReleaseState::Planned => {}
+            ReleaseState::Frozen
+            | ReleaseState::Armed
+            | ReleaseState::Running
+            | ReleaseState::Held
+            | ReleaseState::Done
+            | ReleaseState::Abandoned => return Err(self.out_of_turn("rehearsed anew", "planned")),
+        }
+        if results.len() != self.targets.len() {
+            return Err(Refusal::moment("The plan changed during the rehearsal: rehearse again."));
+        }
+        let clean = results.iter().filter(|result| matches!(result, Rehearsal::Candidate(_))).count();
+        let event = self.event(EventKind::ReleaseRehearsed, format!("{clean} of {} clean", results.len()));
+        let pair = |(target, rehearsal)| Target { rehearsal, ..target };
+        let targets = self.targets.into_iter().zip(results).map(pair).collect();
+        Ok(Change::new(Self { targets, ..self }, event))
+    }
+
+    /// Freezes what was rehearsed: from now on the manifest says, byte for byte, what will be public.
+    pub fn freeze(self, ready: Ready, manifest: &Manifest, sealed: Sealed<Manifest>) -> Result<Change<Self>, Refusal> {
+        match self.state {
+            ReleaseState::Planned => {}
+            ReleaseState::Frozen
+            | ReleaseState::Armed
+            | ReleaseState::Running
+            | ReleaseState::Held
+            | ReleaseState::Done
+            | ReleaseState::Abandoned => return Err(self.out_of_turn("frozen", "planned")),
+        }
+        ready.check(&self)?;
+        manifest.check()?;
+        self.fits(manifest)?;
+        let lasting = manifest.lasting_digest();
+        let event = self.event(EventKind::ReleaseFrozen, lasting.to_string());
+        let frozen = Some(Frozen { lasting, sealed });
+        Ok(Change::new(Self { state: ReleaseState::Frozen, frozen, armings: Vec::new(), ..self }, event))
+    }
+
+    /// Opens the plan again: what was frozen and armed falls.
+    pub fn reopen(self) -> Result<Change<Self>, Refusal> {
+        match self.state {
+            ReleaseState::Frozen | ReleaseState::Armed => {}
+            ReleaseState::Held if self.public_at.is_none() => {}
+            ReleaseState::Held => return Err(Self::no_way_back()),
+            ReleaseState::Planned | ReleaseState::Running | ReleaseState::Done | ReleaseState::Abandoned => {
+                return Err(self.out_of_turn("reopened", "frozen, armed, or held before anything was public"));
+            }
+        }
+        let event = self.event(EventKind::ReleasePlanned, "reopened".to_owned());
+        let next = Self { state: ReleaseState::Planned, frozen: None, armings: Vec::new(), hold: None, begun_at: None, ..self };
+        Ok(Change::new(next, event))
+    }
+
+    /// Arms the release; once as many people did as the policy asks, it publishes at its time without a human.
+    pub fn arm(self, ready: Ready, person: PersonId, policy: &Policy, now: Timestamp) -> Result<Change<Self>, Refusal> {
+        match self.state {
+            ReleaseState::Frozen => {}
+            ReleaseState::Planned
+            | ReleaseState::Armed
+            | ReleaseState::Running
+            | ReleaseState::Held
+            | ReleaseState::Done
+            | ReleaseState::Abandoned => return Err(self.out_of_turn("armed", "frozen")),
+        }
+        ready.check(&self)?;
+        ahead(self.due_at, now)?;
+        let Some(frozen) = &self.frozen else { return Err(self.out_of_turn("armed", "frozen")) };
+        if self.armings.iter().any(|arming| arming.person == person) {
+            return Err(Refusal::moment("You have armed this release already: another person has to."));
+        }
+        let arming = Arming { person, digest: frozen.lasting, due_at: self.due_at, armed_at: now };
+        let event = self.event(EventKind::ReleaseArmed, with_instant(&frozen.lasting, self.due_at).to_string());
+        let mut next = self;
+        next.armings.push(arming);
+        if next.armings.len() >= policy.arms.max(1) {
+            next.state = ReleaseState::Armed;
+        }
+        Ok(Change::new(next, event))
+    }
+
+    /// Takes everybody's arming back, at any time before the point of no return.
+    pub fn disarm(self) -> Result<Change<Self>, Refusal> {
+        match self.state {
+            ReleaseState::Armed => {}
+            ReleaseState::Frozen if !self.armings.is_empty() => {}
+            ReleaseState::Running | ReleaseState::Held if self.public_at.is_none() => {}
+            ReleaseState::Running | ReleaseState::Held => return Err(Self::no_way_back()),
+            ReleaseState::Planned | ReleaseState::Frozen | ReleaseState::Done | ReleaseState::Abandoned => {
+                return Err(Refusal::moment("Nobody has armed this release."));
+            }
+        }
+        let event = self.event(EventKind::ReleaseDisarmed, format!("was {}", self.state));
+        let next = Self { state: ReleaseState::Frozen, armings: Vec::new(), hold: None, begun_at: None, ..self };
+        Ok(Change::new(next, event))
+    }
+
+    /// Moves the instant. What is frozen stays frozen, with its dates; who armed it stays bound only to a move later, within
+    /// what the policy allows from the instant they armed it for.
+    pub fn postpone(self, due_at: Timestamp, policy: &Policy, now: Timestamp) -> Result<Change<Self>, Refusal> {
+        ahead(due_at, now)?;
+        let event = self.event(EventKind::ReleasePostponed, format!("{} to {due_at}", self.due_at));
+        match self.state {
+            ReleaseState::Planned => {
+                Ok(Change::new(Self { due_at, dated_at: whole_second(due_at), ..self }, event))
+            }
+            ReleaseState::Frozen | ReleaseState::Armed => {
+                let bound = |arming: &Arming| {
+                    let later = due_at.duration_since(arming.due_at);
+                    !later.is_negative() && later <= policy.postpone_keeps
+                };
+                let kept = self.armings.iter().all(bound);
+                let (state, armings) =
+                    if kept { (self.state, self.armings) } else { (ReleaseState::Frozen, Vec::new()) };
+                Ok(Change::new(Self { due_at, state, armings, ..self }, event))
+            }
+            ReleaseState::Running | ReleaseState::Held if self.public_at.is_some() => Err(Self::no_way_back()),
+            ReleaseState::Running | ReleaseState::Held => {
+                Err(Refusal::moment("The run has begun: disarm the release first, then move its instant."))
+            }
+            ReleaseState::Done | ReleaseState::Abandoned => {
+                Err(self.out_of_turn("postponed", "planned, frozen or armed"))
+            }
+        }
+    }
+
+    /// Begins the run; never before the instant, and only of what is armed.
+    pub fn begin(self, now: Timestamp) -> Result<Change<Self>, Refusal> {
+        match self.state {
+            ReleaseState::Armed => {}
+            ReleaseState::Planned
+            | ReleaseState::Frozen
+            | ReleaseState::Running
+            | ReleaseState::Held
+            | ReleaseState::Done
+            | ReleaseState::Abandoned => return Err(self.out_of_turn("begun", "armed")),
+        }
+        if now < self.due_at {
+            return Err(Refusal::moment(format!("This release is due at {}: it does not begin before.", self.due_at)));
+        }
+        let event = self.event(EventKind::ReleaseBegun, format!("due {}", self.due_at));
+        Ok(Change::new(Self { state: ReleaseState::Running, begun_at: Some(now), ..self }, event))
+    }
+
+    /// Crosses the point of no return; saved before the first push begins.
+    pub fn cross(self, now: Timestamp) -> Result<Change<Self>, Refusal> {
+        match self.state {
+            ReleaseState::Running if self.public_at.is_none() => {}
+            ReleaseState::Running
+            | ReleaseState::Planned
+            | ReleaseState::Frozen
+            | ReleaseState::Armed
+            | ReleaseState::Held
+            | ReleaseState::Done
+            | ReleaseState::Abandoned => return Err(self.out_of_turn("made public", "running and not yet public")),
+        }
+        let event = self.event(EventKind::ReleasePublic, "point of no return".to_owned());
+        Ok(Change::new(Self { public_at: Some(now), ..self }, event))
+    }
+
+    /// Holds the run for one reason.
+    pub fn hold(self, hold: Hold) -> Result<Change<Self>, Refusal> {
+        match self.state {
+            ReleaseState::Running => {}
+            ReleaseState::Planned
+            | ReleaseState::Frozen
+            | ReleaseState::Armed
+            | ReleaseState::Held
+            | ReleaseState::Done
+            | ReleaseState::Abandoned => return Err(self.out_of_turn("held", "running")),
+        }
+        let event = self.event(EventKind::ReleaseHeld, hold.reason.to_string());
+        Ok(Change::new(Self { state: ReleaseState::Held, hold: Some(hold), ..self }, event))
+    }
+
+    /// Holds the run and takes the point of no return back, on proof that nothing became public after all.
+    pub fn retreat(self, _proof: NothingPublic, hold: Hold) -> Result<Change<Self>, Refusal> {
+        Self { public_at: None, ..self }.hold(hold)
+    }
+
+    /// Goes on with a held run, by a person's word.
+    pub fn resume(self) -> Result<Change<Self>, Refusal> {
+        match self.state {
+            ReleaseState::Held => {}
+            ReleaseState::Planned
+            | ReleaseState::Frozen
+            | ReleaseState::Armed
+            | ReleaseState::Running
+            | ReleaseState::Done
+            | ReleaseState::Abandoned => return Err(self.out_of_turn("resumed", "held")),
+        }
+        let event = self.event(EventKind::ReleaseResumed, "held to running".to_owned());
+        Ok(Change::new(Self { state: ReleaseState::Running, hold: None, ..self }, event))
+    }
+
+    /// Ends the run: every effect is settled.
+    pub fn finish(self, now: Timestamp) -> Result<Change<Self>, Refusal> {
+        match self.state {
+            ReleaseState::Running if self.public_at.is_some() => {}
+            ReleaseState::Running
+            | ReleaseState::Planned
+            | ReleaseState::Frozen
+            | ReleaseState::Armed
+            | ReleaseState::Held
+            | ReleaseState::Done
+            | ReleaseState::Abandoned => return Err(self.out_of_turn("finished", "running and public")),
+        }
+        let event = self.event(EventKind::ReleaseDone, "running to done".to_owned());
+        Ok(Change::new(Self { state: ReleaseState::Done, done_at: Some(now), ..self }, event))
+    }
+
+    /// Gives the release up; its cases can join another.
+    pub fn abandon(self) -> Result<Change<Self>, Refusal> {
+        match self.state {
+            ReleaseState::Planned | ReleaseState::Frozen => {}
+            ReleaseState::Held if self.public_at.is_none() => {}
+            ReleaseState::Held => return Err(Self::no_way_back()),
+            ReleaseState::Armed | ReleaseState::Running => {
+                return Err(Refusal::moment("This release is armed: disarm it first."));
+            }
+            ReleaseState::Done | ReleaseState::Abandoned => {
+                return Err(self.out_of_turn("abandoned", "planned, frozen or held before anything was public"));
+            }
+        }
+        let event = self.event(EventKind::ReleaseAbandoned, format!("was {}", self.state));
+        Ok(Change::new(Self { state: ReleaseState::Abandoned, armings: Vec::new(), hold: None, ..self }, event))
+    }
+
+    /// Tells whether it still holds its cases: neither done nor abandoned.
+    pub fn live(&self) -> bool {
+        match self.state {
+            ReleaseState::Planned
+            | ReleaseState::Frozen
+            | ReleaseState::Armed
+            | ReleaseState::Running
+            | ReleaseState::Held => true,
+            ReleaseState::Done | ReleaseState::Abandoned => false,
+        }
+    }
+
+    /// Returns the digest of the manifest with the instant, once frozen.
+    pub fn digest(&self) -> Option<Digest> {
+        self.frozen.as_ref().map(|frozen| with_instant(&frozen.lasting, self.due_at))
+    }
+
+    /// Checks that a manifest says what this release rehearsed, ref by ref.
+    fn fits(&self, manifest: &Manifest) -> Result<(), Refusal> {
+        let same = manifest.release == self.id
+            && manifest.project == self.project
+            && manifest.cases == self.cases
+            && manifest.dated_at == self.dated_at.as_second();
+        let target_fits = |target: &Target| {
+            let Rehearsal::Candidate(candidate) = &target.rehearsal else { return false };
+            let tag = super::repo::RefName::tag(&target.tag);
+            manifest.repositories.iter().filter(|repository| repository.upstream == target.upstream).any(|repository| {
+                repository.refs.iter().any(|moved| moved.old == candidate.base && moved.new == candidate.commit)
+                    && repository
+                        .refs
+                        .iter()
+                        .any(|moved| moved.name == tag && moved.old.is_zero() && moved.new == candidate.tag_object)
+            })
+        };
+        if same && self.targets.iter().all(target_fits) {
+            Ok(())
+        } else {
+            Err(Refusal::moment("The plan changed while it was being frozen: rehearse and freeze again."))
+        }
+    }
+
+    fn event(&self, kind: EventKind, object: String) -> Event {
+        Event { project: Some(self.project.clone()), ..Event::of_release(kind, &self.id, object) }
+    }
+
+    fn no_way_back() -> Refusal {
+        Refusal::moment("Part of this release may be public already: there is only forward. Resume it.")
+    }
+
+    fn out_of_turn(&self, act: &str, from: &str) -> Refusal {
+        Refusal::moment(format!("This release is {}; only a release that is {from} can be {act}.", self.state))
+    }
+}
+
+/// Names what a candidate is built from: the public tip, the fixes in order, the dates and the tag.
+pub fn inputs(base: &CommitId, fixes: &[CommitId], dated_at: Timestamp, tag: &TagName) -> Digest {
+    let dated_at = dated_at.as_second().to_be_bytes();
+    let mut parts: Vec<&[u8]> = vec![b"embargo-candidate-1", base.as_str().as_bytes(), &dated_at, tag.as_str().as_bytes()];
+    parts.extend(fixes.iter().map(|fix| fix.as_str().as_bytes()));
+    Digest::of_parts(&parts)
+}
+
+fn ahead(due_at: Timestamp, now: Timestamp) -> Result<(), Refusal> {
+    if due_at > now { Ok(()) } else { Err(Refusal::input("The instant lies in the past: choose one ahead of now.")) }
+}
+
+fn whole_second(at: Timestamp) -> Timestamp {
+    Timestamp::from_second(at.as_second()).expect("a whole second of a valid instant is valid")
+}
+
+fn doubled<T: Ord>(items: &[T]) -> bool {
+    let mut sorted: Vec<_> = items.iter().collect();
+    sorted.sort();
+    sorted.windows(2).any(|pair| pair[0] == pair[1])
+}
+
+#[cfg(test)]
+#[path = "release_tests.rs"]
+mod tests;

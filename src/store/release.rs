@@ -1,0 +1,399 @@
+//! Releases: rows, targets, armings, and the lists that are joined on membership over all their cases.
+
+use jiff::Timestamp;
+
+use crate::domain::access::{Grant, Grants};
+use crate::domain::actor::Actor;
+use crate::domain::change::{Change, Version};
+use crate::domain::digest::Digest;
+use crate::domain::id::{CaseId, PersonId, ProjectId, ReleaseId};
+use crate::domain::release::{Arming, Candidate, Frozen, Hold, Rehearsal, Release, ReleaseState, Target};
+use crate::domain::sealed::Sealed;
+
+use super::{Error, Result, Rows, Tx, instant, instant_opt, one_row, parsed, parsed_opt};
+
+/// A release as a list shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Its id.
+    pub id: ReleaseId,
+    /// The project.
+    pub project: ProjectId,
+    /// Where it stands.
+    pub state: ReleaseState,
+    /// The instant.
+    pub due_at: Timestamp,
+}
+
+struct ListedRow {
+    id: String,
+    project: String,
+    state: String,
+    due_at: i64,
+}
+
+impl TryFrom<ListedRow> for Listed {
+    type Error = Error;
+    fn try_from(row: ListedRow) -> Result<Self> {
+        Ok(Self {
+            id: parsed(&row.id, "release", "id")?,
+            project: parsed(&row.project, "release", "project")?,
+            state: parsed(&row.state, "release", "state")?,
+            due_at: instant(row.due_at, "release", "due_at")?,
+        })
+    }
+}
+
+struct ReleaseRow {
+    project: String,
+    state: String,
+    due_at: i64,
+    dated_at: i64,
+    manifest: Option<Vec<u8>>,
+    digest: Option<Vec<u8>>,
+    hold: Option<String>,
+    note: String,
+    begun_at: Option<i64>,
+    public_at: Option<i64>,
+    done_at: Option<i64>,
+    created_at: i64,
+    version: i64,
+}
+
+impl ReleaseRow {
+    fn release(self, id: &ReleaseId, parts: (Vec<CaseId>, Vec<Target>, Vec<Arming>)) -> Result<Release> {
+        let (cases, targets, armings) = parts;
+        let frozen = match (self.manifest, self.digest) {
+            (Some(manifest), Some(digest)) => Some(Frozen {
+                lasting: digest_of(&digest, "release", "digest")?,
+                sealed: Sealed::from_envelope(manifest),
+            }),
+            (None, None) => None,
+            (Some(_), None) | (None, Some(_)) => {
+                return Err(Error::Inconsistent { table: "release", column: "digest" });
+            }
+        };
+        let note = self.note;
+        let hold = parsed_opt(self.hold.as_deref(), "release", "hold")?.map(|reason| Hold { reason, note });
+        Ok(Release {
+            id: id.clone(),
+            project: parsed(&self.project, "release", "project")?,
+            state: parsed(&self.state, "release", "state")?,
+            due_at: instant(self.due_at, "release", "due_at")?,
+            dated_at: instant(self.dated_at, "release", "dated_at")?,
+            cases,
+            targets,
+            frozen,
+            armings,
+            hold,
+            begun_at: instant_opt(self.begun_at, "release", "begun_at")?,
+            public_at: instant_opt(self.public_at, "release", "public_at")?,
+            done_at: instant_opt(self.done_at, "release", "done_at")?,
+            created_at: instant(self.created_at, "release", "created_at")?,
+            version: Version(self.version),
+        })
+    }
+}
+
+struct TargetRow {
+    upstream: String,
+    line: String,
+    tag: String,
+    base: Option<String>,
+    candidate: Option<String>,
+    tag_object: Option<String>,
+    inputs: Option<Vec<u8>>,
+    trouble: String,
+    rehearsed_at: Option<i64>,
+}
+
+impl TryFrom<TargetRow> for Target {
+    type Error = Error;
+    fn try_from(row: TargetRow) -> Result<Self> {
+        const TABLE: &str = "release_target";
+        let at = instant_opt(row.rehearsed_at, TABLE, "rehearsed_at")?;
+        let rehearsal = match (at, row.base, row.candidate, row.tag_object, row.inputs) {
+            (None, None, None, None, None) => Rehearsal::None,
+            (Some(at), None, None, None, None) => Rehearsal::Trouble { sentence: row.trouble, at },
+            (Some(at), Some(base), Some(commit), Some(tag_object), Some(inputs)) => Rehearsal::Candidate(Candidate {
+                base: parsed(&base, TABLE, "base")?,
+                commit: parsed(&commit, TABLE, "candidate")?,
+                tag_object: parsed(&tag_object, TABLE, "tag_object")?,
+                inputs: digest_of(&inputs, TABLE, "inputs")?,
+                at,
+            }),
+            _ => return Err(Error::Inconsistent { table: TABLE, column: "candidate" }),
+        };
+        Ok(Self {
+            upstream: parsed(&row.upstream, TABLE, "upstream")?,
+            line: parsed(&row.line, TABLE, "line")?,
+            tag: parsed(&row.tag, TABLE, "tag")?,
+            rehearsal,
+        })
+    }
+}
+
+/// Names the cases of a release, in order: what has to be asked before a grant over them can exist. Empty if there is none.
+pub async fn cases(rows: &mut impl Rows, id: &ReleaseId) -> Result<Vec<CaseId>> {
+    let id = id.to_string();
+    let found = sqlx::query!(r#"select "case" from release_case where release = ? order by position"#, id)
+        .fetch_all(rows.conn())
+        .await?;
+    found.into_iter().map(|row| parsed(&row.case, "release_case", "case")).collect()
+}
+
+/// Reads a release under grants over all its cases; `None` when one of them is not covered, as if it did not exist.
+pub async fn find(rows: &mut impl Rows, grants: &Grants, id: &ReleaseId) -> Result<Option<Release>> {
+    let cases = cases(rows, id).await?;
+    let covered = |case: &CaseId| grants.each().iter().any(|grant| grant.case() == case);
+    if cases.is_empty() || !cases.iter().all(covered) {
+        return Ok(None);
+    }
+    let text = id.to_string();
+    let row = sqlx::query_as!(
+        ReleaseRow,
+        "select project, state, due_at, dated_at, manifest, digest, hold, note, begun_at, public_at, done_at, created_at, version
+         from release where id = ?",
+        text
+    )
+    .fetch_optional(rows.conn())
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    let targets = targets(rows, &text).await?;
+    let armings = armings(rows, &text).await?;
+    row.release(id, (cases, targets, armings)).map(Some)
+}
+
+async fn targets(rows: &mut impl Rows, release: &str) -> Result<Vec<Target>> {
+    let found = sqlx::query_as!(
+        TargetRow,
+        "select upstream, line, tag, base, candidate, tag_object, inputs, trouble, rehearsed_at
+         from release_target where release = ? order by position",
+        release
+    )
+    .fetch_all(rows.conn())
+    .await?;
+    found.into_iter().map(Target::try_from).collect()
+}
+
+async fn armings(rows: &mut impl Rows, release: &str) -> Result<Vec<Arming>> {
+    let found = sqlx::query!(
+        "select person, digest, due_at, armed_at from arming where release = ? order by armed_at, person",
+        release
+    )
+    .fetch_all(rows.conn())
+    .await?;
+    found
+        .into_iter()
+        .map(|row| {
+            Ok(Arming {
+                person: parsed(&row.person, "arming", "person")?,
+                digest: digest_of(&row.digest, "arming", "digest")?,
+                due_at: instant(row.due_at, "arming", "due_at")?,
+                armed_at: instant(row.armed_at, "arming", "armed_at")?,
+            })
+        })
+        .collect()
+}
+
+/// Adds a planned release with its event.
+pub async fn add(tx: &mut Tx, actor: &Actor, change: Change<Release>) -> Result<Release> {
+    let release = change.next;
+    let (id, project, state) = (release.id.to_string(), release.project.to_string(), release.state.as_str());
+    let (due, dated) = (release.due_at.as_millisecond(), release.dated_at.as_millisecond());
+    let created = release.created_at.as_millisecond();
+    sqlx::query!(
+        "insert into release (id, project, state, due_at, dated_at, created_at) values (?, ?, ?, ?, ?, ?)",
+        id,
+        project,
+        state,
+        due,
+        dated,
+        created
+    )
+    .execute(tx.conn())
+    .await?;
+    for (position, case) in (0_i64..).zip(&release.cases) {
+        let case = case.to_string();
+        sqlx::query!(r#"insert into release_case (release, "case", position) values (?, ?, ?)"#, id, case, position)
+            .execute(tx.conn())
+            .await?;
+    }
+    write_targets(tx, &release).await?;
+    super::event::append(tx, actor, &change.event).await?;
+    Ok(release)
+}
+
+/// Saves the next value of a release with its event; refused when somebody else changed it.
+pub async fn save(tx: &mut Tx, actor: &Actor, change: Change<Release>) -> Result<Release> {
+    let release = change.next;
+    let (id, state) = (release.id.to_string(), release.state.as_str());
+    let (due, dated) = (release.due_at.as_millisecond(), release.dated_at.as_millisecond());
+    let manifest = release.frozen.as_ref().map(|frozen| frozen.sealed.envelope());
+    let digest = release.frozen.as_ref().map(|frozen| frozen.lasting.as_bytes().as_slice());
+    let hold = release.hold.as_ref().map(|hold| hold.reason.as_str());
+    let note = release.hold.as_ref().map_or("", |hold| hold.note.as_str());
+    let begun = release.begun_at.map(Timestamp::as_millisecond);
+    let public = release.public_at.map(Timestamp::as_millisecond);
+    let done = release.done_at.map(Timestamp::as_millisecond);
+    let result = sqlx::query!(
+        "update release set state = ?, due_at = ?, dated_at = ?, manifest = ?, digest = ?, hold = ?, note = ?, begun_at = ?,
+           public_at = ?, done_at = ?, version = version + 1
+         where id = ? and version = ?",
+        state,
+        due,
+        dated,
+        manifest,
+        digest,
+        hold,
+        note,
+        begun,
+        public,
+        done,
+        id,
+        release.version.0
+    )
+    .execute(tx.conn())
+    .await?;
+    one_row(&result)?;
+    write_targets(tx, &release).await?;
+    write_armings(tx, &release).await?;
+    super::event::append(tx, actor, &change.event).await?;
+    Ok(Release { version: Version(release.version.0 + 1), ..release })
+}
+
+async fn write_targets(tx: &mut Tx, release: &Release) -> Result<()> {
+    let id = release.id.to_string();
+    sqlx::query!("delete from release_target where release = ?", id).execute(tx.conn()).await?;
+    for (position, target) in (0_i64..).zip(&release.targets) {
+        let (upstream, line, tag) = (target.upstream.to_string(), target.line.to_string(), target.tag.to_string());
+        let (candidate, trouble, at) = match &target.rehearsal {
+            Rehearsal::None => (None, "", None),
+            Rehearsal::Trouble { sentence, at } => (None, sentence.as_str(), Some(*at)),
+            Rehearsal::Candidate(candidate) => (Some(candidate), "", Some(candidate.at)),
+        };
+        let base = candidate.map(|candidate| candidate.base.as_str());
+        let commit = candidate.map(|candidate| candidate.commit.as_str());
+        let tag_object = candidate.map(|candidate| candidate.tag_object.as_str());
+        let inputs = candidate.map(|candidate| candidate.inputs.as_bytes().as_slice());
+        let at = at.map(Timestamp::as_millisecond);
+        sqlx::query!(
+            "insert into release_target
+               (release, upstream, line, tag, position, base, candidate, tag_object, inputs, trouble, rehearsed_at)
+             values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            id,
+            upstream,
+            line,
+            tag,
+            position,
+            base,
+            commit,
+            tag_object,
+            inputs,
+            trouble,
+            at
+        )
+        .execute(tx.conn())
+        .await?;
+    }
+    Ok(())
+}
+
+async fn write_armings(tx: &mut Tx, release: &Release) -> Result<()> {
+    let id = release.id.to_string();
+    sqlx::query!("delete from arming where release = ?", id).execute(tx.conn()).await?;
+    for arming in &release.armings {
+        let (person, digest) = (arming.person.to_string(), arming.digest.as_bytes().as_slice());
+        let (due, at) = (arming.due_at.as_millisecond(), arming.armed_at.as_millisecond());
+        sqlx::query!(
+            "insert into arming (release, person, digest, due_at, armed_at) values (?, ?, ?, ?, ?)",
+            id,
+            person,
+            digest,
+            due,
+            at
+        )
+        .execute(tx.conn())
+        .await?;
+    }
+    Ok(())
+}
+
+/// Names the live release a case is in, other than `but`.
+pub async fn live_of(rows: &mut impl Rows, case: &CaseId, but: Option<&ReleaseId>) -> Result<Option<ReleaseId>> {
+    let (case, but) = (case.to_string(), but.map(ToString::to_string).unwrap_or_default());
+    let row = sqlx::query!(
+        r#"select r.id from release r join release_case c on c.release = r.id
+           where c."case" = ? and r.state not in ('done', 'abandoned') and r.id <> ?"#,
+        case,
+        but
+    )
+    .fetch_optional(rows.conn())
+    .await?;
+    row.map(|row| parsed(&row.id, "release", "id")).transpose()
+}
+
+/// Lists the releases of the case a grant is for: id, state and instant, which is all that its members see of a train.
+pub async fn of_case(rows: &mut impl Rows, grant: &Grant) -> Result<Vec<Listed>> {
+    let case = grant.case().to_string();
+    let found = sqlx::query_as!(
+        ListedRow,
+        r#"select r.id, r.project, r.state, r.due_at from release r join release_case c on c.release = r.id
+           where c."case" = ? order by r.created_at desc"#,
+        case
+    )
+    .fetch_all(rows.conn())
+    .await?;
+    found.into_iter().map(Listed::try_from).collect()
+}
+
+/// Lists the releases a person may see: those of which they have a seat of the team in every case. Live ones first, by instant.
+pub async fn of_person(rows: &mut impl Rows, person: PersonId) -> Result<Vec<Listed>> {
+    let person = person.to_string();
+    let found = sqlx::query_as!(
+        ListedRow,
+        r#"select r.id, r.project, r.state, r.due_at from release r
+           where exists (select 1 from release_case c where c.release = r.id)
+             and not exists (
+               select 1 from release_case c where c.release = r.id and not exists (
+                 select 1 from member m join person p on p.id = m.person
+                 where m."case" = c."case" and m.person = ? and m.left_at is null and p.state = 'active'
+                   and m.role in ('triager', 'fixer', 'reviewer', 'release_manager') and m.consent <> 'declined'))
+           order by r.state in ('done', 'abandoned'), r.due_at, r.id"#,
+        person
+    )
+    .fetch_all(rows.conn())
+    .await?;
+    found.into_iter().map(Listed::try_from).collect()
+}
+
+/// Names the planned releases of a project: those to be rehearsed when something moves. For the server's chores.
+pub async fn planned(rows: &mut impl Rows, project: &ProjectId) -> Result<Vec<ReleaseId>> {
+    let project = project.to_string();
+    let found = sqlx::query!("select id from release where project = ? and state = 'planned' order by id", project)
+        .fetch_all(rows.conn())
+        .await?;
+    found.into_iter().map(|row| parsed(&row.id, "release", "id")).collect()
+}
+
+/// Names the releases a worker has to look at by this instant: armed and due, or running. For the server's chores.
+pub async fn due(rows: &mut impl Rows, now: Timestamp) -> Result<Vec<ReleaseId>> {
+    let now = now.as_millisecond();
+    let found = sqlx::query!(
+        "select id from release where (state = 'armed' and due_at <= ?) or state = 'running' order by due_at, id",
+        now
+    )
+    .fetch_all(rows.conn())
+    .await?;
+    found.into_iter().map(|row| parsed(&row.id, "release", "id")).collect()
+}
+
+/// Takes a stored SHA-256.
+pub(super) fn digest_of(bytes: &[u8], table: &'static str, column: &'static str) -> Result<Digest> {
+    let bytes = bytes.try_into().map_err(|_| Error::Inconsistent { table, column })?;
+    Ok(Digest::from_bytes(bytes))
+}
+
+#[cfg(test)]
+#[path = "release_tests.rs"]
+mod tests;
