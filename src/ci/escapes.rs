@@ -260,10 +260,12 @@ async fn a_killed_server_takes_its_checks_along() {
     let call = Call { folder: &folder, step: &step, env: &env, directory: WORKSPACE, command: &["bash", "/github/script"] };
     let inner = house.sandbox.command(call).unwrap();
     // A shell stands for the server: it starts the sandbox as the server does, and is killed.
-    let mut server = Command::new("/bin/sh");
-    server.args(["-c", "\"$@\" & wait", "server"]).arg(inner.get_program()).args(inner.get_args());
     let (reader, writer) = std::io::pipe().unwrap();
-    let mut server = server.stdin(Stdio::null()).stdout(writer).spawn().unwrap();
+    let mut server = {
+        let mut server = Command::new("/bin/sh");
+        server.args(["-c", "\"$@\" & wait", "server"]).arg(inner.get_program()).args(inner.get_args());
+        server.stdin(Stdio::null()).stdout(writer).spawn().unwrap()
+    };
     let mut lines = std::io::BufRead::lines(std::io::BufReader::new(reader));
     assert_eq!(lines.next().unwrap().unwrap(), "up");
     server.kill().unwrap();

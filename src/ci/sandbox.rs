@@ -311,7 +311,7 @@ impl Drop for Running {
 
 fn kill_group(child: &Child) {
     // The group holds the helpers before the new session begins; bwrap's own death takes down all that is inside.
-    drop(rustix::process::kill_process_group(Pid::from_child(child), Signal::KILL));
+    let _gone_already = rustix::process::kill_process_group(Pid::from_child(child), Signal::KILL);
 }
 
 fn end(mut child: Child) {
