@@ -251,7 +251,10 @@ pub fn green(
     for context in required.iter().filter(|context| !waived.contains(context)) {
         let mut named = own.iter().filter(|job| job.context == *context).peekable();
         if named.peek().is_none() {
-            return Err(Refusal::moment(format!("The required check \"{context}\" did not run on {}.", commit.short())));
+            return Err(Refusal::moment(format!(
+                "The required check \"{context}\" did not run on {}.",
+                commit.short()
+            )));
         }
         if let Some(job) = named.find(|job| job.state != CheckState::Success) {
             return waits_for(job);
