@@ -1,5 +1,6 @@
 //! The ports, the clock and the case keys under one roof; the only way from ciphertext to text.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -8,7 +9,6 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::Notify;
 
-use crate::ci::Checks;
 use crate::config::Config;
 use crate::crypto::column::{CaseKey, Place};
 use crate::crypto::keys::Keys;
@@ -17,9 +17,10 @@ use crate::crypto::token;
 use crate::domain::access::Grant;
 use crate::domain::actor::{Actor, Chore};
 use crate::domain::event::{Event, EventKind};
-use crate::domain::id::Minted;
+use crate::domain::id::{CaseId, Minted, PushId, UpstreamId};
 use crate::domain::sealed::Sealed;
 use crate::git::Git;
+use crate::git::mirror::{Phase, Progress};
 use crate::git::ticket::Tickets;
 use crate::notify::Mailer;
 use crate::store::{self, Reader, Store, Tx};
@@ -73,10 +74,7 @@ pub enum Error {
     Git(#[from] git::Error),
     /// Mail.
     #[error(transparent)]
-    Mail(#[from] crate::notify::Error),
-    /// Checks.
-    #[error(transparent)]
-    Checks(#[from] crate::ci::Error),
+    Mail(#[from] crate::notify::OptionsError),
     /// The data folder.
     #[error("the data folder {path} cannot be used: it must exist or be creatable, and belong to the user that runs the server")]
     Data {
@@ -112,8 +110,8 @@ pub struct App {
     pub keys: Keys,
     /// The ciphertext of attachments.
     pub shelf: Shelf,
-    /// The sandbox, or why there is none.
-    pub checks: Checks,
+    /// What fetches in progress are doing.
+    pub progress: Arc<Fetching>,
     /// The way out for mail.
     pub mailer: Mailer,
     /// The clock.
@@ -127,17 +125,49 @@ pub struct App {
     _lock: std::fs::File,
 }
 
+/// What fetches in progress are doing, for the project page.
+#[derive(Debug, Default)]
+pub struct Fetching(Mutex<BTreeMap<UpstreamId, String>>);
+
+impl Fetching {
+    /// Notes how far a fetch is.
+    pub fn set(&self, upstream: UpstreamId, step: Progress) {
+        let doing = match step.phase {
+            Phase::Listing => "asking for refs",
+            Phase::Receiving => "receiving",
+            Phase::Resolving => "resolving",
+            Phase::Checking => "checking",
+            Phase::Writing => "writing refs",
+        };
+        let sentence = match step.total {
+            Some(total) => format!("{doing}: {} of {total}", step.done),
+            None => doing.to_owned(),
+        };
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(upstream, sentence);
+    }
+
+    /// Notes that a fetch is over.
+    pub fn clear(&self, upstream: UpstreamId) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&upstream);
+    }
+
+    /// Returns what a fetch is doing, if one is.
+    pub fn get(&self, upstream: UpstreamId) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&upstream).cloned()
+    }
+}
+
 /// What a push in progress was admitted as. The hook names only its ticket; everything else comes from here.
 #[derive(Debug, Clone)]
 pub struct PushTicket {
     /// Who pushes; admitted again by pre-receive.
     pub actor: Actor,
     /// The case pushed to.
-    pub case: crate::domain::id::CaseId,
+    pub case: CaseId,
     /// The repository of it.
-    pub upstream: crate::domain::id::UpstreamId,
+    pub upstream: UpstreamId,
     /// The id under which the push is written down.
-    pub push: crate::domain::id::PushId,
+    pub push: PushId,
 }
 
 /// A named point at which the process kills itself, so that tests can show what a crash leaves behind.
@@ -160,7 +190,6 @@ impl CrashPoint {
 }
 
 /// The parts of an [`App`] that differ between a server and a test.
-#[derive(Debug)]
 pub struct Outside {
     /// The clock.
     pub clock: Clock,
@@ -193,7 +222,6 @@ impl App {
         let store = Store::open(&data.join("embargo.db")).await?;
         let git = Git::open(config.git.clone(), &data).await?;
         let shelf = Shelf::open(&data.join("attachments"))?;
-        let checks = Checks::open(&config.ci, &data).await?;
         let mailer = match outside.mailer {
             Some(mailer) => mailer,
             None => Mailer::open(&config.mail)?,
@@ -204,7 +232,7 @@ impl App {
             git,
             keys,
             shelf,
-            checks,
+            progress: Arc::new(Fetching::default()),
             mailer,
             clock: outside.clock,
             tickets: Tickets::default(),
@@ -255,7 +283,7 @@ impl App {
     }
 
     /// Makes the key of a new case.
-    pub fn new_case_key(&self, case: &crate::domain::id::CaseId) -> (Sealing, store::case::WrappedKey) {
+    pub fn new_case_key(&self, case: &CaseId) -> (Sealing, store::case::WrappedKey) {
         let key = CaseKey::mint();
         let wrapped = key.wrap(&self.keys, case);
         (Sealing(key), store::case::WrappedKey { server: wrapped.server, recovery: wrapped.recovery })

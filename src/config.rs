@@ -15,7 +15,7 @@ use crate::domain::id::{Prefix, ProjectId};
 use crate::domain::project::{TagStyle, TeamKind};
 use crate::domain::refusal::Malformed;
 use crate::domain::repo::{LineName, RepoName};
-use crate::{ci, crypto, git, notify};
+use crate::{crypto, git, notify};
 
 /// Everything the operator decides.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -33,8 +33,6 @@ pub struct Config {
     pub keys: crypto::Options,
     /// Git.
     pub git: git::Options,
-    /// Checks.
-    pub ci: ci::Options,
     /// Mail.
     pub mail: notify::Options,
     /// The projects looked after here.
@@ -51,7 +49,6 @@ impl Default for Config {
             limits: Limits::default(),
             keys: crypto::Options::default(),
             git: git::Options::default(),
-            ci: ci::Options::default(),
             mail: notify::Options::default(),
             projects: Vec::new(),
         }

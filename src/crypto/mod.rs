@@ -11,6 +11,7 @@ pub mod header;
 pub mod identity;
 pub mod keys;
 pub mod recipient;
+pub mod shelf;
 pub mod sshkey;
 pub mod sshsig;
 pub mod token;

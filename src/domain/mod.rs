@@ -8,6 +8,7 @@ pub mod actor;
 pub mod advisory;
 pub mod case;
 pub mod change;
+pub mod check;
 pub mod embargo;
 pub mod event;
 pub mod fix;

@@ -15,6 +15,7 @@ use crate::domain::event::Event;
 
 pub mod account;
 pub mod case;
+pub mod check;
 pub mod event;
 pub mod fix;
 pub mod job;

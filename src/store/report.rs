@@ -139,6 +139,17 @@ pub async fn case_of(rows: &mut impl Rows, report: ReportId) -> Result<Option<Ca
     row.map(|row| parsed(&row.case, "report", "case")).transpose()
 }
 
+/// Saves what a reporter changed in their own report.
+pub async fn rewrite(tx: &mut Tx, grant: &Grant, report: &Report) -> Result<()> {
+    let (id, case, body) = (report.id.to_string(), grant.case().to_string(), report.body.envelope());
+    let result = sqlx::query!(r#"update report set body = ?, version = version + 1 where id = ? and "case" = ?"#, body, id, case)
+        .execute(tx.conn())
+        .await?;
+    super::one_row(&result)?;
+    let event = Event::of_case(EventKind::CreditSettled, grant.case(), id);
+    super::event::append(tx, grant.actor(), &event).await
+}
+
 /// Writes a message into the thread.
 pub async fn write(tx: &mut Tx, grant: &Grant, message: &Message) -> Result<()> {
     let (id, case, audience) = (message.id.to_string(), grant.case().to_string(), message.audience.as_str());

@@ -93,7 +93,7 @@ pub async fn show(app: &App, actor: &Actor, case: &CaseId) -> Result<CaseView> {
     let thread = thread(&mut tx, &grant, &unsealing).await?;
     let attachments = attachments(&mut tx, &grant, &unsealing).await?;
     let members = store::member::of_case(&mut tx, &grant).await?.into_iter().map(member_view).collect();
-    let fixes = if grant.also(Action::ReadTeam) || grant.also(Action::Fetch) {
+    let mut fixes = if grant.also(Action::ReadTeam) || grant.also(Action::Fetch) {
         super::fix::views(app, &mut tx, &grant, &found).await?
     } else {
         Vec::new()
@@ -113,7 +113,9 @@ pub async fn show(app: &App, actor: &Actor, case: &CaseId) -> Result<CaseView> {
     };
     let history = if grant.also(Action::ReadHistory) { history(&mut tx, &grant).await? } else { Vec::new() };
     let allowed = Action::ALL.iter().filter(|action| grant.also(**action)).map(ToString::to_string).collect();
+    let upstreams = store::project::upstreams(&mut tx, &found.project).await?;
     app.commit(tx).await?;
+    super::fix::name_heads(app, case, &upstreams, &mut fixes).await;
     Ok(CaseView {
         summary,
         verdict: found.verdict.map(|verdict| verdict.to_string()),
@@ -251,7 +253,8 @@ pub async fn invite(app: &App, actor: &Actor, case: &CaseId, handle: &Handle, ro
     let person = store::account::by_handle(&mut tx, handle).await?.ok_or_else(|| {
         Refusal::input(format!("Nobody here has the handle {handle}: the operator adds people with `embargo admin person add`."))
     })?;
-    let team = store::member::team(&mut tx, &store::case::get(&mut tx, &grant).await?.project).await?;
+    let project = store::case::get(&mut tx, &grant).await?.project;
+    let team = store::member::team(&mut tx, &project).await?;
     let consent = if role == Role::Guest || !team.iter().any(|teammate| teammate.person == person.id) {
         Consent::Invited
     } else {

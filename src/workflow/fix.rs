@@ -7,9 +7,10 @@ use crate::domain::actor::Actor;
 use crate::domain::case::Case;
 use crate::domain::fix::{Approval, Fix};
 use crate::domain::id::CaseId;
-use crate::domain::project::{Line, TeamKind};
+use crate::domain::project::{Line, TeamKind, Upstream};
 use crate::domain::refusal::Refusal;
 use crate::domain::repo::{CommitId, LineName, RepoName};
+use crate::domain::text::shown;
 use crate::git::Repo;
 use crate::store::{self, Tx};
 use crate::wire::case::FixView;
@@ -93,14 +94,12 @@ pub(super) async fn views(app: &App, tx: &mut Tx, grant: &Grant, case: &Case) ->
             continue;
         };
         let approvals = store::fix::approvals(tx, grant, fix.id).await?;
-        let run = store::check::newest(tx, grant, head).await?;
-        let repo = Repo::Case(case.id.clone(), line.upstream);
-        let subject = app.git.commit(&repo, head).await.ok().map(|commit| commit.subject);
+        let run = store::check::newest(tx, grant, line.id, head).await?;
         views.push(FixView {
             line: line.name.to_string(),
             repository,
             head: Some(head.to_string()),
-            subject,
+            subject: None,
             pushed_by: fix.pushed_by.map(named),
             approved_by: approvals.iter().filter(|a| &a.head == head).map(|a| named(a.person)).collect(),
             approved: fix.approved(&approvals, needed, now),
@@ -109,6 +108,18 @@ pub(super) async fn views(app: &App, tx: &mut Tx, grant: &Grant, case: &Case) ->
         });
     }
     Ok(views)
+}
+
+/// Adds the subjects of the heads, read from git after the transaction.
+pub(super) async fn name_heads(app: &App, case: &CaseId, upstreams: &[Upstream], views: &mut [FixView]) {
+    for view in views {
+        let upstream = upstreams.iter().find(|upstream| upstream.name.as_str() == view.repository);
+        let head = view.head.as_deref().and_then(|head| head.parse::<CommitId>().ok());
+        if let (Some(upstream), Some(head)) = (upstream, head) {
+            let repo = Repo::Case(case.clone(), upstream.id);
+            view.subject = app.git.commit(&repo, &head).await.ok().map(|commit| shown(&commit.title));
+        }
+    }
 }
 
 /// Says what about a case's fixes waits for this member.

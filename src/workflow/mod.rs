@@ -15,7 +15,13 @@ use crate::{app, crypto, git};
 pub mod account;
 pub mod case;
 pub mod console;
+pub mod check;
+pub mod fix;
+pub mod mail;
 pub mod project;
+pub mod push;
+pub mod release;
+pub mod remote;
 pub mod report;
 
 /// How a use case fails. `Display` is fit for the person; the source is for the log.

@@ -68,8 +68,8 @@ pub async fn show(app: &App, actor: &Actor, project: &ProjectId) -> Result<Proje
     drop(rows);
     let mut repositories = Vec::new();
     for upstream in upstreams {
-        let lines = all_lines.iter().filter(|line| line.upstream == upstream.id);
-        repositories.push(repository_view(app, upstream, lines.cloned().collect()).await?);
+        let lines = all_lines.iter().filter(|line| line.upstream == upstream.id).cloned().collect();
+        repositories.push(repository_view(app, upstream, lines).await?);
     }
     Ok(ProjectView {
         id: found.id.to_string(),

@@ -3,6 +3,8 @@
 //! Guards: the hook shows a ticket and names nothing else; the actor is admitted again at every step; what a push is about
 //! to do is written down before git is told yes. Any doubt refuses.
 
+use std::collections::BTreeMap;
+
 use jiff::SignedDuration;
 
 use super::{Error, Result, open};
@@ -10,7 +12,7 @@ use crate::app::{App, PushTicket};
 use crate::domain::access::{Action, Grant};
 use crate::domain::actor::{Actor, Chore};
 use crate::domain::event::{Event, EventKind};
-use crate::domain::id::FixId;
+use crate::domain::id::{CheckRunId, FixId, LineId};
 use crate::domain::project::Line;
 use crate::domain::push::{PushLimits, PushPolicy, verdict};
 use crate::domain::repo::{CommitId, RefName, RefUpdate};
@@ -111,7 +113,7 @@ pub async fn settle_all(app: &App) -> Result<()> {
     Ok(())
 }
 
-async fn settle_one(app: &App, push: &Push) -> Result<Vec<crate::domain::id::CheckRunId>> {
+async fn settle_one(app: &App, push: &Push) -> Result<Vec<CheckRunId>> {
     let actor = Actor::System(Chore::Settle);
     let repo = Repo::Case(push.case.clone(), push.upstream);
     let mut stands = Vec::new();
@@ -122,6 +124,8 @@ async fn settle_one(app: &App, push: &Push) -> Result<Vec<crate::domain::id::Che
             stands.push((name, update.clone()));
         }
     }
+    // Git is asked before the write is open.
+    let tips = public_tips(app, push).await?;
     let mut tx = app.begin("push.settle").await?;
     let grant = open(&mut tx, &actor, &push.case, Action::Maintain).await?;
     store::push::settle(&mut tx, &actor, push, !stands.is_empty()).await?;
@@ -130,26 +134,44 @@ async fn settle_one(app: &App, push: &Push) -> Result<Vec<crate::domain::id::Che
     let mut queued = Vec::new();
     for (name, update) in stands {
         let Some(line) = fixed_line(&lines, push, &name) else { continue };
-        queued.extend(revise(app, &mut tx, &grant, (push, line, &update)).await?);
+        queued.extend(revise(app, &mut tx, &grant, (push, line, &update, tips.get(&line.id))).await?);
     }
     super::release::rehearse_open(&mut tx, &found.project).await?;
     app.commit(tx).await?;
     Ok(queued)
 }
 
+async fn public_tips(app: &App, push: &Push) -> Result<BTreeMap<LineId, CommitId>> {
+    let mut rows = app.read().await?;
+    let grant = open(&mut rows, &Actor::System(Chore::Settle), &push.case, Action::Maintain).await?;
+    let project = store::case::get(&mut rows, &grant).await?.project;
+    let lines = store::project::lines(&mut rows, &project).await?;
+    drop(rows);
+    let mut tips = BTreeMap::new();
+    for line in lines.into_iter().filter(|line| line.upstream == push.upstream) {
+        if let Some(tip) = app.git.resolve(&Repo::Mirror(push.upstream), &line.branch()).await? {
+            tips.insert(line.id, tip);
+        }
+    }
+    Ok(tips)
+}
+
 async fn revise(
     app: &App,
     tx: &mut Tx,
     grant: &Grant,
-    moved: (&Push, &Line, &RefUpdate),
-) -> Result<Option<crate::domain::id::CheckRunId>> {
-    let (push, line, update) = moved;
+    moved: (&Push, &Line, &RefUpdate, Option<&CommitId>),
+) -> Result<Option<CheckRunId>> {
+    let (push, line, update, base) = moved;
     let fix = store::fix::of_line(tx, grant, line.id, app.mint::<FixId>()).await?;
     let head = (!update.new.is_zero()).then(|| update.new.clone());
     let now = tx.now();
-    let fix = store::fix::save(tx, grant.actor(), fix.revise(head.clone(), push.person, now)).await?;
+    store::fix::save(tx, grant.actor(), fix.revise(head.clone(), push.person, now)).await?;
     match head {
-        Some(head) => super::check::queue(app, tx, grant, (&fix, line, &head)).await.map(Some),
+        Some(head) => {
+            let base = base.cloned().unwrap_or_else(CommitId::zero);
+            super::check::queue(app, tx, grant, (line, &head, base)).await.map(Some)
+        },
         None => Ok(None),
     }
 }
