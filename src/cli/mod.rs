@@ -9,9 +9,11 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use self::output::Output;
+use crate::wire::hook::HookName;
 
 mod admin;
 mod client;
+mod hook;
 mod output;
 mod serve;
 
@@ -37,7 +39,13 @@ enum Command {
     /// Set up a new server: configuration, keys, the first person
     Init(admin::Init),
     /// Run the server
-    Serve,
+    Serve(serve::Serve),
+    /// Judge a push: run by git, not by people
+    #[command(hide = true)]
+    Hook {
+        /// pre-receive or post-receive
+        name: String,
+    },
     /// Look after people and teams, on the server's own machine
     #[command(subcommand)]
     Admin(admin::Admin),
@@ -90,6 +98,15 @@ impl From<crate::domain::refusal::Malformed> for Failure {
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    // A hook waits for one answer: it needs no threads.
+    if let Command::Hook { name } = &arguments.command {
+        let goes_on = match name.as_str() {
+            "pre-receive" => hook::run(HookName::PreReceive),
+            "post-receive" => hook::run(HookName::PostReceive),
+            _ => false,
+        };
+        return if goes_on { ExitCode::SUCCESS } else { ExitCode::from(1) };
+    }
     let output = Output::new(arguments.json);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -110,7 +127,8 @@ pub fn main() -> ExitCode {
 async fn run(arguments: &Arguments, output: Output) -> Result<()> {
     match &arguments.command {
         Command::Init(init) => admin::init(&arguments.config, init, output).await,
-        Command::Serve => serve::run(&arguments.config).await,
+        Command::Serve(serve) => serve::run(&arguments.config, serve).await,
+        Command::Hook { .. } => Err(Failure::failed("A hook is run by git.")),
         Command::Admin(admin) => admin::run(&arguments.config, admin, output).await,
         Command::Client(client) => client::run(client, arguments.server.as_deref(), output).await,
     }
