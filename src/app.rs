@@ -128,6 +128,8 @@ pub struct App {
     pub tickets: Tickets<PushTicket>,
     /// Rung when a job was queued.
     pub bell: Notify,
+    /// The program that is running, for the hooks of pushes.
+    pub binary: PathBuf,
     /// Where tests kill the server.
     pub crash: CrashPoint,
     _lock: std::fs::File,
@@ -238,6 +240,7 @@ impl App {
         let store = Store::open(&data.join("embargo.db")).await?;
         let git = Git::open(config.git.clone(), &data).await?;
         let shelf = Shelf::open(&data.join("attachments"))?;
+        let binary = std::env::current_exe().map_err(|source| Error::Data { path: shown.clone(), source })?;
         let checks = prove(&config).await;
         let config_slots = config.ci.slots.max(1);
         let mailer = match outside.mailer {
@@ -258,6 +261,7 @@ impl App {
             clock: outside.clock,
             tickets: Tickets::default(),
             bell: Notify::new(),
+            binary,
             crash: outside.crash,
             _lock: lock,
         }))

@@ -25,6 +25,8 @@ use crate::app::App;
 
 pub(crate) mod api;
 pub(crate) mod caller;
+mod git;
+pub mod hook;
 pub(crate) mod problem;
 pub(crate) mod web;
 
@@ -48,6 +50,7 @@ pub(crate) fn router(app: Arc<App>, stop: CancellationToken) -> Router {
     Router::new()
         .merge(web::routes())
         .nest("/api/v1", api::routes())
+        .merge(git::routes())
         .route("/healthz", get(healthz))
         .fallback(problem::nothing_here)
         .with_state(Arc::clone(&app))

@@ -14,6 +14,10 @@ use crate::app::App;
 use crate::domain::refusal::Refusal;
 
 pub(crate) mod account;
+pub(crate) mod case;
+pub(crate) mod check;
+pub(crate) mod project;
+pub(crate) mod report;
 
 /// A JSON body: as it comes, with a problem document if it is not what was asked for; or as it goes.
 #[derive(Debug)]
@@ -41,5 +45,10 @@ impl<T: Serialize> IntoResponse for Json<T> {
 
 /// Returns the routes under `/api/v1`.
 pub(crate) fn routes() -> Router<Arc<App>> {
-    Router::new().merge(account::routes())
+    Router::new()
+        .merge(account::routes())
+        .merge(case::routes())
+        .merge(check::routes())
+        .merge(project::routes())
+        .merge(report::routes())
 }
