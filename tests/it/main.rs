@@ -1,3 +1,4 @@
 //! The one integration binary: a real server, the real `git` and `age`, a fixed clock.
 
+mod architecture;
 mod mail;
