@@ -4,7 +4,7 @@
 
 use std::process::Stdio;
 
-use embargo::domain::id::{MailId, Minted};
+use embargo::domain::id::{MailId, Minted as _};
 use embargo::notify::notice::{Mail, Notice};
 use embargo::notify::{Mailer, Options, TlsMode};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
