@@ -1,4 +1,8 @@
 //! The one integration binary: a real server, the real `git` and `age`, a fixed clock.
 
 mod architecture;
+mod config;
 mod mail;
+mod push;
+mod states;
+mod support;
