@@ -1,5 +1,6 @@
 //! The one integration binary: a real server, the real `git` and `age`, a fixed clock.
 
+mod account;
 mod architecture;
 mod config;
 mod mail;
