@@ -13,6 +13,7 @@ use crate::store::{self, Rows, Tx, member};
 use crate::{app, crypto, git};
 
 pub mod account;
+pub mod advisory;
 pub mod case;
 pub mod check;
 pub mod console;
@@ -20,7 +21,9 @@ pub mod disclose;
 pub mod fix;
 pub mod mail;
 pub mod project;
+mod public;
 pub mod push;
+mod readiness;
 pub mod release;
 pub mod remote;
 pub mod report;
