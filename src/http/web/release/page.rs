@@ -136,7 +136,7 @@ fn instant(view: &ReleaseView, frame: &Frame<'_>) -> Markup {
             @if counts {
                 p.countdown data-countdown=(due) data-now=(frame.now()) role="timer" { (distance(due, frame.now())) }
             }
-            p.exact-line { (exact_time(due)) }
+            p { (exact_time(due)) }
             @if let Some(at) = &view.begun_at { p.soft { "Begun " (exact_time(at)) } }
             @if let Some(at) = &view.public_at { p.soft { "Public from " (exact_time(at)) ": no way back" } }
             @if let Some(at) = &view.done_at { p { (mark(Tone::Good, "done")) " " (exact_time(at)) } }
