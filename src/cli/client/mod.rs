@@ -6,8 +6,10 @@ use super::output::Output;
 use super::{Failure, Result};
 
 mod account;
+mod advisory;
 mod command;
 mod credentials;
+mod release;
 mod server;
 
 /// Commands that speak to a server.
@@ -23,6 +25,12 @@ pub(super) enum Client {
     /// Look after your access tokens
     #[command(subcommand)]
     Token(account::TokenCommand),
+    /// Plan, arm and watch releases
+    #[command(subcommand)]
+    Release(release::ReleaseCommand),
+    /// Write and approve advisories
+    #[command(subcommand)]
+    Advisory(advisory::AdvisoryCommand),
 }
 
 /// Runs a command against the named server, or the one signed in to last.
@@ -32,5 +40,7 @@ pub(super) async fn run(client: &Client, server: Option<&str>, output: Output) -
         Client::Whoami => account::whoami(server, output).await,
         Client::Key(command) => account::key(command, server, output).await,
         Client::Token(command) => account::token(command, server, output).await,
+        Client::Release(command) => release::run(command, server, output).await,
+        Client::Advisory(command) => advisory::run(command, server, output).await,
     }
 }
