@@ -3,4 +3,8 @@
 mod account;
 mod architecture;
 mod disclosure;
+mod config;
 mod mail;
+mod push;
+mod states;
+mod support;
