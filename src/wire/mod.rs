@@ -1,6 +1,7 @@
 //! The JSON of the API, the command line and the hook socket. Plain values: no rule lives here.
 
 pub mod account;
+pub mod advisory;
 pub mod case;
 pub mod hook;
 pub mod problem;

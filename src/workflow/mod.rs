@@ -12,11 +12,13 @@ use crate::domain::refusal::{Malformed, Refusal};
 use crate::store::{self, Rows, Tx, member};
 use crate::{app, crypto, git};
 
+pub mod advisory;
 pub mod case;
 pub mod check;
 pub mod fix;
 pub mod mail;
 pub mod project;
+pub mod publication;
 pub mod push;
 pub mod release;
 pub mod remote;
