@@ -1,23 +1,25 @@
 //! The ports, the clock and the case keys under one roof; the only way from ciphertext to text.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore, broadcast};
 
+use crate::ci::Sandbox;
 use crate::config::Config;
 use crate::crypto::column::{CaseKey, Place};
 use crate::crypto::keys::Keys;
 use crate::crypto::shelf::Shelf;
 use crate::crypto::token;
 use crate::domain::access::Grant;
-use crate::domain::actor::{Actor, Chore};
+use crate::domain::actor::Actor;
 use crate::domain::event::{Event, EventKind};
-use crate::domain::id::{CaseId, Minted, PushId, UpstreamId};
+use crate::domain::id::{CaseId, CheckRunId, Minted, PushId, UpstreamId};
 use crate::domain::sealed::Sealed;
 use crate::git::Git;
 use crate::git::mirror::{Phase, Progress};
@@ -110,6 +112,12 @@ pub struct App {
     pub keys: Keys,
     /// The ciphertext of attachments.
     pub shelf: Shelf,
+    /// The sandbox, or why there is none.
+    pub checks: Checks,
+    /// Checks at a time.
+    pub check_slots: Semaphore,
+    /// Tells watchers that a check's log or state has grown.
+    pub check_news: broadcast::Sender<CheckRunId>,
     /// What fetches in progress are doing.
     pub progress: Arc<Fetching>,
     /// The way out for mail.
@@ -120,9 +128,19 @@ pub struct App {
     pub tickets: Tickets<PushTicket>,
     /// Rung when a job was queued.
     pub bell: Notify,
+    /// The program that is running, for the hooks of pushes.
+    pub binary: PathBuf,
     /// Where tests kill the server.
     pub crash: CrashPoint,
     _lock: std::fs::File,
+}
+
+/// Whether checks run here.
+pub enum Checks {
+    /// In this sandbox, which was proven at the start.
+    Ready(Box<Sandbox>),
+    /// Not at all, for this reason.
+    Off(String),
 }
 
 /// What fetches in progress are doing, for the project page.
@@ -222,6 +240,9 @@ impl App {
         let store = Store::open(&data.join("embargo.db")).await?;
         let git = Git::open(config.git.clone(), &data).await?;
         let shelf = Shelf::open(&data.join("attachments"))?;
+        let binary = std::env::current_exe().map_err(|source| Error::Data { path: shown.clone(), source })?;
+        let checks = prove(&config).await;
+        let config_slots = config.ci.slots.max(1);
         let mailer = match outside.mailer {
             Some(mailer) => mailer,
             None => Mailer::open(&config.mail)?,
@@ -232,11 +253,15 @@ impl App {
             git,
             keys,
             shelf,
+            check_slots: Semaphore::new(config_slots),
+            check_news: broadcast::channel(1024).0,
+            checks,
             progress: Arc::new(Fetching::default()),
             mailer,
             clock: outside.clock,
             tickets: Tickets::default(),
             bell: Notify::new(),
+            binary,
             crash: outside.crash,
             _lock: lock,
         }))
@@ -315,9 +340,20 @@ impl Unsealing {
     }
 }
 
-/// The server itself, doing a chore.
-pub const fn chore(chore: Chore) -> Actor {
-    Actor::System(chore)
+/// Proves the sandbox, or says why there is none. Checks never run outside of one.
+async fn prove(config: &Config) -> Checks {
+    let folder = config.checks_folder();
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o711).create(&folder);
+    if made.is_err() {
+        return Checks::Off(format!("The folder {} could not be made: make it for the server's user.", folder.display()));
+    }
+    match Sandbox::prove(config.ci.clone(), &folder).await {
+        Ok(sandbox) => Checks::Ready(Box::new(sandbox)),
+        Err(why) => {
+            tracing::warn!(why = %why, "checks are off");
+            Checks::Off(why.to_string())
+        }
+    }
 }
 
 fn seal<T: Serialize>(key: &CaseKey, place: (&str, &str), row: &str, value: &T) -> Result<Sealed<T>, Error> {
@@ -327,7 +363,6 @@ fn seal<T: Serialize>(key: &CaseKey, place: (&str, &str), row: &str, value: &T) 
 
 /// Takes the data folder for this process alone: a second server on it is refused, never a twin.
 fn lock(data: &PathBuf, shown: &str) -> Result<std::fs::File, Error> {
-    use std::os::unix::fs::DirBuilderExt;
     let unusable = |source| Error::Data { path: shown.to_owned(), source };
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data).map_err(unusable)?;
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data.join("run")).map_err(unusable)?;

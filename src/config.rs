@@ -15,7 +15,7 @@ use crate::domain::id::{Prefix, ProjectId};
 use crate::domain::project::{TagStyle, TeamKind};
 use crate::domain::refusal::Malformed;
 use crate::domain::repo::{LineName, RepoName};
-use crate::{crypto, git, notify};
+use crate::{ci, crypto, git, notify};
 
 /// Everything the operator decides.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -33,6 +33,8 @@ pub struct Config {
     pub keys: crypto::Options,
     /// Git.
     pub git: git::Options,
+    /// Checks.
+    pub ci: ci::Options,
     /// Mail.
     pub mail: notify::Options,
     /// The projects looked after here.
@@ -49,6 +51,7 @@ impl Default for Config {
             limits: Limits::default(),
             keys: crypto::Options::default(),
             git: git::Options::default(),
+            ci: ci::Options::default(),
             mail: notify::Options::default(),
             projects: Vec::new(),
         }
@@ -282,6 +285,13 @@ impl Config {
     /// Returns the project's part.
     pub fn project(&self, id: &ProjectId) -> Option<&ProjectConfig> {
         self.projects.iter().find(|project| &project.id == id)
+    }
+
+    /// Returns the folder that checks work in: beside the data folder, which no check may pass through.
+    pub fn checks_folder(&self) -> PathBuf {
+        let mut name = self.data.file_name().unwrap_or_default().to_owned();
+        name.push("-checks");
+        self.data.with_file_name(name)
     }
 
     /// Returns the socket the hooks speak to: inside the data folder, reachable by its owner only.

@@ -26,3 +26,4 @@ pub mod wire;
 pub mod app;
 pub mod config;
 pub mod workflow;
+pub mod worker;

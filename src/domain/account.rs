@@ -14,6 +14,8 @@ use super::text::{EmailAddress, Handle, Label};
 
 /// No token lives longer, in days.
 pub const LONGEST_TOKEN_DAYS: u16 = 90;
+/// Nobody has more keys: attachments are encrypted to every key of a team, and their header has limits.
+pub const MOST_KEYS: usize = 8;
 
 words! {
     /// Whether a person may sign in.
@@ -106,10 +108,17 @@ impl Person {
 }
 
 impl PersonKey {
-    /// Adds the key to its owner's.
-    pub fn add(self) -> Change<Self> {
-        let event = Event::new(EventKind::KeyAdded, format!("{} {}", self.id, self.kind));
-        Change::new(self, event)
+    /// Adds the key to those its owner has; refuses a ninth.
+    pub fn add(self, existing: usize, via: &Via) -> Result<Change<Self>, Refusal> {
+        if existing >= MOST_KEYS {
+            return Err(Refusal::moment("Eight keys are as many as a person may have: remove one first."));
+        }
+        let by = match via {
+            Via::Session { .. } | Via::Token(_) => "",
+            Via::Console => " by the operator",
+        };
+        let event = Event::new(EventKind::KeyAdded, format!("{} {}{by}", self.id, self.kind));
+        Ok(Change::new(self, event))
     }
 
     /// Takes the key away from its owner's: it signs nobody in and is encrypted to no more.
@@ -216,6 +225,20 @@ mod tests {
         let revoked = token.revoke(at(5)).unwrap().next;
         assert!(!revoked.is_live(at(5)));
         assert!(revoked.revoke(at(6)).is_err());
+    }
+
+    #[test]
+    fn nobody_fills_the_header_of_attachments_alone() {
+        let key = PersonKey {
+            id: KeyId::mint(1, [1; 10]),
+            person: PersonId::mint(1, [2; 10]),
+            kind: KeyKind::Age,
+            public: "age1".into(),
+            fingerprint: "SHA256:x".into(),
+            added_at: at(0),
+        };
+        assert!(key.clone().add(MOST_KEYS - 1, &Via::Console).is_ok());
+        assert!(key.add(MOST_KEYS, &Via::Console).is_err());
     }
 
     #[test]

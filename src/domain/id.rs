@@ -123,6 +123,8 @@ id! {
     CheckJobId,
     /// A mail on its way.
     MailId,
+    /// A fault of ours, as the person who met it and the log name it.
+    FaultId,
 }
 
 /// A project's short name in URLs and configuration: lower-case letters, digits and inner dashes, at most 40.

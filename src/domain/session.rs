@@ -162,6 +162,11 @@ impl Session {
     pub fn is_noticed(&self, now: Timestamp) -> bool {
         now >= self.seen_at + NOTICED
     }
+
+    /// Tells whether a form was made by a page of this session.
+    pub fn made(&self, form_token: &str) -> bool {
+        same(&self.form_token, form_token)
+    }
 }
 
 impl Visit {
@@ -179,6 +184,11 @@ impl Visit {
     pub fn is_noticed(&self, now: Timestamp) -> bool {
         now >= self.seen_at + NOTICED
     }
+
+    /// Tells whether a form was made by a page of this visit.
+    pub fn made(&self, form_token: &str) -> bool {
+        same(&self.form_token, form_token)
+    }
 }
 
 /// Refuses a sign-in code, whether it was mistyped, made up, used or late.
@@ -194,6 +204,11 @@ pub fn useless_signature() -> Refusal {
         "This signature signs nobody in: the key may not be known here, or the challenge was used or is too old. \
          Add the key on your account page, or try again.",
     )
+}
+
+/// Compares in a time that depends on the lengths only.
+fn same(a: &str, b: &str) -> bool {
+    a.len() == b.len() && std::hint::black_box(a.bytes().zip(b.bytes()).fold(0, |sum, (x, y)| sum | (x ^ y))) == 0
 }
 
 impl std::fmt::Debug for Session {
@@ -267,6 +282,15 @@ mod tests {
         assert!(begun.is_fresh(at(299)));
         let used = Session { seen_at: at(299), ..begun };
         assert!(!used.is_fresh(at(300)));
+    }
+
+    #[test]
+    fn a_form_of_another_session_is_not_ours() {
+        let begun = Session::begin(person(), SessionKind::Browser, "token".into(), at(0));
+        assert!(begun.made("token"));
+        for foreign in ["", "toke", "tokens", "tokem"] {
+            assert!(!begun.made(foreign), "{foreign:?}");
+        }
     }
 
     #[test]

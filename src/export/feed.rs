@@ -124,6 +124,7 @@ fn well_formed(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::id::Minted;
     use crate::export::tests::sample;
 
     fn entry(id: &str, title: &str, day: u8) -> FeedEntry {

@@ -98,3 +98,50 @@ impl Git {
         .await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Options;
+    use super::super::sample::Sample;
+    use super::*;
+
+    #[tokio::test]
+    async fn a_checkout_borrows_nothing_and_names_nobody() {
+        let sample = Sample::new().await;
+        let case = sample.case("OCTO-1").await;
+        let head = sample.head("main").await;
+        let into = sample.folder.path().join("tree");
+        let size = sample.git.checkout(&case, &head, &into).await.unwrap();
+        assert_eq!(size.files, 3);
+        fs::remove_dir_all(sample.folder.path().join("data/repos")).unwrap();
+        assert_eq!(fs::read_to_string(into.join("lib.c")).unwrap(), "one\ntwo\nthree\nfour\nfive\n");
+        assert!(!into.join(".git/objects/info/alternates").exists());
+        assert_eq!(sample.user_in(&into, ["rev-list", "--all", "--count", "HEAD"]).await, "1");
+        assert_eq!(sample.user_in(&into, ["status", "--porcelain"]).await, "");
+        sample.user_in(&into, ["fsck", "--full"]).await;
+        let data = sample.folder.path().join("data");
+        let named = sample.client(&into).args(["grep", "--no-index", "-l", "-F"]).arg(&data).args(["--", ".git"]);
+        assert_eq!(named.run(b"").await.unwrap().code, Some(1), "no file of .git names the data folder");
+        let again = sample.git.checkout(&case, &head, &into).await;
+        assert!(again.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_tree_beyond_the_limits_is_refused_before_it_is_written() {
+        for options in [
+            Options { max_checkout_files: 2, ..Options::default() },
+            Options { max_checkout_bytes: 10, ..Options::default() },
+        ] {
+            let sample = Sample::empty(options).await;
+            for name in ["a", "b", "c"] {
+                sample.write(&format!("{name}/x"), "some text").await;
+            }
+            sample.update().await.unwrap();
+            let into = sample.folder.path().join("tree");
+            let head = sample.head("main").await;
+            let refused = sample.git.checkout(&Repo::Mirror(sample.id), &head, &into).await;
+            assert!(matches!(refused, Err(Error::Refused(_))));
+            assert!(!into.exists());
+        }
+    }
+}

@@ -140,3 +140,73 @@ impl Git {
         .await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample::Sample;
+    use super::*;
+
+    fn stamp() -> Stamp {
+        let dated_at = "2026-02-01T12:00:00Z".parse().unwrap();
+        Stamp { author: Sample::identity(), committer: Sample::identity(), dated_at }
+    }
+
+    fn topic(head: &CommitId) -> Topic {
+        Topic { head: head.clone(), message: "Merge a fix".to_owned() }
+    }
+
+    /// Commits a change on a branch of its own, based on `base`.
+    async fn fix(sample: &Sample, base: &str, name: &str, text: &str) -> CommitId {
+        sample.user(["checkout", "-q", "--detach", base]).await;
+        let commit = sample.write(name, text).await;
+        sample.user(["branch", "-f", &format!("kept-{}", commit.short()), commit.as_str()]).await;
+        commit
+    }
+
+    #[tokio::test]
+    async fn the_same_input_makes_the_same_commit_and_git_agrees_with_the_tree() {
+        let sample = Sample::new().await;
+        let one = fix(&sample, "1.x", "lib.c", "one fixed\ntwo\nthree\nfour\nfive\n").await;
+        let two = fix(&sample, "1.x", "other.c", "new\n").await;
+        sample.update().await.unwrap();
+        let (repo, tip) = (Repo::Mirror(sample.id), sample.head("main").await);
+        let topics = [topic(&one), topic(&two)];
+        let first = sample.git.combine(&repo, &tip, &topics, &stamp()).await.unwrap();
+        let again = sample.git.combine(&repo, &tip, &topics, &stamp()).await.unwrap();
+        assert_eq!(first, again);
+        let Merged::Clean { commit, tree } = first else { panic!("{first:?}") };
+        sample.user(["checkout", "-q", "main"]).await;
+        sample.user(["merge", "-q", "--no-ff", "-m", "x", one.as_str()]).await;
+        sample.user(["merge", "-q", "--no-ff", "-m", "x", two.as_str()]).await;
+        assert_eq!(sample.head("HEAD^{tree}").await, tree);
+        let summary = sample.git.commit(&repo, &commit).await.unwrap();
+        assert_eq!(summary.author, "Sample Manager");
+        assert_eq!(summary.parents[1], two);
+        assert!(sample.git.is_ancestor(&repo, &tip, &commit).await.unwrap());
+        assert!(!sample.git.is_ancestor(&repo, &commit, &tip).await.unwrap());
+        let paths = sample.git.changed_paths(&repo, &tip, &commit, 10).await.unwrap();
+        assert_eq!(paths, ["lib.c", "other.c"]);
+        assert_eq!(sample.git.commits(&repo, &tip, &commit, 10).await.unwrap().len(), 4);
+        sample.fsck(&repo).await;
+    }
+
+    #[tokio::test]
+    async fn a_conflict_names_the_fix_and_the_paths() {
+        let sample = Sample::new().await;
+        let one = fix(&sample, "1.x", "lib.c", "one\nTWO\nthree\nfour\nfive\n").await;
+        let two = fix(&sample, "1.x", "lib.c", "one\n2\nthree\nfour\nfive\n").await;
+        sample.update().await.unwrap();
+        let (repo, tip) = (Repo::Mirror(sample.id), sample.head("main").await);
+        let merged = sample.git.combine(&repo, &tip, &[topic(&one), topic(&two)], &stamp()).await.unwrap();
+        assert_eq!(merged, Merged::Conflict { head: two, paths: vec!["lib.c".to_owned()] });
+    }
+
+    #[tokio::test]
+    async fn a_fix_that_is_public_already_changes_nothing() {
+        let sample = Sample::new().await;
+        sample.update().await.unwrap();
+        let (repo, tip, old) = (Repo::Mirror(sample.id), sample.head("main").await, sample.head("1.x").await);
+        let merged = sample.git.merge(&repo, &tip, &topic(&old), &stamp()).await.unwrap();
+        assert!(matches!(merged, Merged::Clean { commit, .. } if commit == tip));
+    }
+}

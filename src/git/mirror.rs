@@ -328,3 +328,154 @@ fn publish(path: &std::path::Path, fetched: Fetched) -> Result<Vec<RefMove>> {
     moved.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(moved)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Options;
+    use super::super::sample::Sample;
+    use super::*;
+
+    fn mirror(sample: &Sample) -> Repo {
+        Repo::Mirror(sample.id)
+    }
+
+    fn names(outcome: &MirrorOutcome) -> Vec<(&str, bool)> {
+        outcome.moved.iter().map(|moved| (moved.name.as_str(), moved.rewritten)).collect()
+    }
+
+    #[tokio::test]
+    async fn a_first_update_brings_heads_and_tags_and_a_second_brings_nothing() {
+        let sample = Sample::new().await;
+        let first = sample.update().await.unwrap();
+        assert_eq!(names(&first), [("refs/heads/1.x", false), ("refs/heads/main", false), ("refs/tags/v1.0", false)]);
+        let listed = sample.user(["for-each-ref", "--format=%(refname) %(objectname)"]).await;
+        assert_eq!(sample.refs(&mirror(&sample)).await, listed.lines().collect::<Vec<_>>());
+        sample.fsck(&mirror(&sample)).await;
+        let second = sample.update().await.unwrap();
+        assert!(second.is_unchanged());
+        assert_eq!(second.refs, 3);
+    }
+
+    #[tokio::test]
+    async fn a_new_branch_and_a_moved_one_arrive_alone() {
+        let sample = Sample::new().await;
+        sample.update().await.unwrap();
+        sample.write("x", "x").await;
+        sample.user(["branch", "feature/x"]).await;
+        let outcome = sample.update().await.unwrap();
+        assert_eq!(names(&outcome), [("refs/heads/feature/x", false), ("refs/heads/main", false)]);
+    }
+
+    #[tokio::test]
+    async fn a_branch_may_become_a_folder_and_its_tip_is_kept() {
+        let sample = Sample::new().await;
+        sample.user(["checkout", "-q", "-b", "x"]).await;
+        let tip = sample.write("only-here", "x").await;
+        sample.update().await.unwrap();
+        sample.user(["checkout", "-q", "main"]).await;
+        sample.user(["branch", "-D", "x"]).await;
+        sample.user(["branch", "x/sub"]).await;
+        let outcome = sample.update().await.unwrap();
+        assert_eq!(names(&outcome), [("refs/heads/x", false), ("refs/heads/x/sub", false)]);
+        assert!(sample.refs(&mirror(&sample)).await.contains(&format!("refs/keep/{tip} {tip}")));
+        sample.git.commit(&mirror(&sample), &tip).await.unwrap();
+        assert!(sample.update().await.unwrap().is_unchanged());
+        sample.fsck(&mirror(&sample)).await;
+    }
+
+    #[tokio::test]
+    async fn a_rewritten_branch_is_told_and_loses_nothing() {
+        let sample = Sample::new().await;
+        let old = sample.write("gone", "gone").await;
+        sample.update().await.unwrap();
+        sample.user(["reset", "-q", "--hard", "HEAD~2"]).await;
+        sample.write("other", "other").await;
+        sample.user(["tag", "-f", "-m", "moved", "v1.0"]).await;
+        let outcome = sample.update().await.unwrap();
+        assert_eq!(names(&outcome), [("refs/heads/main", true), ("refs/tags/v1.0", true)]);
+        // Even the harshest clean-up leaves what an upstream took back.
+        let path = sample.git.path(&mirror(&sample));
+        sample.git.command("gc").in_repository(&path).args(["gc", "-q", "--prune=now"]).run(b"").await.unwrap();
+        sample.git.commit(&mirror(&sample), &old).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn an_upstream_that_is_empty_gone_or_no_repository_changes_nothing() {
+        let sample = Sample::new().await;
+        sample.update().await.unwrap();
+        let before = sample.refs(&mirror(&sample)).await;
+        let look = |path: std::path::PathBuf| {
+            let upstream = Sample::at(&path);
+            let (git, id) = (sample.git.clone(), sample.id);
+            async move { git.update_mirror(id, &upstream, |_| {}, Interrupt::default()).await.unwrap_err() }
+        };
+        let empty = sample.folder.path().join("empty.git");
+        sample.user(["init", "-q", "--bare", empty.to_str().unwrap()]).await;
+        assert!(matches!(look(empty).await, MirrorError::Empty));
+        assert!(matches!(look(sample.folder.path().join("gone")).await, MirrorError::Moved { .. }));
+        let plain = sample.folder.path().join("plain");
+        std::fs::create_dir(&plain).unwrap();
+        assert!(matches!(look(plain.clone()).await, MirrorError::NotGit { .. }));
+        std::fs::write(plain.join("HEAD"), "nonsense").unwrap();
+        let odd = look(plain).await;
+        assert!(matches!(odd, MirrorError::NotGit { .. } | MirrorError::Down { .. }), "{odd:?}");
+        assert_eq!(sample.refs(&mirror(&sample)).await, before);
+    }
+
+    #[tokio::test]
+    async fn a_broken_history_never_becomes_visible() {
+        let sample = Sample::new().await;
+        sample.update().await.unwrap();
+        let before = sample.refs(&mirror(&sample)).await;
+        // A commit whose tree nobody has, put straight into the mirror's reach.
+        let path = sample.git.path(&mirror(&sample));
+        let text = format!("tree {}\nauthor a <a> 0 +0000\ncommitter a <a> 0 +0000\n\nbroken\n", "1".repeat(40));
+        let command = sample.git.command("sample").in_repository(&path);
+        let id = command
+            .args(["hash-object", "-t", "commit", "-w", "--stdin", "--literally"])
+            .succeed(text.as_bytes())
+            .await;
+        let id = gix::ObjectId::from_hex(String::from_utf8(id.unwrap()).unwrap().trim().as_bytes()).unwrap();
+        let arrived = RefTable::from([("refs/heads/broken".to_owned(), id)]);
+        let repository = open_repository(&path).unwrap();
+        let set = RefTable::from([("refs/incoming/heads/broken".to_owned(), id)]);
+        refs::apply(&repository, Edits { remove: Vec::new(), set }).unwrap();
+        let checked = sample.git.check_connected(&mirror(&sample), &arrived).await;
+        assert!(matches!(checked, Err(MirrorError::Incomplete)), "{checked:?}");
+        // What a broken update left is cleared by the next one.
+        sample.write("x", "x").await;
+        sample.update().await.unwrap();
+        assert_eq!(sample.refs(&mirror(&sample)).await.len(), before.len());
+    }
+
+    #[tokio::test]
+    async fn many_refs_arrive_in_one_go() {
+        let sample = Sample::new().await;
+        let head = sample.head("HEAD").await;
+        let lines: Vec<_> = (0..500).map(|n| format!("create refs/heads/many/{n} {head}\n")).collect();
+        let input = lines.concat();
+        sample.client(&sample.work()).args(["update-ref", "--stdin"]).succeed(input.as_bytes()).await.unwrap();
+        assert_eq!(sample.update().await.unwrap().moved.len(), 503);
+        assert!(sample.update().await.unwrap().is_unchanged());
+        assert!(!sample.git.path(&mirror(&sample)).join("refs/heads/many").exists());
+    }
+
+    #[tokio::test]
+    async fn an_interrupted_update_leaves_no_ref() {
+        let sample = Sample::new().await;
+        let interrupt = Interrupt::default();
+        interrupt.trigger();
+        let ended = sample.git.update_mirror(sample.id, &sample.upstream(), |_| {}, interrupt).await;
+        assert!(matches!(ended, Err(MirrorError::Interrupted)), "{ended:?}");
+        assert!(sample.refs(&mirror(&sample)).await.is_empty());
+        assert_eq!(sample.update().await.unwrap().moved.len(), 3);
+    }
+
+    #[tokio::test]
+    async fn an_address_where_nobody_listens_is_down() {
+        let sample = Sample::empty(Options::default()).await;
+        let upstream = Upstream { url: "http://127.0.0.1:1/x".parse().unwrap(), access: Access::Open };
+        let ended = sample.git.update_mirror(sample.id, &upstream, |_| {}, Interrupt::default()).await;
+        assert!(matches!(ended, Err(MirrorError::Down { .. })), "{ended:?}");
+    }
+}

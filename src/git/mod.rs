@@ -28,6 +28,8 @@ pub mod ticket;
 
 #[cfg(test)]
 mod sample;
+#[cfg(test)]
+mod serve_tests;
 
 pub use error::{Error, Result, Said};
 pub use serve::Served;
@@ -112,7 +114,8 @@ struct Inner {
 }
 
 impl Git {
-    /// Finds git, makes the folders and installs the hooks. `data` is an absolute path.
+    /// Finds git, makes the folders and installs the hooks. `data` is an absolute path, locked by the
+    /// caller against a second server: what lies in `scratch/` is removed.
     pub async fn open(options: Options, data: &Path) -> Result<Self> {
         let program = Program::find(&options.candidates()).await?;
         let data = data.to_owned();

@@ -195,3 +195,126 @@ fn outcome(code: Option<i32>, printed: &str, said: Said) -> PushOutcome {
         _ => PushOutcome::Unknown { said },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::super::sample::Sample;
+    use super::*;
+
+    struct Scene {
+        sample: Sample,
+        public: Upstream,
+        repo: Repo,
+        plan: Vec<Leased>,
+    }
+
+    /// A public bare repository, and a plan that moves `main` and makes a tag.
+    async fn scene() -> Scene {
+        let sample = Sample::new().await;
+        let public = sample.folder.path().join("public.git");
+        sample.user(["clone", "-q", "--bare", ".", public.to_str().unwrap()]).await;
+        let old = sample.head("main").await;
+        let new = sample.write("fix", "fix").await;
+        sample.update().await.unwrap();
+        let leased =
+            |name: &str, old: &CommitId| Leased { name: name.parse().unwrap(), old: old.clone(), new: new.clone() };
+        let plan = vec![leased("refs/heads/main", &old), leased("refs/tags/v2", &CommitId::zero())];
+        Scene { public: Sample::at(&public), repo: Repo::Mirror(sample.id), sample, plan }
+    }
+
+    impl Scene {
+        async fn standing(&self) -> Standing {
+            let names: Vec<_> = self.plan.iter().map(|leased| leased.name.clone()).collect();
+            compare(&self.plan, &self.sample.git.read_refs(&self.public, &names).await.unwrap())
+        }
+
+        async fn push(&self) -> PushOutcome {
+            self.sample.git.push_atomic(&self.repo, &self.public, &self.plan).await.unwrap()
+        }
+
+        fn path(&self) -> std::path::PathBuf {
+            self.public.url.as_str().into()
+        }
+
+        fn hook(&self, name: &str) {
+            let hook = self.path().join("hooks").join(name);
+            std::fs::create_dir_all(hook.parent().unwrap()).unwrap();
+            std::fs::write(&hook, "#!/bin/sh\ncat >/dev/null\nexit 1\n").unwrap();
+            std::fs::set_permissions(&hook, std::fs::Permissions::from_mode(0o755)).unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_push_moves_every_ref_and_may_be_repeated() {
+        let scene = scene().await;
+        assert_eq!(scene.standing().await, Standing::AllOld);
+        let dry = scene.sample.git.dry_run(&scene.repo, &scene.public, &scene.plan).await.unwrap();
+        assert_eq!(dry, PushOutcome::Done);
+        assert_eq!(scene.standing().await, Standing::AllOld);
+        assert_eq!(scene.push().await, PushOutcome::Done);
+        assert_eq!(scene.standing().await, Standing::AllNew);
+        assert_eq!(scene.push().await, PushOutcome::AlreadyDone);
+    }
+
+    #[tokio::test]
+    async fn a_line_that_moved_or_a_tag_that_exists_stops_everything_before_it_is_sent() {
+        let scene = scene().await;
+        let path = scene.path();
+        scene.sample.user_in(&path, ["--git-dir=.", "update-ref", "refs/heads/main", "refs/heads/1.x"]).await;
+        let main: RefName = "refs/heads/main".parse().unwrap();
+        assert_eq!(scene.push().await, PushOutcome::Stale { refs: vec![main] });
+        assert_eq!(scene.standing().await, Standing::Foreign);
+        scene.sample.user_in(&path, ["--git-dir=.", "update-ref", "refs/heads/main", scene.plan[0].old.as_str()]).await;
+        scene.sample.user_in(&path, ["--git-dir=.", "tag", "v2", "1.x"]).await;
+        let tag: RefName = "refs/tags/v2".parse().unwrap();
+        assert_eq!(scene.push().await, PushOutcome::Stale { refs: vec![tag] });
+    }
+
+    #[tokio::test]
+    async fn a_refusal_after_sending_says_that_objects_were_sent() {
+        let scene = scene().await;
+        scene.hook("pre-receive");
+        let outcome = scene.push().await;
+        assert!(matches!(outcome, PushOutcome::Refused { sent: true, .. }), "{outcome:?}");
+        assert_eq!(scene.standing().await, Standing::AllOld);
+    }
+
+    #[tokio::test]
+    async fn a_remote_without_atomic_pushes_is_refused_before_anything_is_sent() {
+        let scene = scene().await;
+        let path = scene.path();
+        scene.sample.user_in(&path, ["--git-dir=.", "config", "receive.advertiseAtomic", "false"]).await;
+        let outcome = scene.push().await;
+        assert!(matches!(outcome, PushOutcome::Refused { sent: false, .. }), "{outcome:?}");
+    }
+
+    #[tokio::test]
+    async fn a_remote_that_is_gone_leaves_the_end_unknown() {
+        let scene = scene().await;
+        std::fs::remove_dir_all(scene.path()).unwrap();
+        let outcome = scene.push().await;
+        assert!(matches!(outcome, PushOutcome::Unknown { .. }), "{outcome:?}");
+    }
+
+    #[test]
+    fn a_plan_is_compared_ref_by_ref() {
+        let id = |digit: &str| digit.repeat(40).parse::<CommitId>().unwrap();
+        let leased = |name: &str, old, new| Leased { name: name.parse().unwrap(), old, new };
+        let plan = [leased("refs/heads/a", id("1"), id("2")), leased("refs/tags/b", CommitId::zero(), id("3"))];
+        let remote =
+            |pairs: &[(&str, &str)]| pairs.iter().map(|(name, digit)| (name.parse().unwrap(), id(digit))).collect();
+        let table: [(&[(&str, &str)], Standing); 6] = [
+            (&[("refs/heads/a", "1")], Standing::AllOld),
+            (&[("refs/heads/a", "2"), ("refs/tags/b", "3")], Standing::AllNew),
+            (&[("refs/heads/a", "2")], Standing::Mixed),
+            (&[("refs/heads/a", "4")], Standing::Foreign),
+            (&[("refs/heads/a", "2"), ("refs/tags/b", "4")], Standing::Foreign),
+            (&[], Standing::Foreign),
+        ];
+        for (pairs, standing) in table {
+            assert_eq!(compare(&plan, &remote(pairs)), standing, "{pairs:?}");
+        }
+    }
+}

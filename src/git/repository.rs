@@ -284,3 +284,95 @@ fn relative(from: &Path, to: &Path) -> PathBuf {
     let down = to.components().skip(shared);
     up.map(PathBuf::from).chain(down.map(|part| PathBuf::from(part.as_os_str()))).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample::Sample;
+    use super::*;
+
+    #[tokio::test]
+    async fn a_case_shows_the_public_lines_and_their_tags_and_borrows_from_the_mirror_alone() {
+        let sample = Sample::new().await;
+        sample.user(["checkout", "-q", "-b", "elsewhere"]).await;
+        sample.write("far", "far").await;
+        sample.user(["tag", "unrelated"]).await;
+        let case = sample.case("OCTO-1").await;
+        let names: Vec<_> =
+            sample.refs(&case).await.iter().map(|line| line.split(' ').next().unwrap().to_owned()).collect();
+        assert_eq!(names, ["refs/heads/1.x", "refs/heads/main", "refs/tags/v1.0"]);
+        let path = sample.git.path(&case);
+        assert_eq!(fs::read_to_string(path.join("HEAD")).unwrap(), "ref: refs/heads/main\n");
+        let borrowed = fs::read_to_string(path.join("objects/info/alternates")).unwrap();
+        assert_eq!(borrowed, format!("../../../../mirror/{}.git/objects\n", sample.id));
+        sample.fsck(&case).await;
+    }
+
+    #[tokio::test]
+    async fn a_refresh_follows_the_mirror_and_leaves_pushed_branches() {
+        let sample = Sample::new().await;
+        let case = sample.case("OCTO-1").await;
+        let fix = sample.head("1.x").await;
+        let path = sample.git.path(&case);
+        let set = ["update-ref", "refs/heads/fix/main", fix.as_str()];
+        sample.git.command("sample").in_repository(&path).args(set).succeed(b"").await.unwrap();
+        let main = sample.write("x", "x").await;
+        sample.user(["tag", "v2.0"]).await;
+        sample.user(["tag", "-d", "v1.0"]).await;
+        sample.user(["branch", "-D", "1.x"]).await;
+        sample.update().await.unwrap();
+        sample.git.refresh_case(&"OCTO-1".parse().unwrap(), sample.id, &Sample::lines()).await.unwrap();
+        let refs = sample.refs(&case).await;
+        assert!(refs.contains(&format!("refs/heads/main {main}")));
+        assert!(refs.contains(&format!("refs/tags/v2.0 {main}")));
+        assert!(refs.iter().any(|line| line.starts_with("refs/heads/1.x ")), "a line the upstream lost stays");
+        assert!(!refs.iter().any(|line| line.starts_with("refs/tags/v1.0 ")));
+        let pushed = sample.git.pushed_branches(&case).await.unwrap();
+        assert_eq!(pushed, [Branch { name: "refs/heads/fix/main".parse().unwrap(), head: fix }]);
+    }
+
+    #[tokio::test]
+    async fn a_case_without_a_mirror_or_a_line_is_not_made() {
+        let sample = Sample::new().await;
+        let case: CaseId = "OCTO-1".parse().unwrap();
+        let early = sample.git.create_case(&case, sample.id, &Sample::lines()).await;
+        assert!(matches!(early, Err(Error::NoRepository)));
+        sample.update().await.unwrap();
+        let lost = sample.git.create_case(&case, sample.id, &["nothing".parse().unwrap()]).await;
+        assert!(matches!(lost, Err(Error::Missing)));
+        assert!(!sample.git.exists(&Repo::Case(case, sample.id)));
+    }
+
+    #[tokio::test]
+    async fn a_release_sees_its_cases_and_another_case_sees_nothing() {
+        let sample = Sample::new().await;
+        let case = sample.case("OCTO-1").await;
+        let other = sample.case("OCTO-2").await;
+        let path = sample.git.path(&case);
+        let tree = sample.head("HEAD^{tree}").await;
+        let commit = sample.client(&path).env("GIT_DIR", &path).args(["commit-tree", "-m", "secret", tree.as_str()]);
+        let secret = String::from_utf8(commit.succeed(b"").await.unwrap()).unwrap();
+        let secret: CommitId = secret.trim().parse().unwrap();
+        let release: ReleaseId = "OCTO-R1".parse().unwrap();
+        sample.git.create_release(&release, sample.id, &["OCTO-1".parse().unwrap()]).await.unwrap();
+        let release = Repo::Release(release, sample.id);
+        sample.git.keep(&case, std::slice::from_ref(&secret)).await.unwrap();
+        assert_eq!(sample.git.commit(&release, &secret).await.unwrap().title, "secret");
+        for blind in [&other, &Repo::Mirror(sample.id)] {
+            assert!(matches!(sample.git.commit(blind, &secret).await, Err(Error::Missing)));
+        }
+        sample.fsck(&release).await;
+    }
+
+    #[tokio::test]
+    async fn leftovers_of_killed_pushes_go_once_they_are_old() {
+        let sample = Sample::new().await;
+        let case = sample.case("OCTO-1").await;
+        let left = sample.git.path(&case).join("objects/tmp_objdir-incoming-abc");
+        fs::create_dir_all(left.join("pack")).unwrap();
+        let written = Timestamp::try_from(fs::metadata(&left).unwrap().modified().unwrap()).unwrap();
+        let hour = Duration::from_hours(1);
+        assert_eq!(sample.git.sweep_leftovers(&case, written, hour).await.unwrap(), 0);
+        assert_eq!(sample.git.sweep_leftovers(&case, written + hour, hour).await.unwrap(), 1);
+        assert!(!left.exists());
+    }
+}

@@ -103,6 +103,7 @@ impl Mail {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::id::Minted;
 
     fn mail(notice: Notice) -> Mail {
         Mail {

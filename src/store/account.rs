@@ -376,15 +376,15 @@ mod tests {
     async fn a_key_is_added_once_and_may_come_back() {
         let (_folder, store, actor, id) = house().await;
         let mut tx = store.begin("test", at(0)).await.unwrap();
-        add_key(&mut tx, &actor, key(1, id, KeyKind::Ssh).add()).await.unwrap();
-        add_key(&mut tx, &actor, key(2, id, KeyKind::Age).add()).await.unwrap();
-        let twice = add_key(&mut tx, &actor, key(3, id, KeyKind::Ssh).add()).await;
+        add_key(&mut tx, &actor, key(1, id, KeyKind::Ssh).add(0, &Via::Console).unwrap()).await.unwrap();
+        add_key(&mut tx, &actor, key(2, id, KeyKind::Age).add(0, &Via::Console).unwrap()).await.unwrap();
+        let twice = add_key(&mut tx, &actor, key(3, id, KeyKind::Ssh).add(0, &Via::Console).unwrap()).await;
         assert!(matches!(twice, Err(Error::Conflict)));
         assert_eq!(ssh_keys(&mut tx, "SHA256:x").await.unwrap().len(), 1);
         remove_key(&mut tx, &actor, key(1, id, KeyKind::Ssh).remove()).await.unwrap();
         assert!(ssh_keys(&mut tx, "SHA256:x").await.unwrap().is_empty());
         assert!(matches!(remove_key(&mut tx, &actor, key(1, id, KeyKind::Ssh).remove()).await, Err(Error::Conflict)));
-        add_key(&mut tx, &actor, key(4, id, KeyKind::Ssh).add()).await.unwrap();
+        add_key(&mut tx, &actor, key(4, id, KeyKind::Ssh).add(0, &Via::Console).unwrap()).await.unwrap();
         assert_eq!(keys(&mut tx, id).await.unwrap().len(), 2);
     }
 

@@ -167,3 +167,89 @@ pub struct EventView {
     /// To which thing.
     pub object: String,
 }
+
+/// A message to be written.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MessageRequest {
+    /// `team`, `reporter` or `all`.
+    pub to: MessageTo,
+    /// The text.
+    pub text: crate::domain::text::Body,
+}
+
+/// Whom a message is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MessageTo {
+    /// The team alone.
+    Team,
+    /// The reporter and the team.
+    Reporter,
+    /// Every member.
+    All,
+}
+
+/// Something about the date.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DateRequest {
+    /// What to do.
+    pub act: DateWord,
+    /// The proposed end, RFC 3339; only when proposing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<jiff::Timestamp>,
+}
+
+/// What can be done about the date.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DateWord {
+    /// Propose an end.
+    Propose,
+    /// Agree.
+    Accept,
+    /// Say no.
+    Reject,
+    /// End the embargo.
+    Terminate,
+}
+
+/// The end of a case.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CloseRequest {
+    /// What it turned out to be.
+    pub verdict: crate::domain::case::Verdict,
+}
+
+/// A seat to be given.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InviteRequest {
+    /// To whom.
+    pub handle: crate::domain::text::Handle,
+    /// In which part.
+    pub role: crate::domain::access::Role,
+}
+
+/// An approval.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApproveRequest {
+    /// The line whose fix is approved.
+    pub line: crate::domain::repo::LineName,
+    /// The repository, where several have a line of this name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repository: Option<crate::domain::repo::RepoName>,
+    /// The commit that was looked at.
+    pub commit: crate::domain::repo::CommitId,
+}
+
+/// A check to be run again.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RerunRequest {
+    /// The line whose fix is checked.
+    pub line: crate::domain::repo::LineName,
+}

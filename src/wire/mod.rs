@@ -3,6 +3,7 @@
 pub mod account;
 pub mod advisory;
 pub mod case;
+pub mod check;
 pub mod hook;
 pub mod problem;
 pub mod project;

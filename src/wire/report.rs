@@ -30,6 +30,35 @@ pub struct ReceiptView {
     pub page: String,
     /// A secret feed that says only that there is news.
     pub feed: String,
+    /// A token for the reporter's side of the API, good for a short while: attachments go with it.
+    pub visit: String,
+}
+
+/// A reporter's claim code to be exchanged for a visit.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClaimRequest {
+    /// The claim code.
+    pub claim_code: String,
+}
+
+/// A visit: the reporter's side of the API for a short while.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct VisitView {
+    /// The case.
+    pub case: String,
+    /// The token, sent as bearer.
+    pub visit: String,
+    /// Until when, RFC 3339.
+    pub expires_at: String,
+}
+
+/// A text for the thread.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TextRequest {
+    /// The text.
+    pub text: crate::domain::text::Body,
 }
 
 /// The reporter's page.

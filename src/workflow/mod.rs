@@ -12,17 +12,21 @@ use crate::domain::refusal::{Malformed, Refusal};
 use crate::store::{self, Rows, Tx, member};
 use crate::{app, crypto, git};
 
+pub mod account;
 pub mod advisory;
 pub mod case;
 pub mod check;
+pub mod disclose;
 pub mod fix;
 pub mod mail;
+pub mod console;
 pub mod project;
 pub mod publication;
 pub mod push;
 pub mod release;
 pub mod remote;
 pub mod report;
+pub mod sweep;
 
 /// How a use case fails. `Display` is fit for the person; the source is for the log.
 #[derive(Debug, thiserror::Error)]

@@ -46,6 +46,10 @@ async fn judge(app: &App, ticket: &PushTicket, call: HookCall) -> Result<HookAns
     let grant = open(&mut rows, &ticket.actor, &ticket.case, Action::Push).await?;
     let policy = policy(app, &mut rows, &grant, ticket).await?;
     drop(rows);
+    if call.updates.len() > policy.limits.refs {
+        let limit = policy.limits.refs;
+        return Ok(refused(vec![format!("One push moves at most {limit} refs: push in smaller parts.")]));
+    }
     let repo = Repo::Case(ticket.case.clone(), ticket.upstream);
     let quarantine = call.quarantine.map(Into::into);
     let facts = app.git.inspect(&repo, quarantine, call.updates.clone(), policy.limits).await?;

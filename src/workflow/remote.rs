@@ -10,7 +10,7 @@ use crate::domain::id::{CaseId, PushId, UpstreamId};
 use crate::domain::refusal::Refusal;
 use crate::domain::repo::{LineName, RepoName};
 use crate::git::Repo;
-use crate::git::serve::{Protocol, Service};
+use crate::git::serve::Service;
 use crate::git::ticket::TicketGuard;
 use crate::store::job::Settled;
 use crate::store::{self, Rows};
@@ -23,6 +23,15 @@ pub struct Admitted {
     pub ticket: Option<TicketGuard<PushTicket>>,
 }
 
+/// Where in a fetch or push the client is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// It asks what is there.
+    Asks,
+    /// It takes or sends objects.
+    Begins,
+}
+
 /// Admits a git client to a repository of a case, notes the read, and gives a push its ticket.
 ///
 /// # Errors
@@ -32,7 +41,7 @@ pub async fn admit(
     actor: &Actor,
     address: (&CaseId, &RepoName),
     service: Service,
-    begins: bool,
+    stage: Stage,
 ) -> Result<Admitted> {
     let (case, name) = address;
     let mut tx = app.begin("git.admit").await?;
@@ -40,11 +49,7 @@ pub async fn admit(
         Service::UploadPack => Action::Fetch,
         Service::ReceivePack => Action::Push,
     };
-    let grant = match open(&mut tx, actor, case, action).await {
-        Ok(grant) => grant,
-        // Over git a member without the right learns no more than anyone else but the sentence.
-        Err(error) => return Err(error),
-    };
+    let grant = open(&mut tx, actor, case, action).await?;
     let found = store::case::get(&mut tx, &grant).await?;
     let upstream = upstream(&mut tx, &found.project, name).await?;
     let repo = Repo::Case(case.clone(), upstream);
@@ -53,7 +58,7 @@ pub async fn admit(
     }
     let ticket = match service {
         Service::UploadPack => {
-            if begins {
+            if stage == Stage::Begins {
                 tx.note(actor, &Event::of_case(EventKind::GitRead, case, upstream.to_string())).await?;
             }
             None
@@ -62,7 +67,7 @@ pub async fn admit(
             if !found.takes_pushes() {
                 return Err(Refusal::moment("This case takes no more pushes: it is public, closed or put off.").into());
             }
-            if begins {
+            if stage == Stage::Begins {
                 let push: PushId = app.mint();
                 let stands_for =
                     PushTicket { actor: actor.clone(), case: case.clone(), upstream, push };
@@ -74,11 +79,6 @@ pub async fn admit(
     };
     app.commit(tx).await?;
     Ok(Admitted { repo, ticket })
-}
-
-/// Chooses the protocol a client may speak from what it asked for.
-pub fn protocol(header: Option<&str>) -> Protocol {
-    Protocol::from_header(header)
 }
 
 /// Makes the private remote of an accepted case, or brings its public lines up to date. Safe to repeat.

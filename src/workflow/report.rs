@@ -101,11 +101,13 @@ pub async fn submit(app: &App, project: &ProjectId, body: &ReportBody) -> Result
     super::mail::notify_report(app, &mut tx, &sealing, &row, body.contact.as_ref()).await?;
     super::mail::notify_team(app, &mut tx, &sealing, &id).await?;
     app.commit(tx).await?;
+    let (visit, _) = super::account::begin_visit(app, report).await?;
     let receipt = ReceiptView {
         case: id.to_string(),
         claim_code: claim.reveal().expose().to_owned(),
         page: app.url("/r/"),
         feed: app.url(&format!("/r/feed/{}", feed.expose())),
+        visit: visit.expose().to_owned(),
     };
     Ok((reporter, receipt))
 }

@@ -1,0 +1,151 @@
+//! The public door: routes, headers on every answer, the server and its stop.
+//!
+//! Guards: a header that does not come is not waited for, an answer says nothing to caches and frames, and the log names
+//! the route's template, never the URI. Leaves who asks to [`caller`], failures to [`problem`], pages and JSON to `web` and `api`.
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
+use axum::http::{HeaderName, HeaderValue, header};
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use axum::routing::get;
+use axum::{Extension, Router};
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::app::App;
+
+pub(crate) mod api;
+pub(crate) mod caller;
+mod git;
+pub mod hook;
+pub(crate) mod problem;
+pub(crate) mod web;
+
+/// No form or JSON body is longer; routes for files and packs set bounds of their own.
+const LONGEST_BODY: usize = 256 * 1024;
+/// No request's head takes longer to arrive, and no idle connection is kept longer.
+const HEAD: Duration = Duration::from_secs(30);
+/// How long a stop waits for answers in progress.
+const FAREWELL: Duration = Duration::from_secs(30);
+const MOST_CONNECTIONS: usize = 1024;
+
+const CONTENT_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; \
+    img-src 'self' data:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
+
+/// Tells streams that the server stops.
+#[derive(Clone, Debug)]
+pub(crate) struct Stopping(pub(crate) CancellationToken);
+
+/// Builds the routes of the public listener.
+pub(crate) fn router(app: Arc<App>, stop: CancellationToken) -> Router {
+    Router::new()
+        .merge(web::routes())
+        .nest("/api/v1", api::routes())
+        .merge(git::routes())
+        .route("/healthz", get(healthz))
+        .fallback(problem::nothing_here)
+        .with_state(Arc::clone(&app))
+        .layer(DefaultBodyLimit::max(LONGEST_BODY))
+        .layer(Extension(Stopping(stop)))
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), problem::faults))
+        .layer(middleware::from_fn_with_state(app, headers))
+        .layer(middleware::from_fn(logged))
+}
+
+/// Serves until `stop` is cancelled; then answers what was asked, for half a minute at most, and returns.
+pub async fn serve(app: Arc<App>, listener: TcpListener, stop: CancellationToken) -> io::Result<()> {
+    let router = router(app, stop.clone());
+    let tracker = TaskTracker::new();
+    let seats = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    loop {
+        let seat = Arc::clone(&seats).acquire_owned();
+        let (seat, accepted) = tokio::select! {
+            () = stop.cancelled() => break,
+            both = async { (seat.await, listener.accept().await) } => both,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                let (router, stop) = (router.clone(), stop.clone());
+                tracker.spawn(async move {
+                    converse(stream, router, stop).await;
+                    drop(seat);
+                });
+            }
+            Err(error) => {
+                // Out of descriptors, most likely: the next connection comes when one is free again.
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+    drop(listener);
+    tracker.close();
+    if tokio::time::timeout(FAREWELL, tracker.wait()).await.is_err() {
+        tracing::warn!(connections = tracker.len(), "stopped with answers in progress");
+    }
+    Ok(())
+}
+
+async fn converse(stream: TcpStream, router: Router, stop: CancellationToken) {
+    // Small answers should not wait for each other's acknowledgement.
+    let _ = stream.set_nodelay(true);
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    let mut connection = std::pin::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection ended early");
+    }
+}
+
+async fn healthz(State(app): State<Arc<App>>) -> Result<&'static str, problem::PageError> {
+    drop(app.read().await?);
+    Ok("ok\n")
+}
+
+/// Puts the security headers on every answer, whoever made it. A handler may only narrow them or open a cache.
+async fn headers(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    let mut set = |name: HeaderName, value: &'static str| {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    };
+    set(header::CONTENT_SECURITY_POLICY, CONTENT_POLICY);
+    set(header::REFERRER_POLICY, "no-referrer");
+    set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    set(HeaderName::from_static("cross-origin-opener-policy"), "same-origin");
+    set(HeaderName::from_static("cross-origin-resource-policy"), "same-origin");
+    set(header::CACHE_CONTROL, "no-store");
+    if app.config.base_url.is_https() {
+        set(header::STRICT_TRANSPORT_SECURITY, "max-age=63072000");
+    }
+    response
+}
+
+async fn logged(request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let method = request.method().clone();
+    let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
+    let response = next.run(request).await;
+    let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let (status, route) = (response.status().as_u16(), route.as_deref().unwrap_or("none"));
+    tracing::info!(%method, route, status, milliseconds, "answered");
+    response
+}

@@ -1,0 +1,277 @@
+//! The sign-in page and one's own account: keys, tokens, signing out.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{AppendHeaders, IntoResponse, Redirect};
+use axum::routing::{get, post};
+use maud::{Markup, html};
+use serde::Deserialize;
+
+use super::page::{form_token, page};
+use crate::app::App;
+use crate::domain::account::{KeyKind, LONGEST_TOKEN_DAYS, Token, TokenWish};
+use crate::domain::actor::{Reach, Scope};
+use crate::domain::id::{CaseId, KeyId, ProjectId, TokenId};
+use crate::domain::refusal::Malformed;
+use crate::domain::sealed::Secret;
+use crate::domain::text::Label;
+use crate::http::caller::{Form, Member, Named, OpenForm, no_session_cookie, session_cookie};
+use crate::http::problem::{Page, PageError};
+use crate::workflow::account::{self, Own};
+
+type Result<T, E = PageError> = std::result::Result<T, E>;
+
+/// Returns the routes of sign-in and account pages.
+pub(super) fn routes() -> Router<Arc<App>> {
+    Router::new()
+        .route("/sign-in", get(async || sign_in_page()).post(sign_in))
+        .route("/sign-out", post(sign_out))
+        .route("/account", get(show))
+        .route("/account/sign-out-everywhere", post(sign_out_everywhere))
+        .route("/account/keys", post(add_key))
+        .route("/account/keys/{key}/remove", post(remove_key))
+        .route("/account/tokens", post(make_token))
+        .route("/account/tokens/{token}/revoke", post(revoke_token))
+}
+
+#[derive(Deserialize)]
+struct SignIn {
+    code: String,
+}
+
+/// A form that is nothing but its button.
+#[derive(Deserialize)]
+struct Nothing {}
+
+#[derive(Deserialize)]
+struct NewKey {
+    kind: KeyKind,
+    public: String,
+}
+
+#[derive(Deserialize)]
+struct NewToken {
+    name: Label,
+    days: u16,
+    git_read: Option<String>,
+    git_write: Option<String>,
+    api_read: Option<String>,
+    api_write: Option<String>,
+    #[serde(default)]
+    project: String,
+    #[serde(default)]
+    case: String,
+}
+
+impl NewToken {
+    fn wish(self) -> Result<TokenWish, Malformed> {
+        let chosen = [
+            (self.git_read, Scope::GitRead),
+            (self.git_write, Scope::GitWrite),
+            (self.api_read, Scope::ApiRead),
+            (self.api_write, Scope::ApiWrite),
+        ];
+        let scopes = chosen.into_iter().filter_map(|(tick, scope)| tick.map(|_| scope)).collect();
+        let named = |text: String| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
+        let project = named(self.project).map(|text| text.parse::<ProjectId>()).transpose()?;
+        let case = named(self.case).map(|text| text.parse::<CaseId>()).transpose()?;
+        Ok(TokenWish { name: self.name, reach: Reach { scopes, project, case }, days: self.days })
+    }
+}
+
+async fn sign_in(
+    State(app): State<Arc<App>>,
+    before: Option<Member>,
+    OpenForm(form): OpenForm<SignIn>,
+) -> Result<impl IntoResponse> {
+    let (secret, _) = account::sign_in_by_link(&app, &Secret::new(form.code)).await?;
+    if let Some(before) = before {
+        account::sign_out(&app, &before.secret).await?;
+    }
+    Ok((AppendHeaders([(header::SET_COOKIE, session_cookie(&app, &secret))]), Redirect::to("/")))
+}
+
+async fn sign_out(State(app): State<Arc<App>>, form: Form<Member, Nothing>) -> Result<impl IntoResponse> {
+    account::sign_out(&app, &form.by.secret).await?;
+    Ok((AppendHeaders([(header::SET_COOKIE, no_session_cookie(&app))]), Redirect::to("/sign-in")))
+}
+
+async fn sign_out_everywhere(State(app): State<Arc<App>>, form: Form<Member, Nothing>) -> Result<impl IntoResponse> {
+    account::sign_out_everywhere(&app, &form.by.actor).await?;
+    Ok((AppendHeaders([(header::SET_COOKIE, no_session_cookie(&app))]), Redirect::to("/sign-in")))
+}
+
+async fn show(State(app): State<Arc<App>>, member: Member) -> Result<Markup> {
+    let own = account::own(&app, &member.actor).await?;
+    Ok(account_page(&own, &member))
+}
+
+async fn add_key(State(app): State<Arc<App>>, form: Form<Member, NewKey>) -> Result<Redirect> {
+    account::add_key(&app, &form.by.actor, form.value.kind, &form.value.public).await?;
+    Ok(Redirect::to("/account"))
+}
+
+async fn remove_key(
+    State(app): State<Arc<App>>,
+    key: Named<KeyId, Page>,
+    form: Form<Member, Nothing>,
+) -> Result<Redirect> {
+    account::remove_key(&app, &form.by.actor, key.0).await?;
+    Ok(Redirect::to("/account"))
+}
+
+async fn make_token(State(app): State<Arc<App>>, form: Form<Member, NewToken>) -> Result<(StatusCode, Markup)> {
+    let (secret, token) = account::make_token(&app, &form.by.actor, form.value.wish()?).await?;
+    Ok((StatusCode::CREATED, token_page(&token, &secret)))
+}
+
+async fn revoke_token(
+    State(app): State<Arc<App>>,
+    token: Named<TokenId, Page>,
+    form: Form<Member, Nothing>,
+) -> Result<Redirect> {
+    account::revoke_token(&app, &form.by.actor, token.0).await?;
+    Ok(Redirect::to("/account"))
+}
+
+fn sign_in_page() -> Markup {
+    let content = html! {
+        h1 { "Sign in" }
+        p { "Run " code { "embargo login" } " where your SSH key is: it makes a code and opens this page. The operator of this server can make one too." }
+        form.card method="post" action="/sign-in" {
+            label for="code" { "One-time code" }
+            input #code name="code" type="password" required autocomplete="off" spellcheck="false" autocapitalize="none";
+            p.hint { "It starts with " code { "embl_" } " and works once." }
+            button #sign-in { "Sign in" }
+        }
+        p { a href="/" { "Continue" } ", if you are signed in at this browser already." }
+        script src="/assets/sign-in.js" defer {}
+    };
+    page("Sign in", false, content)
+}
+
+fn account_page(own: &Own, member: &Member) -> Markup {
+    let content = html! {
+        h1 { (own.person.name) }
+        p.hint { "@" (own.person.handle) @if let Some(email) = &own.person.email { " · notices go to " (email) } }
+        form method="post" action="/sign-out" { (form_token(member)) button { "Sign out" } }
+
+        h2 #keys { "Keys" }
+        p { "An SSH key signs you in with " code { "embargo login" } ". Attachments are encrypted to your age and SSH keys: without one you cannot read them." }
+        @if !own.keys.is_empty() {
+            table {
+                thead { tr { th { "For" } th { "Fingerprint" } th { "Added" } th { span.hint { "Remove" } } } }
+                tbody {
+                    @for key in &own.keys {
+                        tr {
+                            td { (match key.kind { KeyKind::Ssh => "signing in", KeyKind::Age => "attachments" }) }
+                            td { code { (key.fingerprint) } }
+                            td { (moment(key.added_at)) }
+                            td {
+                                form method="post" action={ "/account/keys/" (key.id) "/remove" } {
+                                    (form_token(member))
+                                    button.quiet aria-label={ "Remove key " (key.fingerprint) } { "Remove" }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        form.card method="post" action="/account/keys" {
+            (form_token(member))
+            label for="kind" { "Add a key for" }
+            select #kind name="kind" {
+                option value="ssh" { "signing in (SSH)" }
+                option value="age" { "attachments (age or SSH)" }
+            }
+            label for="public" { "Public key" }
+            input #public name="public" required autocomplete="off" spellcheck="false" aria-describedby="public-hint";
+            p.hint #public-hint { "One line: ssh-ed25519 …, ssh-rsa … or age1…" }
+            button { "Add key" }
+        }
+
+        h2 #tokens { "Access tokens" }
+        p { "A token is the password for git and the API. It lives for 90 days at most." }
+        @if !own.tokens.is_empty() {
+            table {
+                thead { tr { th { "Name" } th { "May" } th { "Ends" } th { span.hint { "Revoke" } } } }
+                tbody {
+                    @for token in &own.tokens {
+                        tr {
+                            td { (token.name) }
+                            td { (reach(token)) }
+                            td { (moment(token.expires_at)) }
+                            td {
+                                form method="post" action={ "/account/tokens/" (token.id) "/revoke" } {
+                                    (form_token(member))
+                                    button.quiet aria-label={ "Revoke token " (token.name) } { "Revoke" }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        form.card method="post" action="/account/tokens" {
+            (form_token(member))
+            label for="name" { "Name of a new token" }
+            input #name name="name" required maxlength="100" autocomplete="off";
+            fieldset {
+                legend { "It may" }
+                label.choice { input type="checkbox" name="git_read" checked; "clone and fetch" }
+                label.choice { input type="checkbox" name="git_write"; "push" }
+                label.choice { input type="checkbox" name="api_read"; "read over the API" }
+                label.choice { input type="checkbox" name="api_write"; "change things over the API" }
+            }
+            label for="project" { "Only in the project" }
+            input #project name="project" placeholder="all of mine" autocomplete="off";
+            label for="case" { "Only in the case" }
+            input #case name="case" placeholder="all of mine" autocomplete="off";
+            label for="days" { "Days until it ends" }
+            input #days name="days" type="number" min="1" max=(LONGEST_TOKEN_DAYS) value="30" required;
+            button { "Make token" }
+        }
+
+        h2 { "Other devices" }
+        form method="post" action="/account/sign-out-everywhere" {
+            (form_token(member))
+            button.quiet { "Sign out everywhere" }
+        }
+    };
+    page("Account", true, content)
+}
+
+fn token_page(token: &Token, secret: &Secret) -> Markup {
+    let content = html! {
+        h1 { "Token made" }
+        p { "Copy it now: it is shown this once, and only its hash is kept." }
+        code.secret { (secret.expose()) }
+        p { (token.name) " may " (reach(token)) " until " (moment(token.expires_at)) "." }
+        p { a href="/account" { "Back to the account" } }
+    };
+    page("Token made", true, content)
+}
+
+fn reach(token: &Token) -> String {
+    let words: Vec<_> = token.reach.scopes.iter().map(|scope| scope.as_str()).collect();
+    let mut text = words.join(", ");
+    for place in [
+        token.reach.project.as_ref().map(|project| format!(" in {project}")),
+        token.reach.case.as_ref().map(|case| format!(" in {case}")),
+    ]
+    .into_iter()
+    .flatten()
+    {
+        text.push_str(&place);
+    }
+    text
+}
+
+fn moment(at: jiff::Timestamp) -> Markup {
+    let minute = at.strftime("%Y-%m-%d %H:%M UTC").to_string();
+    html! { time datetime=(at) { (minute) } }
+}
