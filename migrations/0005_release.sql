@@ -103,11 +103,13 @@ create table effect (
     key text not null unique,                    -- idempotency key
     fence integer not null default 0,            -- of the run that touched it last
     attempts integer not null default 0,
+    reason text check (reason in ('line_moved', 'tag_taken', 'upstream_down', 'push_refused', 'partly_public', 'not_ready', 'trouble')),
     note text not null default '',               -- what happened, in words free of case text
     retry_at integer,                            -- not to be tried again before
     started_at integer,
     done_at integer,
-    primary key (release, position)
+    primary key (release, position),
+    check ((state = 'failed') = (reason is not null))
 ) strict;
 
 -- The advisories the public knows, for list and feed.

@@ -15,15 +15,17 @@
 //! main -> cli -> { http, worker } -> workflow -> app -> config -> { store git crypto ci export notify wire } -> domain
 //! ```
 
+pub mod app;
 pub mod ci;
+pub mod cli;
+pub mod config;
 pub mod crypto;
 pub mod domain;
 pub mod export;
 pub mod git;
+pub mod http;
 pub mod notify;
 pub mod store;
 pub mod wire;
-pub mod app;
-pub mod config;
 pub mod workflow;
 pub mod worker;

@@ -1,3 +1,7 @@
 //! The `embargo` binary.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    embargo::cli::main()
+}

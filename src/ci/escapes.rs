@@ -20,7 +20,7 @@ use super::sandbox::{Call, Sandbox, WORKSPACE};
 use super::{JobFolder, Options};
 use crate::domain::check::CheckState;
 
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 
 struct House {
     scratch: TempDir,
@@ -53,15 +53,14 @@ impl House {
     }
 
     async fn script(&self, script: &str) -> Ran {
-        let lines: String = script.lines().map(|line| format!("    {line}\n")).collect();
-        self.steps(&format!("- run: |\n{lines}")).await
+        self.steps(&format!("- run: |\n    {}\n", script.replace('\n', "\n    "))).await
     }
 
     async fn within(&self, longest: Duration, steps: &str, prepare: impl FnOnce(&Path)) -> Ran {
         let folder = JobFolder::create(self.scratch.path(), "job").unwrap();
         prepare(&folder.workspace());
         let (to, mut from) = mpsc::channel(16);
-        let reader = tokio::spawn(async move {
+        let reader = async move {
             let mut log = String::new();
             while let Some(progress) = from.recv().await {
                 if let Progress::Line(line) = progress {
@@ -70,18 +69,21 @@ impl House {
                 }
             }
             log
-        });
+        };
         let mut masks = Masks::default();
         masks.add("task-token-of-the-server");
         let job = (&self.sandbox, &recipe(steps), &folder);
-        let outcome = execute_within(longest, job, Report::new(to, masks), CancellationToken::new()).await.unwrap();
-        Ran { outcome, log: reader.await.unwrap(), folder }
+        let execution = execute_within(longest, job, Report::new(to, masks), CancellationToken::new());
+        let (outcome, log) = tokio::join!(execution, reader);
+        Ran { outcome: outcome.unwrap(), log, folder }
     }
 }
 
 fn recipe(steps: &str) -> Recipe {
-    let indented: String = steps.lines().map(|line| format!("      {line}\n")).collect();
-    let text = format!("on: pull_request\nenv: {{TOP: top}}\njobs:\n  a:\n    runs-on: ubuntu-latest\n    steps:\n{indented}");
+    let indented = steps.replace('\n', "\n      ");
+    let text = format!(
+        "on: pull_request\nenv: {{TOP: top}}\njobs:\n  a:\n    runs-on: ubuntu-latest\n    steps:\n      {indented}\n"
+    );
     let pull = PullRequest {
         commit: "a".repeat(40).parse().unwrap(),
         line: "main".parse().unwrap(),
@@ -173,9 +175,16 @@ async fn a_link_out_of_the_workspace_leads_nowhere() {
         "- run: cat link/env\n  continue-on-error: true\n- run: pwd\n  working-directory: link\n  continue-on-error: true\n- run: |\n    rm $GITHUB_ENV $GITHUB_PATH\n    ln -s {0}/env $GITHUB_ENV\n    mkfifo $GITHUB_PATH\n- run: echo \"leaked=$LEAKED\"",
         outside.display()
     );
-    let ran = house.within(LONG, &steps, |workspace| std::os::unix::fs::symlink(target, workspace.join("link")).unwrap()).await;
+    let ran = house
+        .within(LONG, &steps, |workspace| std::os::unix::fs::symlink(target, workspace.join("link")).unwrap())
+        .await;
     let states: Vec<_> = ran.outcome.steps.iter().map(|step| step.state).collect();
-    assert_eq!(states, [CheckState::Failure, CheckState::Failure, CheckState::Success, CheckState::Success], "{}", ran.log);
+    assert_eq!(
+        states,
+        [CheckState::Failure, CheckState::Failure, CheckState::Success, CheckState::Success],
+        "{}",
+        ran.log
+    );
     assert!(ran.log.contains("leaked=\n"), "{}", ran.log);
 }
 
@@ -188,7 +197,14 @@ async fn a_check_inherits_no_variable_of_the_server() {
         let known = ["CI", "HOME", "LANG", "TZ", "USER", "PATH", "PWD", "SHLVL", "_", "TOP"].contains(&name);
         assert!(known || name.starts_with("GITHUB_") || name.starts_with("RUNNER_"), "{line}");
     }
-    for expected in ["CI=true", "HOME=/home/ci", "GITHUB_WORKSPACE=/w", "GITHUB_EVENT_NAME=pull_request", "GITHUB_BASE_REF=main", "TOP=top"] {
+    for expected in [
+        "CI=true",
+        "HOME=/home/ci",
+        "GITHUB_WORKSPACE=/w",
+        "GITHUB_EVENT_NAME=pull_request",
+        "GITHUB_BASE_REF=main",
+        "TOP=top",
+    ] {
         assert!(ran.log.lines().any(|line| line == expected), "{expected}: {}", ran.log);
     }
 }
@@ -202,7 +218,13 @@ async fn a_variable_of_a_check_does_not_reach_the_helpers_outside() {
     let folder = JobFolder::create(house.scratch.path(), "probe").unwrap();
     let step = folder.step(0, "true", house.sandbox.uid()).unwrap();
     let env = [("TOKEN".to_owned(), "embargoed".to_owned())];
-    let command = house.sandbox.command(Call { folder: &folder, step: &step, env: &env, directory: WORKSPACE, command: &["true"] });
+    let command = house.sandbox.command(Call {
+        folder: &folder,
+        step: &step,
+        env: &env,
+        directory: WORKSPACE,
+        command: &["true"],
+    });
     let command = format!("{:?}", command.unwrap());
     assert!(!command.contains("embargoed"), "every user of the host could read it: {command}");
 }
@@ -211,9 +233,17 @@ async fn a_variable_of_a_check_does_not_reach_the_helpers_outside() {
 async fn a_fork_bomb_ends_at_its_limit() {
     let house = House::with(Options { processes: 200, ..Options::default() }).await;
     let ran = house
-        .within(Duration::from_secs(15), "- run: |\n    bomb() { bomb | bomb & }\n    bomb 2>&1 | head -n 5\n    wait", |_| {})
+        .within(
+            Duration::from_secs(15),
+            "- run: |\n    bomb() { bomb | bomb & }\n    bomb 2>&1 | head -n 5\n    wait",
+            |_| {},
+        )
         .await;
-    assert!(ran.log.contains("Resource temporarily unavailable") || ran.outcome.state != CheckState::Success, "{}", ran.log);
+    assert!(
+        ran.log.contains("Resource temporarily unavailable") || ran.outcome.state != CheckState::Success,
+        "{}",
+        ran.log
+    );
     let ran = house.script("echo still here").await;
     assert!(ran.log.contains("still here"), "the next job has room again: {}", ran.log);
 }
@@ -232,7 +262,9 @@ async fn a_process_that_wants_too_much_is_refused() {
 async fn the_end_of_the_time_kills_what_was_left_behind() {
     let house = House::new().await;
     let marker = format!("{}.125", 1000 + std::process::id());
-    let steps = format!("- run: |\n    setsid sleep {marker} &\n    nohup sleep {marker} >/dev/null 2>&1 &\n    trap '' TERM INT HUP\n    echo started\n    wait\n- run: echo never\n  if: always()");
+    let steps = format!(
+        "- run: |\n    setsid sleep {marker} &\n    nohup sleep {marker} >/dev/null 2>&1 &\n    trap '' TERM INT HUP\n    echo started\n    wait\n- run: echo never\n  if: always()"
+    );
     let ran = house.within(Duration::from_secs(2), &steps, |_| {}).await;
     assert_eq!(ran.outcome.state, CheckState::TimedOut);
     assert_eq!(ran.outcome.steps[1].state, CheckState::Skipped);
@@ -249,6 +281,7 @@ async fn a_daemon_does_not_outlive_its_step() {
     assert_gone(&marker);
 }
 
+#[expect(clippy::disallowed_methods, reason = "stands for the server, which has to die in this test")]
 #[tokio::test]
 async fn a_killed_server_takes_its_checks_along() {
     let house = House::new().await;
@@ -257,13 +290,16 @@ async fn a_killed_server_takes_its_checks_along() {
     folder.hand_to(house.sandbox.uid()).unwrap();
     let step = folder.step(0, &format!("echo up\nsleep {marker}"), house.sandbox.uid()).unwrap();
     let env = [("PATH".to_owned(), house.sandbox.path())];
-    let call = Call { folder: &folder, step: &step, env: &env, directory: WORKSPACE, command: &["bash", "/github/script"] };
+    let call =
+        Call { folder: &folder, step: &step, env: &env, directory: WORKSPACE, command: &["bash", "/github/script"] };
     let inner = house.sandbox.command(call).unwrap();
     // A shell stands for the server: it starts the sandbox as the server does, and is killed.
-    let mut server = Command::new("/bin/sh");
-    server.args(["-c", "\"$@\" & wait", "server"]).arg(inner.get_program()).args(inner.get_args());
     let (reader, writer) = std::io::pipe().unwrap();
-    let mut server = server.stdin(Stdio::null()).stdout(writer).spawn().unwrap();
+    let mut server = {
+        let mut server = Command::new("/bin/sh");
+        server.args(["-c", "\"$@\" & wait", "server"]).arg(inner.get_program()).args(inner.get_args());
+        server.stdin(Stdio::null()).stdout(writer).spawn().unwrap()
+    };
     let mut lines = std::io::BufRead::lines(std::io::BufReader::new(reader));
     assert_eq!(lines.next().unwrap().unwrap(), "up");
     server.kill().unwrap();
@@ -280,7 +316,8 @@ async fn a_dropped_job_is_a_dead_job() {
     folder.hand_to(house.sandbox.uid()).unwrap();
     let step = folder.step(0, &format!("echo up\nsleep {marker}"), house.sandbox.uid()).unwrap();
     let env = [("PATH".to_owned(), house.sandbox.path())];
-    let call = Call { folder: &folder, step: &step, env: &env, directory: WORKSPACE, command: &["bash", "/github/script"] };
+    let call =
+        Call { folder: &folder, step: &step, env: &env, directory: WORKSPACE, command: &["bash", "/github/script"] };
     let mut running = house.sandbox.start(call).await.unwrap();
     assert!(running.read(&mut [0; 16]).await.unwrap() > 0);
     assert!(Path::new(&format!("/proc/{}", running.id())).exists());
@@ -295,17 +332,17 @@ async fn a_cancelled_job_stops_at_once() {
     let (to, mut from) = mpsc::channel(1);
     let cancel = CancellationToken::new();
     let stop = cancel.clone();
-    let reader = tokio::spawn(async move {
+    let reader = async move {
         while let Some(progress) = from.recv().await {
             if matches!(progress, Progress::Line(line) if line.text == "up") {
                 stop.cancel();
             }
         }
-    });
+    };
     let recipe = recipe("- run: |\n    echo up\n    sleep 1000\n- run: echo never");
     let job = (&house.sandbox, &recipe, &folder);
-    let outcome = execute_within(LONG, job, Report::new(to, Masks::default()), cancel).await.unwrap();
-    reader.await.unwrap();
+    let (outcome, ()) = tokio::join!(execute_within(LONG, job, Report::new(to, Masks::default()), cancel), reader);
+    let outcome = outcome.unwrap();
     assert_eq!(outcome.state, CheckState::Cancelled);
     assert_eq!(outcome.steps[1].state, CheckState::Skipped);
 }
@@ -338,7 +375,15 @@ async fn steps_hand_on_what_they_should() {
 - run: echo always
   if: always()"#;
     let ran = house.within(LONG, steps, |workspace| fs::create_dir(workspace.join("top")).unwrap()).await;
-    for expected in ["A=one two B=x\ny S=aaaa", "own tool\nkept\n", "expression one two main top-own", "python /w/top", "failure seen", "always", "exit code 1"] {
+    for expected in [
+        "A=one two B=x\ny S=aaaa",
+        "own tool\nkept\n",
+        "expression one two main top-own",
+        "python /w/top",
+        "failure seen",
+        "always",
+        "exit code 1",
+    ] {
         assert!(ran.log.contains(expected), "{expected}: {}", ran.log);
     }
     assert!(!ran.log.contains("not reached"));
@@ -381,7 +426,10 @@ async fn a_toolchain_is_seen_read_only_and_on_the_path() {
     let ran = house.script(&format!("own-compiler\ntouch {}/x || echo read-only", place.display())).await;
     fs::remove_dir_all(&place).unwrap();
     assert!(ran.log.contains("compiled\n") && ran.log.contains("read-only"), "{}", ran.log);
-    assert!(matches!(Sandbox::prove(Options { toolchains: vec!["/".into()], ..Options::default() }, house.scratch.path()).await, Err(super::WhyNot::Toolchain)));
+    assert!(matches!(
+        Sandbox::prove(Options { toolchains: vec!["/".into()], ..Options::default() }, house.scratch.path()).await,
+        Err(super::WhyNot::Toolchain)
+    ));
 }
 
 #[tokio::test]
@@ -397,7 +445,10 @@ async fn without_a_sandbox_there_is_a_sentence_and_nothing_runs() {
     fs::set_permissions(scratch.path(), fs::Permissions::from_mode(0o711)).unwrap();
     let options = Options { bwrap: open, ..Options::default() };
     assert!(Sandbox::prove(options, scratch.path()).await.unwrap_err().to_string().contains("does not hold"));
-    assert!(matches!(Sandbox::prove(Options { enabled: false, ..Options::default() }, scratch.path()).await, Err(super::WhyNot::Off)));
+    assert!(matches!(
+        Sandbox::prove(Options { enabled: false, ..Options::default() }, scratch.path()).await,
+        Err(super::WhyNot::Off)
+    ));
 }
 
 /// Waits until no process on the host carries the marker in its arguments; the kernel may still be taking them down.
@@ -405,7 +456,11 @@ fn assert_gone(marker: &str) {
     let alive = || {
         fs::read_dir("/proc").unwrap().flatten().any(|entry| {
             fs::read(entry.path().join("cmdline")).is_ok_and(|words| {
-                words.split(|byte| *byte == 0).collect::<Vec<_>>().windows(2).any(|pair| pair == [b"sleep".as_slice(), marker.as_bytes()])
+                words
+                    .split(|byte| *byte == 0)
+                    .collect::<Vec<_>>()
+                    .windows(2)
+                    .any(|pair| pair == [b"sleep".as_slice(), marker.as_bytes()])
             })
         })
     };

@@ -165,7 +165,19 @@ mod tests {
 
     #[test]
     fn everything_else_is_not_understood() {
-        for text in ["${{ secrets.TOKEN }}", "${{ github.token }}", "${{ matrix.os }}", "${{ a", "${{ }}", "${{ env.A || 'b' }}", "${{ env }}", "${{ env.a.b }}", "${{ github.event.number }}", "${{ '}}' }}", "${{ hashFiles('a') }}"] {
+        for text in [
+            "${{ secrets.TOKEN }}",
+            "${{ github.token }}",
+            "${{ matrix.os }}",
+            "${{ a",
+            "${{ }}",
+            "${{ env.A || 'b' }}",
+            "${{ env }}",
+            "${{ env.a.b }}",
+            "${{ github.event.number }}",
+            "${{ '}}' }}",
+            "${{ hashFiles('a') }}",
+        ] {
             assert!(Template::parse(text, &known()).is_err(), "{text}");
         }
         assert!(Template::parse(&format!("${{{{ {} }}}}", "(".repeat(100_000)), &known()).is_err());

@@ -111,9 +111,9 @@ impl StepFolder {
             return Ok(String::new());
         };
         let mut bytes = Vec::new();
-        let read = file.metadata().and_then(|metadata| {
-            if metadata.is_file() { file.take(READ_BACK).read_to_end(&mut bytes) } else { Ok(0) }
-        });
+        let read = file
+            .metadata()
+            .and_then(|metadata| if metadata.is_file() { file.take(READ_BACK).read_to_end(&mut bytes) } else { Ok(0) });
         read.map_err(Error::folder("read"))?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }

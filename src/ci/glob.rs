@@ -17,6 +17,8 @@ enum Atom {
     Set(Vec<(char, char)>),
     Segment,
     Path,
+    /// The entrance of `**/`: takes no character, and leads past the two atoms after it as well as into them.
+    Folders,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -49,8 +51,11 @@ fn matches(pattern: &str, name: &str) -> bool {
 }
 
 fn skip_optional(atoms: &[(Atom, Times)], places: &mut [bool]) {
-    for (at, (_, times)) in atoms.iter().enumerate() {
-        if places[at] && matches!(times, Times::AtMostOnce | Times::Often) {
+    for (at, (atom, times)) in atoms.iter().enumerate() {
+        if places[at] && *atom == Atom::Folders {
+            places[at + 1] = true;
+            places[at + 3] = true;
+        } else if places[at] && matches!(times, Times::AtMostOnce | Times::Often) {
             places[at + 1] = true;
         }
     }
@@ -62,6 +67,7 @@ fn takes(atom: &Atom, c: char) -> bool {
         Atom::Set(ranges) => ranges.iter().any(|(from, to)| (*from..=*to).contains(&c)),
         Atom::Segment => c != '/',
         Atom::Path => true,
+        Atom::Folders => false,
     }
 }
 
@@ -71,11 +77,15 @@ fn compile(pattern: &str) -> Vec<(Atom, Times)> {
     while let Some(c) = rest.next() {
         match c {
             '*' if rest.next_if_eq(&'*').is_some() => {
-                atoms.push((Atom::Path, Times::Often));
-                // `**/` also stands for no folder at all.
                 if rest.peek() == Some(&'/') && folder_starts(&atoms) {
                     rest.next();
-                    atoms.push((Atom::Character('/'), Times::AtMostOnce));
+                    atoms.extend([
+                        (Atom::Folders, Times::Once),
+                        (Atom::Path, Times::Often),
+                        (Atom::Character('/'), Times::Once),
+                    ]);
+                } else {
+                    atoms.push((Atom::Path, Times::Often));
                 }
             }
             '*' => atoms.push((Atom::Segment, Times::Often)),
@@ -91,9 +101,9 @@ fn compile(pattern: &str) -> Vec<(Atom, Times)> {
     atoms
 }
 
-/// Tells whether the `**` that was just read begins a path segment.
+/// Tells whether a path segment begins after what was read.
 fn folder_starts(atoms: &[(Atom, Times)]) -> bool {
-    atoms.len() < 2 || atoms[atoms.len() - 2].0 == Atom::Character('/')
+    atoms.last().is_none_or(|(atom, _)| *atom == Atom::Character('/'))
 }
 
 fn set(rest: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Atom {

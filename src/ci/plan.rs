@@ -207,15 +207,17 @@ mod tests {
     }
 
     fn job(body: &str) -> PlannedJob {
-        let indented: String = body.lines().map(|line| format!("    {line}\n")).collect();
-        let mut plan = read(&format!("name: CI\non: pull_request\njobs:\n  test:\n{indented}"));
+        let indented = body.replace('\n', "\n    ");
+        let mut plan = read(&format!("name: CI\non: pull_request\njobs:\n  test:\n    {indented}\n"));
         assert_eq!(plan.jobs.len(), 1, "{:?}", plan.ignored);
         plan.jobs.remove(0)
     }
 
     #[test]
     fn a_plain_job_is_run_with_everything_that_was_said() {
-        let job = job("name: Unit\nruns-on: ubuntu-latest\nenv: {A: 1, B: '${{ github.sha }}'}\ntimeout-minutes: 5.5\nsteps:\n- uses: actions/checkout@v4\n- run: make test\n  shell: bash\n  working-directory: ./lib\n  if: always()\n  continue-on-error: true\n- name: Py\n  run: print(1)\n  shell: python");
+        let job = job(
+            "name: Unit\nruns-on: ubuntu-latest\nenv: {A: 1, B: '${{ github.sha }}'}\ntimeout-minutes: 5.5\nsteps:\n- uses: actions/checkout@v4\n- run: make test\n  shell: bash\n  working-directory: ./lib\n  if: always()\n  continue-on-error: true\n- name: Py\n  run: print(1)\n  shell: python",
+        );
         assert_eq!(job.context, "CI / Unit");
         assert_eq!(job.state(), CheckState::Waiting);
         let Fate::Run(recipe) = &job.fate else { panic!("{job:?}") };
@@ -248,7 +250,10 @@ mod tests {
             ("runs-on: ubuntu-latest\nsteps: []".to_owned(), "no steps"),
             ("runs-on: ubuntu-latest\nsteps: [{uses: actions/setup-node@v4}]".to_owned(), "actions/setup-node@v4"),
             ("runs-on: ubuntu-latest\nsteps: [{uses: actions/checkout@v4, with: {ref: x}}]".to_owned(), "ref"),
-            ("runs-on: ubuntu-latest\nsteps: [{uses: actions/checkout@v4, with: {submodules: true}}]".to_owned(), "submodules"),
+            (
+                "runs-on: ubuntu-latest\nsteps: [{uses: actions/checkout@v4, with: {submodules: true}}]".to_owned(),
+                "submodules",
+            ),
             ("runs-on: ubuntu-latest\nsteps: [{uses: actions/checkout@v4, run: 'exit 1'}]".to_owned(), "run"),
             ("runs-on: ubuntu-latest\nsteps: [{uses: ./.github/actions/x}]".to_owned(), "./.github/actions/x"),
             ("runs-on: ubuntu-latest\nsteps: [{run: x, shell: pwsh}]".to_owned(), "pwsh"),
@@ -271,8 +276,27 @@ mod tests {
 
     #[test]
     fn a_hostile_file_is_an_unsupported_job_with_a_sentence() {
-        let bomb = format!("on: pull_request\njobs: {{a: &a [{}]}}\nb: [{}]", vec!["x"; 9999].join(","), vec!["*a"; 9999].join(","));
-        for text in ["", "on: [", "on: pull_request", "jobs: {}", "on: pull_request\njobs: 3", "on: pull_request\njobs: {}", "on: pull_request\njobs: {a: {runs-on: ubuntu-latest}}", "on: nonsense", "on: 7", "on: {pull_request: [1]}", "on: pull_request\njobs: {a: 1}\nmore: 1", "- a", "on: {pull_request: {branches: [main], branches-ignore: [x]}}\njobs: {}", &bomb] {
+        let bomb = format!(
+            "on: pull_request\njobs: {{a: &a [{}]}}\nb: [{}]",
+            vec!["x"; 9999].join(","),
+            vec!["*a"; 9999].join(",")
+        );
+        for text in [
+            "",
+            "on: [",
+            "on: pull_request",
+            "jobs: {}",
+            "on: pull_request\njobs: 3",
+            "on: pull_request\njobs: {}",
+            "on: pull_request\njobs: {a: {runs-on: ubuntu-latest}}",
+            "on: nonsense",
+            "on: 7",
+            "on: {pull_request: [1]}",
+            "on: pull_request\njobs: {a: 1}\nmore: 1",
+            "- a",
+            "on: {pull_request: {branches: [main], branches-ignore: [x]}}\njobs: {}",
+            &bomb,
+        ] {
             let plan = read(text);
             assert_eq!(plan.jobs.len(), 1, "{text:.60}: {:?}", plan.ignored);
             assert_eq!(plan.jobs[0].state(), CheckState::Unsupported, "{text:.60}");
@@ -304,7 +328,11 @@ mod tests {
         ];
         for (on, concerned) in table {
             let plan = read(&format!("on: {on}\njobs: {{a: {{runs-on: ubuntu-latest, steps: [{{run: x}}]}}}}"));
-            assert_eq!((plan.jobs.len(), plan.ignored.len()), if concerned { (1, 0) } else { (0, 1) }, "{on}: {plan:?}");
+            assert_eq!(
+                (plan.jobs.len(), plan.ignored.len()),
+                if concerned { (1, 0) } else { (0, 1) },
+                "{on}: {plan:?}"
+            );
             assert!(plan.jobs.iter().all(|job| job.state() == CheckState::Waiting), "{on}: {plan:?}");
         }
     }

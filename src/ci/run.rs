@@ -196,13 +196,13 @@ impl Job<'_> {
             let value = value.fill(&vars);
             vars.insert(name.clone(), value);
         }
-        let directory = folder.as_ref().map_or(Some(WORKSPACE.to_owned()), |folder| inside_workspace(&folder.fill(&vars)));
-        let state = match directory {
-            Some(directory) => self.script((number, step), (script, *shell), &directory, vars).await?,
-            None => {
-                self.note(number, "The working directory of this step is outside of the workspace.").await;
-                CheckState::Failure
-            }
+        let directory =
+            folder.as_ref().map_or(Some(WORKSPACE.to_owned()), |folder| inside_workspace(&folder.fill(&vars)));
+        let state = if let Some(directory) = directory {
+            self.script((number, step), (script, *shell), &directory, vars).await?
+        } else {
+            self.note(number, "The working directory of this step is outside of the workspace.").await;
+            CheckState::Failure
         };
         match state {
             CheckState::Success => {}
@@ -225,8 +225,7 @@ impl Job<'_> {
         let env = self.environment(vars);
         let own = step.minutes.map(|minutes| Instant::now() + Duration::from_secs(minutes.saturating_mul(60)));
         let until = own.map_or(self.deadline, |own| own.min(self.deadline));
-        let call =
-            Call { folder: self.folder, step: &handed, env: &env, directory, command: shell.command() };
+        let call = Call { folder: self.folder, step: &handed, env: &env, directory, command: shell.command() };
         let end = self.watch(number, call, until).await?;
         let state = match end {
             End::Exit(status) if status.success() => self.take_back(number, &handed).await?,
@@ -291,7 +290,7 @@ impl Job<'_> {
     /// Composes what a step finds in its environment. Nothing of the server's own is in it.
     fn environment(&self, vars: BTreeMap<String, String>) -> Vec<(String, String)> {
         let path = vars.get("PATH").cloned().unwrap_or_else(|| self.sandbox.path());
-        let path = self.path.iter().map(|own| format!("{own}:")).collect::<String>() + &path;
+        let path = self.path.iter().cloned().chain([path]).collect::<Vec<_>>().join(":");
         let mut env = BTreeMap::from([
             ("CI".to_owned(), "true".to_owned()),
             ("HOME".to_owned(), HOME.to_owned()),
@@ -302,7 +301,8 @@ impl Job<'_> {
         env.extend(vars);
         env.insert("PATH".to_owned(), path);
         env.extend(self.recipe.facts.clone());
-        let files = [("ENV", "env"), ("OUTPUT", "output"), ("PATH", "path"), ("STEP_SUMMARY", "summary"), ("STATE", "state")];
+        let files =
+            [("ENV", "env"), ("OUTPUT", "output"), ("PATH", "path"), ("STEP_SUMMARY", "summary"), ("STATE", "state")];
         env.extend(files.map(|(name, file)| (format!("GITHUB_{name}"), format!("{STEP}/{file}"))));
         for (name, value) in [("GITHUB_ACTIONS", "true"), ("RUNNER_OS", "Linux"), ("RUNNER_TEMP", "/tmp")] {
             env.insert(name.to_owned(), value.to_owned());
@@ -418,7 +418,10 @@ mod tests {
 
     #[test]
     fn assignments_are_lines_or_blocks() {
-        let read = |text| assignments(text).map(|found| found.into_iter().map(|(name, value)| format!("{name}:{value}")).collect::<Vec<_>>());
+        let read = |text| {
+            assignments(text)
+                .map(|found| found.into_iter().map(|(name, value)| format!("{name}:{value}")).collect::<Vec<_>>())
+        };
         assert_eq!(read("A=1\n\nB=x=y<<z\nC<<END\none\nA=2\nEND\n").unwrap(), ["A:1", "B:x=y<<z", "C:one\nA=2"]);
         for bad in ["A", "=1", "A<<END\nno end", "A=\0"] {
             assert!(read(bad).is_err(), "{bad:?}");

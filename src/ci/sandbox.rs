@@ -108,7 +108,8 @@ impl Sandbox {
             }
         }
         let own_folder = |path: &Path| path.is_absolute() && path.components().count() > 2 && path.is_dir();
-        let plain = |path: &Path| path.components().all(|part| matches!(part, Component::RootDir | Component::Normal(_)));
+        let plain =
+            |path: &Path| path.components().all(|part| matches!(part, Component::RootDir | Component::Normal(_)));
         if !options.toolchains.iter().all(|path| own_folder(path) && plain(path)) {
             return Err(WhyNot::Toolchain);
         }
@@ -151,6 +152,7 @@ impl Sandbox {
     }
 
     /// Builds the command and writes its arguments, which nobody but the server may read.
+    #[expect(clippy::disallowed_methods, reason = "this file is the one place where the children of checks are built")]
     pub(super) fn command(&self, call: Call<'_>) -> Result<Command, Error> {
         call.step.write_arguments(&self.arguments(call)?)?;
         let mut command = Command::new(BASH);
@@ -311,7 +313,7 @@ impl Drop for Running {
 
 fn kill_group(child: &Child) {
     // The group holds the helpers before the new session begins; bwrap's own death takes down all that is inside.
-    drop(rustix::process::kill_process_group(Pid::from_child(child), Signal::KILL));
+    let _gone_already = rustix::process::kill_process_group(Pid::from_child(child), Signal::KILL);
 }
 
 fn end(mut child: Child) {

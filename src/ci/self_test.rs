@@ -16,7 +16,8 @@ const NAMESPACES: &str = "/proc/sys/kernel/apparmor_restrict_unprivileged_userns
 const PATIENCE: Duration = Duration::from_secs(20);
 /// All that may stand in the root of the sandbox, besides the first folder of a toolchain's path.
 const ROOT: [&str; 15] = [
-    "bin", "dev", "etc", "github", "home", "lib", "lib32", "lib64", "libx32", "proc", "run", "sbin", "tmp", "usr", "var",
+    "bin", "dev", "etc", "github", "home", "lib", "lib32", "lib64", "libx32", "proc", "run", "sbin", "tmp", "usr",
+    "var",
 ];
 
 /// Says from inside what can be seen and done. Written for bash, without any other program but `id` and `unshare`.
@@ -58,13 +59,19 @@ pub enum WhyNot {
     #[error("The folder for checks cannot be written: give it to the user of the server.")]
     Folder(#[source] io::Error),
     /// The user of the checks cannot reach the folder for jobs.
-    #[error("The user of the checks cannot reach their folder: let users pass through every folder above it (mode 0711).")]
+    #[error(
+        "The user of the checks cannot reach their folder: let users pass through every folder above it (mode 0711)."
+    )]
     Closed,
     /// The kernel refuses user namespaces.
-    #[error("The kernel refuses user namespaces: set the sysctls `user.max_user_namespaces` above 0 and `kernel.unprivileged_userns_clone` to 1, or, in a container, allow them there.")]
+    #[error(
+        "The kernel refuses user namespaces: set the sysctls `user.max_user_namespaces` above 0 and `kernel.unprivileged_userns_clone` to 1, or, in a container, allow them there."
+    )]
     Namespaces,
     /// AppArmor refuses user namespaces.
-    #[error("AppArmor refuses user namespaces: give bwrap a profile that allows `userns`, or set the sysctl `kernel.apparmor_restrict_unprivileged_userns` to 0.")]
+    #[error(
+        "AppArmor refuses user namespaces: give bwrap a profile that allows `userns`, or set the sysctl `kernel.apparmor_restrict_unprivileged_userns` to 0."
+    )]
     AppArmor,
     /// The sandbox started and did not hold; says what it lets through.
     #[error("The sandbox does not hold on this machine: it {0}.")]
@@ -96,7 +103,9 @@ async fn probe(sandbox: &Sandbox, job: &JobFolder) -> Result<(), WhyNot> {
     };
     let mut running = sandbox.start(call).await.map_err(|error| start(&error))?;
     let said = tokio::time::timeout(PATIENCE, everything(&mut running)).await;
-    let said = said.map_err(|_| WhyNot::Start("it does not end".to_owned()))?.map_err(|error| WhyNot::Start(error.to_string()))?;
+    let said = said
+        .map_err(|_| WhyNot::Start("it does not end".to_owned()))?
+        .map_err(|error| WhyNot::Start(error.to_string()))?;
     judge(sandbox, &said)?;
     if !fs::symlink_metadata(job.workspace().join("written")).is_ok_and(|metadata| metadata.is_file()) {
         return Err(WhyNot::Leak("writes somewhere else than into the workspace".to_owned()));
@@ -144,7 +153,8 @@ fn judge(sandbox: &Sandbox, said: &str) -> Result<(), WhyNot> {
         return leak(what);
     }
     let exactly = |kind: &str, value: &str| all(kind).into_iter().eq([value]);
-    let no_capability = |kind: &str| all(kind).len() == 1 && all(kind).iter().all(|set| set.bytes().all(|digit| digit == b'0'));
+    let no_capability =
+        |kind: &str| all(kind).len() == 1 && all(kind).iter().all(|set| set.bytes().all(|digit| digit == b'0'));
     if !exactly("uid ", "1000") {
         return leak("runs under another user");
     }
@@ -157,7 +167,10 @@ fn judge(sandbox: &Sandbox, said: &str) -> Result<(), WhyNot> {
     if !exactly("net ", "lo") {
         return leak("has a network interface");
     }
-    if !all("root ").iter().all(|name| *name == WORKSPACE.trim_start_matches('/') || ROOT.contains(name) || of_toolchain(sandbox, name)) {
+    if !all("root ")
+        .iter()
+        .all(|name| *name == WORKSPACE.trim_start_matches('/') || ROOT.contains(name) || of_toolchain(sandbox, name))
+    {
         return leak("sees folders of the host");
     }
     if !all("env ").iter().all(|name| matches!(*name, "PATH" | "PWD" | "SHLVL" | "_" | "OLDPWD")) {
@@ -177,7 +190,11 @@ fn judge(sandbox: &Sandbox, said: &str) -> Result<(), WhyNot> {
 }
 
 fn of_toolchain(sandbox: &Sandbox, name: &str) -> bool {
-    sandbox.options().toolchains.iter().any(|path| path.components().nth(1).is_some_and(|first| first.as_os_str() == name))
+    sandbox
+        .options()
+        .toolchains
+        .iter()
+        .any(|path| path.components().nth(1).is_some_and(|first| first.as_os_str() == name))
 }
 
 /// Reads bwrap's own words when it did not start.
@@ -205,7 +222,10 @@ mod tests {
     #[test]
     fn each_refusal_of_bwrap_becomes_a_sentence_that_says_what_to_change() {
         let table = [
-            ("bwrap: No permissions to create new namespace, likely because the kernel does not allow", "user namespaces"),
+            (
+                "bwrap: No permissions to create new namespace, likely because the kernel does not allow",
+                "user namespaces",
+            ),
             ("bwrap: setting up uid map: Permission denied", "user namespaces"),
             ("bwrap: Can't find source path /srv/x: Permission denied", "0711"),
             ("bwrap: Unknown option --disable-userns", "Unknown option"),

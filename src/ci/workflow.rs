@@ -18,11 +18,39 @@ use crate::domain::text::shown;
 const WORKFLOW_KEYS: &[&str] =
     &["name", "run-name", "on", "permissions", "env", "defaults", "concurrency", "jobs", "cache-mode"];
 const JOB_KEYS: &[&str] = &[
-    "name", "permissions", "needs", "if", "runs-on", "environment", "concurrency", "outputs", "env", "defaults", "steps",
-    "timeout-minutes", "strategy", "continue-on-error", "container", "services", "uses", "with", "secrets", "cache-mode",
+    "name",
+    "permissions",
+    "needs",
+    "if",
+    "runs-on",
+    "environment",
+    "concurrency",
+    "outputs",
+    "env",
+    "defaults",
+    "steps",
+    "timeout-minutes",
+    "strategy",
+    "continue-on-error",
+    "container",
+    "services",
+    "uses",
+    "with",
+    "secrets",
+    "cache-mode",
 ];
-const RUN_KEYS: &[&str] =
-    &["id", "if", "name", "run", "working-directory", "shell", "env", "continue-on-error", "timeout-minutes", "background"];
+const RUN_KEYS: &[&str] = &[
+    "id",
+    "if",
+    "name",
+    "run",
+    "working-directory",
+    "shell",
+    "env",
+    "continue-on-error",
+    "timeout-minutes",
+    "background",
+];
 const USES_KEYS: &[&str] =
     &["id", "if", "name", "uses", "with", "env", "continue-on-error", "timeout-minutes", "background"];
 
@@ -92,7 +120,8 @@ fn concerns(on: Option<&Value>, pull: &PullRequest) -> Result<Option<String>, St
     if let Some(key) = unknown_key(filters, &["types", "branches", "branches-ignore", "paths", "paths-ignore"]) {
         return Err(format!("The filter \"{key}\" of \"on.pull_request\" is not known here."));
     }
-    let list = |key: &str| strings(filters.get(key)).map_err(|()| format!("The filter \"{key}\" is not a list of words."));
+    let list =
+        |key: &str| strings(filters.get(key)).map_err(|()| format!("The filter \"{key}\" is not a list of words."));
     let (branches, branches_ignore) = (list("branches")?, list("branches-ignore")?);
     let (paths, paths_ignore) = (list("paths")?, list("paths-ignore")?);
     if (branches.is_some() && branches_ignore.is_some()) || (paths.is_some() && paths_ignore.is_some()) {
@@ -148,16 +177,28 @@ fn fate(workflow: &Workflow, (key, job): (&str, &Job), raw: &Value, known: &Know
     let mut env = variables(&workflow.env, known)?;
     env.extend(variables(&job.env, known)?);
     let steps = job.steps.iter().enumerate().map(|(number, step)| {
-        read_step(workflow, job, step, &raw["steps"][number], known).map_err(|why| format!("Step {}: {why}", number + 1))
+        read_step(workflow, job, step, &raw["steps"][number], known)
+            .map_err(|why| format!("Step {}: {why}", number + 1))
     });
     let mut facts: std::collections::BTreeMap<_, _> =
         known.iter().map(|(name, text)| (format!("GITHUB_{}", name.to_uppercase()), text.clone())).collect();
     facts.insert("GITHUB_JOB".to_owned(), key.to_owned());
     facts.insert("GITHUB_WORKFLOW".to_owned(), workflow.name.clone().unwrap_or_default());
-    Ok(Fate::Run(Recipe { facts, env, steps: steps.collect::<Result<_, _>>()?, minutes: minutes(job.timeout_minutes.as_ref())? }))
+    Ok(Fate::Run(Recipe {
+        facts,
+        env,
+        steps: steps.collect::<Result<_, _>>()?,
+        minutes: minutes(job.timeout_minutes.as_ref())?,
+    }))
 }
 
-fn read_step(workflow: &Workflow, job: &NormalJob, step: &Step, raw: &Value, known: &Known) -> Result<PlannedStep, String> {
+fn read_step(
+    workflow: &Workflow,
+    job: &NormalJob,
+    step: &Step,
+    raw: &Value,
+    known: &Known,
+) -> Result<PlannedStep, String> {
     let (keys, shared) = match step {
         Step::Uses(step) => (USES_KEYS, &step.shared),
         Step::Run(step) => (RUN_KEYS, &step.shared),
@@ -216,7 +257,12 @@ fn script(workflow: &Workflow, job: &NormalJob, step: &RunStep, known: &Known) -
     {
         return Err("its \"working-directory\" is outside of the workspace.".to_owned());
     }
-    Ok(Action::Run { script: Template::parse(&step.run, known)?, shell, folder, env: variables(&step.shared.env, known)? })
+    Ok(Action::Run {
+        script: Template::parse(&step.run, known)?,
+        shell,
+        folder,
+        env: variables(&step.shared.env, known)?,
+    })
 }
 
 /// Takes a checkout of the commit under test, and nothing else.

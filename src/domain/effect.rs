@@ -12,6 +12,7 @@ use super::digest::Digest;
 use super::id::{CaseId, MemberId, UpstreamId, words};
 use super::manifest::Manifest;
 use super::refusal::{Malformed, Refusal};
+use super::release::HoldReason;
 
 words! {
     /// The phases of a disclosure, in order.
@@ -42,7 +43,7 @@ words! {
         Done = "done",
         /// Tried, and it may have happened.
         Unknown = "unknown",
-        /// Surely not done, and not to be repeated without a person.
+        /// Not to be repeated without a person; the reason says whether something may be public.
         Failed = "failed",
     }
 }
@@ -107,6 +108,8 @@ pub struct Effect {
     pub attempts: u32,
     /// Not to be tried again before this instant.
     pub retry_at: Option<Timestamp>,
+    /// Why it failed; present when it did.
+    pub reason: Option<HoldReason>,
     /// What happened, in words free of case text.
     pub note: String,
     /// When it was first begun.
@@ -152,8 +155,8 @@ pub enum Outcome {
     Again(String),
     /// May have been done.
     Unknown(String),
-    /// Surely not done, and a person is needed.
-    Failed(String),
+    /// Not to be repeated without a person, for this reason.
+    Failed(HoldReason, String),
 }
 
 /// Writes the journal of a run: what will be done, in which order, and what waits for what.
@@ -240,7 +243,8 @@ pub fn next(effects: &[Effect], now: Timestamp) -> Next<'_> {
 /// Proves that nothing has become public: every push is surely not done.
 pub fn nothing_public(effects: &[Effect]) -> Option<NothingPublic> {
     let surely_not = |effect: &Effect| match effect.state {
-        EffectState::Pending | EffectState::Failed => true,
+        EffectState::Pending => true,
+        EffectState::Failed => effect.reason.is_some_and(|reason| reason != HoldReason::PartlyPublic),
         EffectState::Started | EffectState::Done | EffectState::Unknown => false,
     };
     effects.iter().filter(|effect| effect.phase == Phase::PushFixes).all(surely_not).then_some(NothingPublic(()))
@@ -255,17 +259,24 @@ impl Phase {
         }
     }
 
-    /// Tells whether a look can say if the effect was done. A mail that was handed over cannot be seen.
-    pub fn can_be_seen(self) -> bool {
-        self != Self::NotifyPublic
-    }
-
     /// How many tries before a person is called; none means for ever, as after the first public byte.
     pub fn patience(self) -> Option<u32> {
         match self {
             Self::Preflight => Some(12),
             Self::NotifyPublic => Some(40),
             Self::PushFixes | Self::VerifyPublic | Self::PublishAdvisories | Self::OpenCase => None,
+        }
+    }
+
+    /// Why a release is held when patience ends.
+    fn exhausted(self) -> HoldReason {
+        match self {
+            Self::Preflight => HoldReason::UpstreamDown,
+            Self::PushFixes
+            | Self::VerifyPublic
+            | Self::PublishAdvisories
+            | Self::NotifyPublic
+            | Self::OpenCase => HoldReason::Trouble,
         }
     }
 
@@ -287,6 +298,7 @@ impl Effect {
             state: EffectState::Pending,
             attempts: 0,
             retry_at: None,
+            reason: None,
             note: String::new(),
             started_at: None,
             done_at: None,
@@ -330,21 +342,27 @@ impl Effect {
             Outcome::Done(note) => {
                 Self { state: EffectState::Done, note, retry_at: None, done_at: Some(now), ..self }
             }
-            Outcome::Failed(note) => Self { state: EffectState::Failed, note, retry_at: None, ..self },
-            Outcome::Again(note) if tired => Self { state: EffectState::Failed, note, retry_at: None, ..self },
-            Outcome::Again(note) => Self { state: EffectState::Pending, note, retry_at, ..self },
-            Outcome::Unknown(note) if tired && !self.phase.can_be_seen() => {
-                Self { state: EffectState::Failed, note, retry_at: None, ..self }
+            Outcome::Failed(reason, note) => self.failed(reason, note),
+            Outcome::Again(note) if tired => {
+                let reason = self.phase.exhausted();
+                self.failed(reason, note)
             }
+            Outcome::Again(note) => Self { state: EffectState::Pending, note, retry_at, ..self },
             Outcome::Unknown(note) => Self { state: EffectState::Unknown, note, retry_at, ..self },
         })
+    }
+
+    fn failed(self, reason: HoldReason, note: String) -> Self {
+        Self { state: EffectState::Failed, reason: Some(reason), note, retry_at: None, ..self }
     }
 
     /// Gives a failed effect back to the run, by a person's word; it will be looked at first.
     #[must_use]
     pub fn revive(self) -> Self {
         match self.state {
-            EffectState::Failed if self.phase.holds() => Self { state: EffectState::Pending, retry_at: None, ..self },
+            EffectState::Failed if self.phase.holds() => {
+                Self { state: EffectState::Pending, retry_at: None, reason: None, ..self }
+            }
             EffectState::Pending | EffectState::Started | EffectState::Unknown => Self { retry_at: None, ..self },
             EffectState::Failed | EffectState::Done => self,
         }
@@ -435,7 +453,7 @@ mod tests {
             match next(&effects, now) {
                 Next::Act(effect) | Next::Look(effect) => {
                     let second_push = effect.position == 3;
-                    let outcome = if second_push { Outcome::Failed("moved".into()) } else { Outcome::Done(String::new()) };
+                    let outcome = if second_push { Outcome::Failed(HoldReason::LineMoved, "moved".into()) } else { Outcome::Done(String::new()) };
                     turn(&mut effects, outcome, now);
                 }
                 Next::Hold(effect) => {
@@ -454,7 +472,7 @@ mod tests {
     #[test]
     fn a_refused_preflight_holds_before_anything_is_public() {
         let mut effects = sample_journal();
-        turn(&mut effects, Outcome::Failed("moved".into()), at(1));
+        turn(&mut effects, Outcome::Failed(HoldReason::LineMoved, "moved".into()), at(1));
         turn(&mut effects, Outcome::Done(String::new()), at(1));
         assert!(matches!(next(&effects, at(1)), Next::Hold(effect) if effect.position == 0));
         assert!(nothing_public(&effects).is_some());
@@ -466,8 +484,14 @@ mod tests {
         let push = find(&effects, Phase::PushFixes, 0);
         effects[push] = effects[push].clone().start(at(1)).unwrap();
         assert!(nothing_public(&effects).is_none());
-        effects[push] = effects[push].clone().end(Outcome::Unknown("connection lost".into()), at(1)).unwrap();
+        let begun = effects[push].clone();
+        effects[push] = begun.clone().end(Outcome::Unknown("connection lost".into()), at(1)).unwrap();
         assert!(nothing_public(&effects).is_none());
+        let refused = |reason| Outcome::Failed(reason, "refused".into());
+        effects[push] = begun.clone().end(refused(HoldReason::PartlyPublic), at(1)).unwrap();
+        assert!(nothing_public(&effects).is_none());
+        effects[push] = begun.end(refused(HoldReason::LineMoved), at(1)).unwrap();
+        assert!(nothing_public(&effects).is_some());
     }
 
     #[test]

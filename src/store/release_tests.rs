@@ -355,6 +355,7 @@ async fn every_word_of_a_release_may_stand_in_its_column() {
     let expected = [
         words("release", "state", ReleaseState::ALL.iter().map(|word| word.as_str()).collect()),
         words("release", "hold", HoldReason::ALL.iter().map(|word| word.as_str()).collect()),
+        words("effect", "reason", HoldReason::ALL.iter().map(|word| word.as_str()).collect()),
         words("effect", "phase", Phase::ALL.iter().map(|word| word.as_str()).collect()),
         words("effect", "state", EffectState::ALL.iter().map(|word| word.as_str()).collect()),
     ];

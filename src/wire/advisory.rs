@@ -1,8 +1,9 @@
-//! An advisory's draft as the API shows it to members, and the public list.
+//! An advisory's draft as the API shows it and takes it, and the public list.
 
 use serde::{Deserialize, Serialize};
 
 use crate::domain::advisory::Advisory;
+use crate::domain::digest::Digest;
 use crate::domain::id::words;
 
 words! {
@@ -17,39 +18,50 @@ words! {
     }
 }
 
-/// A draft with everything that matters before it is approved.
+/// A draft: `GET /api/v1/cases/{id}/advisory`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct AdvisoryView {
-    /// The case.
-    pub case: String,
-    /// The draft as people wrote it; a first one made from the case while nobody has saved one.
-    pub draft: Advisory,
-    /// What an edit must name as the version it read; none while nobody has saved a draft.
+    /// Its public id, once the case is planned into a release.
+    pub id: Option<String>,
+    /// The text as people wrote it, reporters left out; one made from the case while nobody has saved any.
+    pub advisory: Advisory,
+    /// Which edit this is; a save names the one it started from. None while nobody has saved any.
     pub version: Option<i64>,
-    /// Its public id, once one was given.
-    pub public_id: Option<String>,
     /// Who edited it last.
     pub edited_by: Option<String>,
     /// When, RFC 3339.
     pub edited_at: Option<String>,
-    /// The hash of the text as it would be published now: what an approval names.
-    pub digest: String,
-    /// Whether exactly this text is approved.
-    pub approved: bool,
-    /// Who approved, this text or an earlier one.
-    pub approved_by: Option<String>,
-    /// What is missing before it can be published, a sentence for each.
+    /// What it lacks.
     pub missing: Vec<String>,
-    /// Who will be thanked, as the public will read it: reporters by their own wish, then the draft's own.
+    /// The hash of its documents as they would be published now; none until a release says tags and dates.
+    pub digest: Option<Digest>,
+    /// Whether exactly this was approved.
+    pub approved: bool,
+    /// Who approved: this, or other bytes by now.
+    pub approved_by: Option<String>,
+    /// Who will be thanked, as the public will read it: reporters by their own wish, then those of the draft.
     pub credits: Vec<CreditView>,
     /// How many people were asked for a credit and have not answered.
     pub waiting_credits: usize,
     /// Whether the asker may edit.
     pub may_edit: bool,
-    /// Whether the asker may approve this text now.
+    /// Whether the asker may approve this now.
     pub may_approve: bool,
-    /// Why not, if their role would allow it.
+    /// What keeps an asker from approving whose role would allow it.
     pub not_approvable: Option<String>,
+    /// Its files as they would be published now.
+    pub documents: Vec<DocumentView>,
+}
+
+/// One file of an advisory.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct DocumentView {
+    /// Its path below the public address.
+    pub path: String,
+    /// The media type.
+    pub media_type: String,
+    /// The text.
+    pub text: String,
 }
 
 /// Somebody who will be thanked.
@@ -63,32 +75,41 @@ pub struct CreditView {
     pub url: Option<String>,
 }
 
-/// The hash an approver read.
+/// A new text: `PUT /api/v1/cases/{id}/advisory`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Approve {
-    /// SHA-256 in hexadecimal, as the view showed it.
-    pub digest: String,
+pub struct EditAdvisory {
+    /// The text.
+    pub advisory: Advisory,
+    /// The edit it started from; none for the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<i64>,
 }
 
-/// An advisory in the public list.
+/// An approval: `POST /api/v1/cases/{id}/advisory/approve`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct PublicView {
+#[serde(deny_unknown_fields)]
+pub struct ApproveAdvisory {
+    /// The hash of what was read.
+    pub digest: Digest,
+}
+
+/// One public advisory in the list.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PublishedView {
     /// Its id.
     pub id: String,
-    /// Its title.
-    pub title: String,
     /// The project's name.
     pub project: String,
-    /// When it became public, RFC 3339.
+    /// Its title.
+    pub title: String,
+    /// When it was put up, RFC 3339.
     pub published_at: String,
 }
 
 /// Where a project takes reports, for the public list.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ContactView {
-    /// The project's short name.
-    pub id: String,
     /// The name people know.
     pub name: String,
     /// The address of its report form.

@@ -7,4 +7,5 @@ pub mod check;
 pub mod hook;
 pub mod problem;
 pub mod project;
+pub mod release;
 pub mod report;

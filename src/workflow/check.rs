@@ -31,8 +31,6 @@ const ACTOR: Actor = Actor::System(Chore::Checks);
 const NAME: (&str, &str) = ("check_job", "name");
 const REASON: (&str, &str) = ("check_job", "reason");
 const LOG: (&str, &str) = ("check_log", "body");
-/// The folders that hold workflow files.
-const FOLDERS: [&str; 3] = [".github/workflows", ".forgejo/workflows", ".gitea/workflows"];
 /// Bytes of one workflow file.
 const FILE: u64 = 1024 * 1024;
 /// Changed paths looked at for `paths:` filters.
@@ -244,13 +242,16 @@ async fn plan(app: &App, run: &Run, line: &Line) -> Result<Plan> {
         None => run.base.clone(),
     };
     let mut files = Vec::new();
-    for folder in FOLDERS {
-        for name in app.git.folder(&repo, &base, folder).await? {
-            let extension = std::path::Path::new(&name).extension().unwrap_or_default().to_ascii_lowercase();
+    for folder in crate::ci::plan::FOLDERS {
+        // The first folder that is there counts, as on the forges themselves.
+        if !files.is_empty() {
+            break;
+        }
+        for path in app.git.folder(&repo, &base, folder).await? {
+            let extension = std::path::Path::new(&path).extension().unwrap_or_default().to_ascii_lowercase();
             if extension != "yml" && extension != "yaml" {
                 continue;
             }
-            let path = format!("{folder}/{name}");
             if let Some(bytes) = app.git.file(&repo, &base, &path, FILE).await? {
                 files.push(WorkflowFile { path, text: String::from_utf8_lossy(&bytes).into_owned() });
             }

@@ -12,7 +12,7 @@ use crate::domain::text::Label;
 use crate::export::feed::{self, FeedEntry};
 use crate::store::publication::Publication;
 use crate::store::{self, Rows};
-use crate::wire::advisory::{ContactView, PublicView};
+use crate::wire::advisory::{ContactView, PublishedView};
 
 /// The list shows no more than these, newest first.
 const LISTED: i64 = 1000;
@@ -22,13 +22,13 @@ const FED: i64 = 50;
 const SECURITY_TXT_DAYS: i64 = 180;
 
 /// Lists the public advisories, newest first.
-pub async fn list(app: &App) -> Result<Vec<PublicView>> {
+pub async fn list(app: &App) -> Result<Vec<PublishedView>> {
     let mut rows = app.read().await?;
     let projects = store::project::all(&mut rows).await?;
     let listed = store::publication::list(&mut rows, LISTED).await?;
     Ok(listed
         .into_iter()
-        .map(|published| PublicView {
+        .map(|published| PublishedView {
             id: published.id.to_string(),
             title: published.title.to_string(),
             project: named(&projects, &published).to_owned(),
@@ -43,7 +43,6 @@ pub fn contacts(app: &App) -> Vec<ContactView> {
         .projects
         .iter()
         .map(|project| ContactView {
-            id: project.id.to_string(),
             name: project.name.clone(),
             form: app.url(&format!("/report/{}", project.id)),
             embargo_days: project.embargo_days,
@@ -119,7 +118,6 @@ mod tests {
     #[test]
     fn security_txt_names_each_form_and_expires_in_half_a_year() {
         let contact = |id: &str| ContactView {
-            id: id.to_owned(),
             name: "Demo".to_owned(),
             form: format!("https://security.example.org/report/{id}"),
             embargo_days: 90,

@@ -14,6 +14,7 @@ use crate::app::App;
 use crate::domain::refusal::Refusal;
 
 pub(crate) mod account;
+pub(crate) mod advisory;
 pub(crate) mod case;
 pub(crate) mod check;
 pub(crate) mod project;
@@ -47,6 +48,7 @@ impl<T: Serialize> IntoResponse for Json<T> {
 pub(crate) fn routes() -> Router<Arc<App>> {
     Router::new()
         .merge(account::routes())
+        .merge(advisory::routes())
         .merge(case::routes())
         .merge(check::routes())
         .merge(project::routes())

@@ -1,0 +1,47 @@
+//! The client's children: `ssh-keygen` for keys that only it or an agent can use, and the desktop's opener.
+//!
+//! Guards: no secret stands in an argument; messages go through standard input. Children keep the user's environment, which
+//! names the agent and the screen.
+
+use std::ffi::OsStr;
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// Signs a message with `ssh-keygen -Y sign`, which asks for the passphrase or the agent by itself.
+///
+/// Returns the armored signature; `None` if it would not sign. Its own words go to the terminal.
+pub(super) fn ssh_sign(key: &Path, namespace: &str, message: &[u8]) -> io::Result<Option<String>> {
+    let arguments = [OsStr::new("-Y"), OsStr::new("sign"), OsStr::new("-n"), OsStr::new(namespace), OsStr::new("-f")];
+    let mut child = child("ssh-keygen")
+        .args(arguments)
+        .arg(key)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let mut input = child.stdin.take().expect("standard input was asked for above");
+    let written = input.write_all(message);
+    drop(input);
+    let ended = child.wait_with_output()?;
+    // A child that stops early has said why itself.
+    if !ended.status.success() || written.is_err() {
+        return Ok(None);
+    }
+    Ok(String::from_utf8(ended.stdout).ok())
+}
+
+/// Opens a file in the desktop's browser; tells whether there was something to open it with.
+#[expect(clippy::disallowed_methods, reason = "whether there is a screen stands in the environment only")]
+pub(super) fn open_in_browser(file: &Path) -> bool {
+    let screen = ["WAYLAND_DISPLAY", "DISPLAY"].iter().any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()));
+    if !screen {
+        return false;
+    }
+    let opened = child("xdg-open").arg(file).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    opened.is_ok_and(|status| status.success())
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place where the client builds children")]
+fn child(program: &str) -> Command {
+    Command::new(program)
+}

@@ -1,0 +1,139 @@
+//! One server, as the client speaks to it: JSON over TLS, no redirects, problems told as sentences.
+
+use std::time::Duration;
+
+use reqwest::{Method, Url};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::credentials::Credentials;
+use super::{Failure, Result};
+use crate::domain::sealed::Secret;
+use crate::wire::problem::Problem;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A server, and who we are to it.
+pub(super) struct Server {
+    base: String,
+    http: reqwest::Client,
+    secret: Option<Secret>,
+}
+
+impl Server {
+    /// Speaks to the server at this URL as nobody; plain http is for loopback only.
+    pub(super) fn at(url: &str) -> Result<Self> {
+        let base = base(url)?;
+        let http = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .user_agent(concat!("embargo/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(Duration::from_secs(10))
+            .build()
+            .map_err(|error| Failure::because("The HTTP client could not be started.", error))?;
+        Ok(Self { base, http, secret: None })
+    }
+
+    /// Speaks to the server as the person who signed in to it.
+    pub(super) fn signed_in(url: Option<&str>) -> Result<Self> {
+        let credentials = Credentials::load()?;
+        let wanted = url.map(base).transpose()?;
+        let entry = credentials.find(wanted.as_deref()).ok_or_else(|| {
+            Failure::Refused("You are not signed in to a server: run `embargo login <URL>` first.".to_owned())
+        })?;
+        let secret = Secret::new(entry.session.clone());
+        Ok(Self { secret: Some(secret), ..Self::at(&entry.url)? })
+    }
+
+    /// Goes on as whoever this secret belongs to.
+    pub(super) fn with(self, secret: Secret) -> Self {
+        Self { secret: Some(secret), ..self }
+    }
+
+    /// Returns scheme, host and port.
+    pub(super) fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// Reads.
+    pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
+        self.read(self.request(Method::GET, path)).await
+    }
+
+    /// Makes something.
+    pub(super) async fn post<T: DeserializeOwned>(&self, path: &str, body: &(impl Serialize + Sync)) -> Result<T> {
+        self.read(self.request(Method::POST, path).json(body)).await
+    }
+
+    /// Makes something that needs no words.
+    pub(super) async fn ask<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
+        self.read(self.request(Method::POST, path)).await
+    }
+
+    /// Ends something.
+    pub(super) async fn delete(&self, path: &str) -> Result<()> {
+        self.send(self.request(Method::DELETE, path)).await?;
+        Ok(())
+    }
+
+    fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        let request = self.http.request(method, format!("{}/api/v1{path}", self.base)).timeout(PATIENCE);
+        match &self.secret {
+            Some(secret) => request.bearer_auth(secret.expose()),
+            None => request,
+        }
+    }
+
+    async fn read<T: DeserializeOwned>(&self, request: reqwest::RequestBuilder) -> Result<T> {
+        let response = self.send(request).await?;
+        response.json().await.map_err(|error| Failure::because("The server answered something unexpected.", error))
+    }
+
+    async fn send(&self, request: reqwest::RequestBuilder) -> Result<reqwest::Response> {
+        let unreachable = |error: reqwest::Error| {
+            Failure::because(format!("The server at {} could not be reached.", self.base), error.without_url())
+        };
+        let response = request.send().await.map_err(unreachable)?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let problem = response.json::<Problem>().await.ok();
+        let sentence = problem.as_ref().and_then(|problem| problem.detail.clone());
+        let sentence = sentence.unwrap_or_else(|| format!("The server answered {status}."));
+        match problem.and_then(|problem| problem.incident) {
+            Some(incident) => Err(Failure::failed(format!("{sentence} (Fault {incident})"))),
+            None if status.is_client_error() => Err(Failure::Refused(sentence)),
+            None => Err(Failure::failed(sentence)),
+        }
+    }
+}
+
+/// Returns scheme, host and port of a server's URL; refuses plain http to another machine.
+fn base(url: &str) -> Result<String> {
+    let rule = || {
+        let sentence = "A server's URL looks like https://security.example.org; plain http is for 127.0.0.1, [::1] and localhost.";
+        Failure::Refused(sentence.to_owned())
+    };
+    let parsed = Url::parse(url.trim()).map_err(|_| rule())?;
+    let local = matches!(parsed.host_str(), Some("127.0.0.1" | "[::1]" | "localhost"));
+    let plain = parsed.username().is_empty() && parsed.password().is_none() && parsed.path() == "/";
+    let encrypted = parsed.scheme() == "https" || (parsed.scheme() == "http" && local);
+    if !plain || !encrypted || parsed.query().is_some() || parsed.fragment().is_some() {
+        return Err(rule());
+    }
+    Ok(parsed.origin().ascii_serialization())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_http_reaches_this_machine_only() {
+        assert_eq!(base("http://127.0.0.1:8484/").unwrap(), "http://127.0.0.1:8484");
+        assert_eq!(base("https://security.example.org").unwrap(), "https://security.example.org");
+        for bad in ["http://security.example.org", "https://a@example.org", "https://example.org/x", "ftp://localhost", "x"] {
+            assert!(base(bad).is_err(), "{bad}");
+        }
+    }
+}
