@@ -155,3 +155,7 @@ pub async fn waived(rows: &mut impl Rows, grant: &Grant, fix: FixId, head: &Comm
     .await?;
     row.map(|row| parsed(&row.person, "waiver", "person")).transpose()
 }
+
+#[cfg(test)]
+#[path = "advisory_tests.rs"]
+mod tests;

@@ -139,7 +139,8 @@ pub(super) async fn begin(app: &App, tx: &mut Tx, grant: &Grant, targets: &[Plan
         };
         let Some(repository) = repositories.iter().find(named) else { continue };
         let version = target.tag.as_str();
-        let version = version.strip_prefix('v').filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit())).unwrap_or(version);
+        let version =
+            version.strip_prefix('v').filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit())).unwrap_or(version);
         draft.affected.push(AffectedLine {
             repository: repository.name.clone(),
             line: target.line.clone(),
@@ -281,8 +282,10 @@ async fn view(
     let missing = whole.completeness();
     let reviewer = grant.actor().person().filter(|_| grant.also(Action::ApproveAdvisory));
     let barred = reviewer.and_then(|person| {
-        let allowed = known.changeable().and_then(|()| credit::may_approve(person, known.editor(), team(app, &known.case)));
-        let early = Refusal::moment("Plan the release of this case first: an advisory is approved as it will be published.");
+        let allowed =
+            known.changeable().and_then(|()| credit::may_approve(person, known.editor(), team(app, &known.case)));
+        let early =
+            Refusal::moment("Plan the release of this case first: an advisory is approved as it will be published.");
         allowed.and_then(|()| digest.map(|_| ()).ok_or(early)).err()
     });
     let credits = whole.settle_credits().into_iter().map(|credit| CreditView {

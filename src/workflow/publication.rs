@@ -88,15 +88,12 @@ pub fn security_txt(app: &App) -> Result<String> {
 }
 
 fn written(contacts: &[ContactView], base_url: &str, now: Timestamp) -> String {
-    let mut text = String::new();
-    for contact in contacts {
-        text += &format!("Contact: {}\n", contact.form);
-    }
     let expires = now + SignedDuration::from_hours(24 * SECURITY_TXT_DAYS);
-    text += &format!("Expires: {}\n", expires.strftime("%Y-%m-%dT%H:%M:%SZ"));
-    text += &format!("Canonical: {base_url}/.well-known/security.txt\n");
-    text += &format!("Policy: {base_url}/advisories#policy\n");
-    text
+    let mut fields: Vec<_> = contacts.iter().map(|contact| format!("Contact: {}\n", contact.form)).collect();
+    fields.push(format!("Expires: {}\n", expires.strftime("%Y-%m-%dT%H:%M:%SZ")));
+    fields.push(format!("Canonical: {base_url}/.well-known/security.txt\n"));
+    fields.push(format!("Policy: {base_url}/advisories#policy\n"));
+    fields.concat()
 }
 
 async fn html(rows: &mut impl Rows, id: &AdvisoryId) -> Result<String> {

@@ -6,6 +6,7 @@ use super::output::Output;
 use super::{Failure, Result};
 
 mod account;
+mod advisory;
 mod command;
 mod credentials;
 mod server;
@@ -23,6 +24,9 @@ pub(super) enum Client {
     /// Look after your access tokens
     #[command(subcommand)]
     Token(account::TokenCommand),
+    /// Write, preview and approve the advisory of a case
+    #[command(subcommand)]
+    Advisory(advisory::AdvisoryCommand),
 }
 
 /// Runs a command against the named server, or the one signed in to last.
@@ -32,5 +36,6 @@ pub(super) async fn run(client: &Client, server: Option<&str>, output: Output) -
         Client::Whoami => account::whoami(server, output).await,
         Client::Key(command) => account::key(command, server, output).await,
         Client::Token(command) => account::token(command, server, output).await,
+        Client::Advisory(command) => advisory::run(command, server, output).await,
     }
 }
