@@ -242,7 +242,7 @@ async fn plan(app: &App, run: &Run, line: &Line) -> Result<Plan> {
         None => run.base.clone(),
     };
     let mut files = Vec::new();
-    for folder in crate::ci::plan::FOLDERS {
+    for folder in ci::plan::FOLDERS {
         // The first folder that is there counts, as on the forges themselves.
         if !files.is_empty() {
             break;

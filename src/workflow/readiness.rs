@@ -210,7 +210,7 @@ async fn case_facts(
     let advisory = match &draft {
         Some(draft) => {
             let unsealing = app.unsealing(tx, grant).await?;
-            Some(read_draft(&unsealing, grant.case(), draft)?)
+            Some(super::advisory::whole(tx, grant, &unsealing, draft).await?)
         }
         None => None,
     };
@@ -350,6 +350,6 @@ fn render(
 }
 
 /// Writes an upstream's address as anybody may clone it.
-fn public_url(url: &str) -> Result<RepositoryUrl, Malformed> {
+pub(super) fn public_url(url: &str) -> Result<RepositoryUrl, Malformed> {
     if url.starts_with('/') { format!("file://{url}").parse() } else { url.parse() }
 }
