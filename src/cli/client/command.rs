@@ -60,7 +60,8 @@ fn finished(command: &mut Command) -> io::Result<Option<String>> {
 /// The variable may hold arguments, split at spaces: no shell reads it.
 #[expect(clippy::disallowed_methods, reason = "which editor the user wants stands in the environment only")]
 pub(super) fn edit_file(file: &Path) -> io::Result<bool> {
-    let named = ["VISUAL", "EDITOR"].iter().find_map(|name| std::env::var(name).ok().filter(|value| !value.trim().is_empty()));
+    let named =
+        ["VISUAL", "EDITOR"].iter().find_map(|name| std::env::var(name).ok().filter(|value| !value.trim().is_empty()));
     let named = named.unwrap_or_else(|| "vi".to_owned());
     let mut words = named.split_whitespace();
     let program = words.next().unwrap_or("vi");
