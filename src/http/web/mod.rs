@@ -17,6 +17,7 @@ use crate::http::caller::{MakesForms, Member, Visitor};
 use crate::http::problem::PageError;
 
 pub(crate) mod account;
+pub(crate) mod advisory;
 pub(crate) mod case;
 pub(crate) mod check;
 pub(crate) mod field;
@@ -24,6 +25,7 @@ pub(crate) mod home;
 pub(crate) mod page;
 pub(crate) mod piece;
 pub(crate) mod project;
+pub(crate) mod public;
 pub(crate) mod release;
 pub(crate) mod report;
 pub(crate) mod reporter;
@@ -45,9 +47,11 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         .merge(project::routes())
         .merge(case::routes())
         .merge(check::routes())
+        .merge(advisory::routes())
         .merge(release::routes())
         .merge(report::routes())
         .merge(reporter::routes())
+        .merge(public::routes())
         .route("/style.css", get(async || asset("text/css; charset=utf-8", include_str!("style.css"))))
         .route("/script.js", get(async || asset("text/javascript; charset=utf-8", include_str!("script.js"))))
         .route("/sign-in.js", get(async || asset("text/javascript; charset=utf-8", include_str!("sign-in.js"))))
