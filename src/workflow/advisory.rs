@@ -110,7 +110,8 @@ pub(super) async fn begin(app: &App, tx: &mut Tx, grant: &Grant, targets: &[Plan
         };
         let Some(repository) = repositories.iter().find(named) else { continue };
         let version = target.tag.as_str();
-        let version = version.strip_prefix('v').filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit())).unwrap_or(version);
+        let version =
+            version.strip_prefix('v').filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit())).unwrap_or(version);
         draft.affected.push(AffectedLine {
             repository: repository.name.clone(),
             line: target.line.clone(),

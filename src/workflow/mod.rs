@@ -24,6 +24,7 @@ pub mod project;
 mod public;
 pub mod push;
 mod readiness;
+pub mod rehearsal;
 pub mod release;
 pub mod remote;
 pub mod report;

@@ -16,7 +16,8 @@ use crate::domain::plain::{AdvisoryId, RepositoryUrl};
 use crate::domain::project::{Line, Project, TagStyle, Upstream};
 use crate::domain::readiness::{AdvisoryFacts, CaseFacts, Checks, Facts, FixFacts, TargetFacts};
 use crate::domain::refusal::Malformed;
-use crate::domain::release::{Policy, Release, Target};
+use crate::domain::rehearsal::Target;
+use crate::domain::release::{Policy, Release};
 use crate::domain::repo::{CommitId, RefName};
 use crate::export::{Documents, Published, PublishedLine};
 use crate::git::Repo;
@@ -309,7 +310,9 @@ fn checks(state: Option<CheckState>, waived: bool) -> Checks {
         Some(CheckState::Skipped) => Checks::Nothing,
         Some(CheckState::Unsupported | CheckState::Lost) if waived => Checks::Waived,
         Some(CheckState::Unsupported | CheckState::Lost | CheckState::NeedsApproval) => Checks::NotRun,
-        Some(CheckState::Waiting | CheckState::Blocked | CheckState::Running | CheckState::Cancelling) => Checks::Running,
+        Some(CheckState::Waiting | CheckState::Blocked | CheckState::Running | CheckState::Cancelling) => {
+            Checks::Running
+        }
         Some(CheckState::Failure | CheckState::Cancelled | CheckState::TimedOut) => Checks::Failed,
     }
 }

@@ -60,8 +60,9 @@ pub(super) async fn run(command: &AdvisoryCommand, url: Option<&str>, output: Ou
         AdvisoryCommand::Edit { case, file } => {
             let unreadable = |error| Failure::because(format!("The file {} could not be read.", file.display()), error);
             let text = fs::read_to_string(file).map_err(unreadable)?;
-            let advisory: Advisory = serde_json::from_str(&text)
-                .map_err(|error| Failure::because("The file is not a draft as `embargo advisory show` prints it.", error))?;
+            let advisory: Advisory = serde_json::from_str(&text).map_err(|error| {
+                Failure::because("The file is not a draft as `embargo advisory show` prints it.", error)
+            })?;
             let before: AdvisoryView = server.get(&path(case)).await?;
             let wish = EditAdvisory { advisory, version: before.version };
             let view: AdvisoryView = server.put(&path(case), &wish).await?;
@@ -72,7 +73,8 @@ pub(super) async fn run(command: &AdvisoryCommand, url: Option<&str>, output: Ou
             let ending = format!(".{format}");
             let Some(document) = view.documents.iter().find(|document| document.path.ends_with(&ending)) else {
                 return Err(Failure::Refused(
-                    "There is no such file yet: plan the release of this case first, and ask for html, md or json.".to_owned(),
+                    "There is no such file yet: plan the release of this case first, and ask for html, md or json."
+                        .to_owned(),
                 ));
             };
             if let Some(digest) = &view.digest {
@@ -81,7 +83,8 @@ pub(super) async fn run(command: &AdvisoryCommand, url: Option<&str>, output: Ou
             output.result(&view, &document.text)
         }
         AdvisoryCommand::Approve { case, digest } => {
-            let view: AdvisoryView = server.post(&format!("{}/approve", path(case)), &ApproveAdvisory { digest: *digest }).await?;
+            let view: AdvisoryView =
+                server.post(&format!("{}/approve", path(case)), &ApproveAdvisory { digest: *digest }).await?;
             output.result(&view, &format!("Approved the advisory of {case} at {}.", digest.short()))
         }
     }
