@@ -2,6 +2,7 @@
 
 mod account;
 mod architecture;
+mod disclosure;
 mod config;
 mod mail;
 mod push;
