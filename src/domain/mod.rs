@@ -9,6 +9,7 @@ pub mod advisory;
 pub mod case;
 pub mod change;
 pub mod check;
+pub mod credit;
 pub mod digest;
 pub mod effect;
 pub mod embargo;

@@ -22,6 +22,7 @@ pub mod fix;
 pub mod mail;
 pub mod project;
 mod public;
+pub mod publication;
 pub mod push;
 mod readiness;
 pub mod release;

@@ -24,6 +24,7 @@ pub(crate) mod home;
 pub(crate) mod page;
 pub(crate) mod piece;
 pub(crate) mod project;
+pub(crate) mod public;
 pub(crate) mod report;
 pub(crate) mod reporter;
 pub(crate) mod upload;
@@ -44,6 +45,7 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         .merge(check::routes())
         .merge(report::routes())
         .merge(reporter::routes())
+        .merge(public::routes())
         .route("/style.css", get(async || asset("text/css; charset=utf-8", include_str!("style.css"))))
         .route("/script.js", get(async || asset("text/javascript; charset=utf-8", include_str!("script.js"))))
         .route("/sign-in.js", get(async || asset("text/javascript; charset=utf-8", include_str!("sign-in.js"))))
