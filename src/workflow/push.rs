@@ -140,7 +140,7 @@ async fn settle_one(app: &App, push: &Push) -> Result<Vec<CheckRunId>> {
         let Some(line) = fixed_line(&lines, push, &name) else { continue };
         queued.extend(revise(app, &mut tx, &grant, (push, line, &update, tips.get(&line.id))).await?);
     }
-    super::release::rehearse_open(&mut tx, &found.project).await?;
+    super::rehearsal::rehearse_open(&mut tx, &found.project).await?;
     app.commit(tx).await?;
     Ok(queued)
 }
