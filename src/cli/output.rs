@@ -36,7 +36,10 @@ impl Output {
     }
 
     /// Tells the person what happens, beside the result.
-    #[expect(clippy::unused_self, reason = "a remark belongs to the command's output, though it looks the same for all")]
+    #[expect(
+        clippy::unused_self,
+        reason = "a remark belongs to the command's output, though it looks the same for all"
+    )]
     pub(super) fn remark(self, text: &str) {
         let _ = writeln!(std::io::stderr().lock(), "{text}");
     }

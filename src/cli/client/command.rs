@@ -13,12 +13,8 @@ use std::process::{Command, Stdio};
 /// Returns the armored signature; `None` if it would not sign. Its own words go to the terminal.
 pub(super) fn ssh_sign(key: &Path, namespace: &str, message: &[u8]) -> io::Result<Option<String>> {
     let arguments = [OsStr::new("-Y"), OsStr::new("sign"), OsStr::new("-n"), OsStr::new(namespace), OsStr::new("-f")];
-    let mut child = child("ssh-keygen")
-        .args(arguments)
-        .arg(key)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()?;
+    let mut child =
+        child("ssh-keygen").args(arguments).arg(key).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
     let mut input = child.stdin.take().expect("standard input was asked for above");
     let written = input.write_all(message);
     drop(input);
@@ -33,7 +29,8 @@ pub(super) fn ssh_sign(key: &Path, namespace: &str, message: &[u8]) -> io::Resul
 /// Opens a file in the desktop's browser; tells whether there was something to open it with.
 #[expect(clippy::disallowed_methods, reason = "whether there is a screen stands in the environment only")]
 pub(super) fn open_in_browser(file: &Path) -> bool {
-    let screen = ["WAYLAND_DISPLAY", "DISPLAY"].iter().any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()));
+    let screen =
+        ["WAYLAND_DISPLAY", "DISPLAY"].iter().any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()));
     if !screen {
         return false;
     }

@@ -11,7 +11,7 @@ use super::{Failure, Result};
 use crate::domain::sealed::Secret;
 use crate::wire::problem::Problem;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A server, and who we are to it.
 pub(super) struct Server {
@@ -111,7 +111,8 @@ impl Server {
 /// Returns scheme, host and port of a server's URL; refuses plain http to another machine.
 fn base(url: &str) -> Result<String> {
     let rule = || {
-        let sentence = "A server's URL looks like https://security.example.org; plain http is for 127.0.0.1, [::1] and localhost.";
+        let sentence =
+            "A server's URL looks like https://security.example.org; plain http is for 127.0.0.1, [::1] and localhost.";
         Failure::Refused(sentence.to_owned())
     };
     let parsed = Url::parse(url.trim()).map_err(|_| rule())?;
@@ -132,7 +133,9 @@ mod tests {
     fn plain_http_reaches_this_machine_only() {
         assert_eq!(base("http://127.0.0.1:8484/").unwrap(), "http://127.0.0.1:8484");
         assert_eq!(base("https://security.example.org").unwrap(), "https://security.example.org");
-        for bad in ["http://security.example.org", "https://a@example.org", "https://example.org/x", "ftp://localhost", "x"] {
+        for bad in
+            ["http://security.example.org", "https://a@example.org", "https://example.org/x", "ftp://localhost", "x"]
+        {
             assert!(base(bad).is_err(), "{bad}");
         }
     }
