@@ -12,7 +12,7 @@ use maud::html;
 use super::command::{open_in_browser, ssh_sign};
 use super::credentials::{Credentials, Entry, folder, ssh_folder, write_private};
 use super::server::Server;
-use super::{Failure, Output, Result};
+use super::{Failure, Output, Result, credential};
 use crate::crypto;
 use crate::crypto::sshsig::{self, Signer};
 use crate::domain::account::KeyKind;
@@ -36,6 +36,9 @@ pub(crate) struct Login {
     /// Do not open the browser
     #[arg(long)]
     no_browser: bool,
+    /// Do not tell git to ask this program for passwords at the server
+    #[arg(long)]
+    no_git: bool,
 }
 
 /// Commands about one's own public keys.
@@ -109,6 +112,13 @@ pub(super) async fn login(login: &Login, output: Output) -> Result<()> {
         expires_at: signed_in.expires_at,
     };
     Credentials::load()?.keep(entry)?;
+    if !login.no_git {
+        match credential::install(Path::new("."), server.base(), credential::Scope::User) {
+            Ok(()) => output.remark(&format!("git asks `embargo` for passwords at {}.", server.base())),
+            // Signing in succeeded; a machine without git is no reason to say otherwise.
+            Err(failure) => output.complain(&failure),
+        }
+    }
     let server = server.with(Secret::new(signed_in.session));
     output.result(&me, &format!("Signed in to {} as @{} until {}.", server.base(), me.handle, signed_in.expires_at))?;
     if login.no_browser || output.is_json() { Ok(()) } else { hand_over(&server, output).await }

@@ -1,7 +1,8 @@
-//! The client's children: `ssh-keygen` for keys that only it or an agent can use, and the desktop's opener.
+//! The client's children: git in the clone one stands in, `ssh-keygen` for keys that only it or an agent can use, and the
+//! desktop's opener.
 //!
 //! Guards: no secret stands in an argument; messages go through standard input. Children keep the user's environment, which
-//! names the agent and the screen.
+//! names the agent, the screen and the user's own git configuration.
 
 use std::ffi::OsStr;
 use std::io::{self, Write};
@@ -36,6 +37,22 @@ pub(super) fn open_in_browser(file: &Path) -> bool {
     }
     let opened = child("xdg-open").arg(file).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
     opened.is_ok_and(|status| status.success())
+}
+
+/// Runs git in this folder; `None` if it did not succeed, which it told the terminal itself. Returns what it printed.
+pub(super) fn git(folder: &Path, arguments: &[&str]) -> io::Result<Option<String>> {
+    finished(child("git").current_dir(folder).args(arguments).stderr(Stdio::inherit()))
+}
+
+/// Asks git something that may well have no answer; its complaints are not shown.
+pub(super) fn ask_git(folder: &Path, arguments: &[&str]) -> io::Result<Option<String>> {
+    finished(child("git").current_dir(folder).args(arguments).stderr(Stdio::null()))
+}
+
+fn finished(command: &mut Command) -> io::Result<Option<String>> {
+    let output = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?.wait_with_output()?;
+    let text = String::from_utf8_lossy(&output.stdout).trim_end().to_owned();
+    Ok(output.status.success().then_some(text))
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one place where the client builds children")]

@@ -9,9 +9,14 @@ use serde::de::DeserializeOwned;
 use super::credentials::Credentials;
 use super::{Failure, Result};
 use crate::domain::sealed::Secret;
+use crate::domain::text::Label;
 use crate::wire::problem::Problem;
 
 const PATIENCE: Duration = Duration::from_mins(1);
+/// How long a file may take.
+const LONG_PATIENCE: Duration = Duration::from_hours(24);
+/// Where the name of an upload stands, so that no URL and no log names it.
+const FILE_NAME: &str = "Embargo-File-Name";
 
 /// A server, and who we are to it.
 pub(super) struct Server {
@@ -69,6 +74,31 @@ impl Server {
         self.read(self.request(Method::POST, path)).await
     }
 
+    /// Does something that is answered by nothing but that it is done.
+    pub(super) async fn act(&self, path: &str, body: &(impl Serialize + Sync)) -> Result<()> {
+        self.send(self.request(Method::POST, path).json(body)).await?;
+        Ok(())
+    }
+
+    /// Does something that needs no words and is answered by none.
+    pub(super) async fn press(&self, path: &str) -> Result<()> {
+        self.send(self.request(Method::POST, path)).await?;
+        Ok(())
+    }
+
+    /// Sends a file that is made while it is sent.
+    pub(super) async fn upload<T: DeserializeOwned>(&self, path: &str, name: &Label, body: reqwest::Body) -> Result<T> {
+        let request = self.request(Method::POST, path).timeout(LONG_PATIENCE).body(body);
+        let request =
+            request.header("Content-Type", "application/age").header(FILE_NAME, percent_encoded(name.as_str()));
+        self.read(request).await
+    }
+
+    /// Fetches a file, piece by piece.
+    pub(super) async fn download(&self, path: &str) -> Result<reqwest::Response> {
+        self.send(self.request(Method::GET, path).timeout(LONG_PATIENCE)).await
+    }
+
     /// Ends something.
     pub(super) async fn delete(&self, path: &str) -> Result<()> {
         self.send(self.request(Method::DELETE, path)).await?;
@@ -99,7 +129,11 @@ impl Server {
         }
         let problem = response.json::<Problem>().await.ok();
         let sentence = problem.as_ref().and_then(|problem| problem.detail.clone());
-        let sentence = sentence.unwrap_or_else(|| format!("The server answered {status}."));
+        let mut sentence = sentence.unwrap_or_else(|| format!("The server answered {status}."));
+        for blocker in problem.iter().flat_map(|problem| &problem.blockers) {
+            sentence.push_str("\n  - ");
+            sentence.push_str(blocker);
+        }
         match problem.and_then(|problem| problem.incident) {
             Some(incident) => Err(Failure::failed(format!("{sentence} (Fault {incident})"))),
             None if status.is_client_error() => Err(Failure::Refused(sentence)),
@@ -125,9 +159,27 @@ fn base(url: &str) -> Result<String> {
     Ok(parsed.origin().ascii_serialization())
 }
 
+/// Writes text so that it may stand in a header (RFC 3986, section 2.1).
+fn percent_encoded(text: &str) -> String {
+    text.bytes().fold(String::with_capacity(text.len()), |mut out, byte| {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            let digits = b"0123456789ABCDEF";
+            out.extend(['%', char::from(digits[usize::from(byte >> 4)]), char::from(digits[usize::from(byte & 15)])]);
+        }
+        out
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn name_of_a_file_survives_the_header() {
+        assert_eq!(percent_encoded("prüf ung%.txt"), "pr%C3%BCf%20ung%25.txt");
+    }
 
     #[test]
     fn plain_http_reaches_this_machine_only() {
