@@ -41,9 +41,6 @@ enum Command {
     Init(admin::Init),
     /// Run the server
     Serve(serve::Serve),
-    /// Look after the record of who did what
-    #[command(subcommand)]
-    Audit(Audit),
     /// Judge a push: run by git, not by people
     #[command(hide = true)]
     Hook {
@@ -55,13 +52,6 @@ enum Command {
     Admin(admin::Admin),
     #[command(flatten)]
     Client(client::Client),
-}
-
-/// The record of who did what.
-#[derive(Debug, Subcommand)]
-enum Audit {
-    /// Check the chain of events from the first to the last, on the server's own machine
-    Verify,
 }
 
 /// How a command ends when it does not succeed; displays a sentence for the person.
@@ -139,9 +129,11 @@ async fn run(arguments: &Arguments, output: Output) -> Result<()> {
     match &arguments.command {
         Command::Init(init) => admin::init(&arguments.config, init, output).await,
         Command::Serve(serve) => serve::run(&arguments.config, serve).await,
-        Command::Audit(Audit::Verify) => audit::verify(&arguments.config, output).await,
         Command::Hook { .. } => Err(Failure::failed("A hook is run by git.")),
         Command::Admin(admin) => admin::run(&arguments.config, admin, output).await,
+        Command::Client(client::Client::Audit(client::AuditCommand::Verify)) => {
+            audit::verify(&arguments.config, output).await
+        }
         Command::Client(client) => client::run(client, arguments.server.as_deref(), output).await,
     }
 }

@@ -69,6 +69,11 @@ impl Server {
         self.read(self.request(Method::POST, path).json(body)).await
     }
 
+    /// Puts something in place of what was there.
+    pub(super) async fn put<T: DeserializeOwned>(&self, path: &str, body: &(impl Serialize + Sync)) -> Result<T> {
+        self.read(self.request(Method::PUT, path).json(body)).await
+    }
+
     /// Makes something that needs no words.
     pub(super) async fn ask<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
         self.read(self.request(Method::POST, path)).await
