@@ -1,4 +1,4 @@
-//! The demo's children: this very binary, `git`, `ssh-keygen`, `age`, `python3` and a small mail server.
+//! The demo's children: this very binary, `git`, `ssh-keygen`, `python3` and a small mail server.
 //!
 //! Guards: no secret stands in an argument, the environment holds only what stands here, every child has an end, and what
 //! was started dies with the demo. A missing program is answered with the name of its package.
@@ -24,8 +24,6 @@ const FAREWELL: Duration = Duration::from_secs(15);
 const PACKAGES: &[(&str, &str)] = &[
     ("git", "git"),
     ("ssh-keygen", "openssh-client"),
-    ("age", "age"),
-    ("age-keygen", "age"),
     ("aiosmtpd", "python3-aiosmtpd"),
     ("python3", "python3"),
 ];

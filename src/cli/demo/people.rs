@@ -5,13 +5,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
-use super::api::Api;
 use super::command::{self, Call};
 use super::upstream::make_folder;
 use crate::cli::{Failure, Result};
-use crate::domain::sealed::Secret;
 
 /// Who plays whom.
 pub(super) const MAINTAINER: Part = Part { handle: "maintainer", name: "Sample Maintainer", role: "fixer" };
@@ -42,30 +40,13 @@ pub(super) struct Person {
     pub(super) part: Part,
     /// Their home folder.
     pub(super) home: PathBuf,
-    /// The API, signed in.
-    pub(super) api: Api,
-    token: Secret,
 }
 
 /// A reporter without an account.
 pub(super) struct Reporter {
     /// Their home folder.
     pub(super) home: PathBuf,
-}
-
-#[derive(Deserialize)]
-struct Credentials {
-    server: Vec<Entry>,
-}
-
-#[derive(Deserialize)]
-struct Entry {
-    session: String,
-}
-
-#[derive(Deserialize)]
-struct MadeToken {
-    secret: String,
+    server: String,
 }
 
 impl Part {
@@ -93,72 +74,66 @@ impl Part {
 }
 
 impl Person {
-    /// Signs in with the SSH key and makes a token for git.
-    pub(super) async fn arrive(part: Part, home: PathBuf, api: &Api, server: &str) -> Result<Self> {
-        let api = sign_in(&home, api, server).await?;
-        let make = ["--json", "token", "make", "demo", "--scope", "git:read", "--scope", "git:write", "--days", "1"];
-        let made = command::ourselves()?.home(&home).args(make).succeed().await?;
-        let made: MadeToken = serde_json::from_str(&made).map_err(|error| Failure::because("No token was made.", error))?;
-        Ok(Self { part, home, api, token: Secret::new(made.secret) })
+    /// Signs in with the SSH key.
+    pub(super) async fn arrive(part: Part, home: PathBuf, server: &str) -> Result<Self> {
+        let person = Self { part, home };
+        person.sign_in(server).await?;
+        Ok(person)
     }
 
-    /// Signs in anew, as arming asks for.
-    pub(super) async fn sign_in_again(&mut self, server: &str) -> Result<()> {
-        self.api = sign_in(&self.home, &self.api, server).await?;
-        Ok(())
+    /// Signs in; arming asks for it to be done anew.
+    pub(super) async fn sign_in(&self, server: &str) -> Result<()> {
+        let login = command::ourselves()?.home(&self.home).args(["--json", "login", server, "--no-browser", "--key"]);
+        login.arg(key_of(&self.home)).succeed().await.map(drop)
     }
 
-    /// Prepares git as this person, with their token for this server and no other.
-    pub(super) fn git(&self, folder: &Path, server: &str) -> Call {
+    /// Runs a command of the client as this person and reads what it prints.
+    pub(super) async fn embargo<T: DeserializeOwned>(&self, words: &[&str]) -> Result<T> {
+        client(&self.home, words).await
+    }
+
+    /// Prepares this binary as this person, standing in a folder.
+    pub(super) fn embargo_in(&self, folder: &Path) -> Result<Call> {
+        Ok(command::ourselves()?.home(&self.home).folder(folder))
+    }
+
+    /// Prepares git as this person. Passwords come from the client, which git asks by itself.
+    pub(super) fn git(&self, folder: &Path) -> Call {
         let mail = self.part.mail();
         command::git(folder)
             .home(&self.home)
-            .config(&format!("http.{server}/.extraHeader"), &format!("Authorization: Bearer {}", self.token.expose()))
             .env("GIT_AUTHOR_NAME", self.part.name)
             .env("GIT_AUTHOR_EMAIL", &mail)
             .env("GIT_COMMITTER_NAME", self.part.name)
             .env("GIT_COMMITTER_EMAIL", &mail)
     }
-
-    /// Decrypts an age file with the SSH key.
-    pub(super) async fn decrypt(&self, cipher: &Path, plain: &Path) -> Result<()> {
-        let age = command::program("age").home(&self.home).arg("--decrypt").arg("--identity").arg(key_of(&self.home));
-        age.arg("--output").arg(plain).arg(cipher).succeed().await.map(drop)
-    }
 }
 
 impl Reporter {
-    /// Makes the home and an age key.
-    pub(super) async fn move_in(homes: &Path) -> Result<Self> {
+    /// Makes the home.
+    pub(super) fn move_in(homes: &Path, server: &str) -> Result<Self> {
         let home = homes.join("reporter");
         make_folder(&home)?;
-        command::program("age-keygen").arg("-o").arg(home.join("key.txt")).succeed().await?;
-        Ok(Self { home })
+        Ok(Self { home, server: server.to_owned() })
     }
 
-    /// Encrypts a file for the project's team, and for the reporter, with the `age` program.
-    pub(super) async fn encrypt(&self, plain: &str, recipients: &str) -> Result<Vec<u8>> {
-        let place = |name: &str| self.home.join(name);
-        let own = command::program("age-keygen").arg("-y").arg(place("key.txt")).succeed().await?;
-        let failed = |error| Failure::because("The attachment could not be encrypted.", error);
-        fs::write(place("recipients.txt"), format!("{recipients}{own}\n")).map_err(failed)?;
-        fs::write(place("plain"), plain).map_err(failed)?;
-        let age = command::program("age").arg("-R").arg(place("recipients.txt")).arg("-o").arg(place("cipher.age"));
-        age.arg(place("plain")).succeed().await?;
-        fs::read(place("cipher.age")).map_err(failed)
+    /// Writes a file at home.
+    pub(super) fn keep(&self, name: &str, text: &str) -> Result<String> {
+        let path = self.home.join(name);
+        fs::write(&path, text).map_err(|error| Failure::because("The reporter's file could not be written.", error))?;
+        Ok(path.display().to_string())
+    }
+
+    /// Runs a command of the client as the reporter and reads what it prints.
+    pub(super) async fn embargo<T: DeserializeOwned>(&self, words: &[&str]) -> Result<T> {
+        let words: Vec<&str> = ["--server", &self.server].into_iter().chain(words.iter().copied()).collect();
+        client(&self.home, &words).await
     }
 }
 
-/// Runs `embargo login` and takes the session from the file it is kept in.
-async fn sign_in(home: &Path, api: &Api, server: &str) -> Result<Api> {
-    let login = command::ourselves()?.home(home).args(["--json", "login", server, "--no-browser", "--key"]);
-    login.arg(key_of(home)).succeed().await?;
-    let unknown = "The client keeps its session elsewhere than expected.";
-    let text = fs::read_to_string(home.join(".config/embargo/credentials.toml"));
-    let text = text.map_err(|error| Failure::because(unknown, error))?;
-    let kept: Credentials = toml::from_str(&text).map_err(|_| Failure::failed(unknown))?;
-    let entry = kept.server.into_iter().next().ok_or_else(|| Failure::failed(unknown))?;
-    Ok(api.with(Secret::new(entry.session)))
+async fn client<T: DeserializeOwned>(home: &Path, words: &[&str]) -> Result<T> {
+    let printed = command::ourselves()?.home(home).arg("--json").args(words).succeed().await?;
+    serde_json::from_str(&printed).map_err(|error| Failure::because("A command printed something unexpected.", error))
 }
 
 fn key_of(home: &Path) -> PathBuf {

@@ -12,12 +12,12 @@ use serde::Deserialize;
 use tokio::net::{TcpListener, TcpStream};
 
 use super::Demo;
-use super::api::Api;
 use super::command::{self, Service};
 use super::forge::Forge;
+use super::outside::Browser;
 use super::people::{MAINTAINER, MANAGER, Person, REVIEWER, Reporter};
 use super::tale::Tale;
-use super::upstream::{Upstream, make_folder};
+use super::upstream::Upstream;
 use super::wait::until;
 use crate::cli::{Failure, Result};
 use crate::crypto::token;
@@ -34,8 +34,8 @@ pub(super) struct Stage {
     pub(super) folder: Folder,
     /// The server's address.
     pub(super) server: String,
-    /// The server, asked by nobody in particular.
-    pub(super) api: Api,
+    /// What fetches public pages.
+    pub(super) browser: Browser,
     /// The public key that signs tags.
     pub(super) tag_key: String,
     /// The public repository.
@@ -147,14 +147,19 @@ impl Stage {
         let server = format!("http://{}", free_address().await?);
         let tag_key = init(&folder, &server, MANAGER.arguments(&manager)).await?;
         configure(&folder, mail, &upstream, &public)?;
-        let api = Api::at(&server)?;
-        serve(&folder, &api, servers).await?;
+        let browser = Browser::open(&server)?;
+        serve(&folder, &browser, servers).await?;
         tale.step("server", format!("set up and started at {server}, mail goes to 127.0.0.1:{}", mail.port()));
         tale.url("server", &server);
 
-        let cast = cast(&folder, &api, &server, manager).await?;
+        let cast = cast(&folder, &server, manager).await?;
         tale.step("people", "a maintainer, a reviewer and a release manager signed in by SSH key; the reporter has no account");
-        Ok(Self { folder, server, api, tag_key, upstream, public, cast, _forge: forge })
+        Ok(Self { folder, server, browser, tag_key, upstream, public, cast, _forge: forge })
+    }
+
+    /// Returns where the reporter keeps the claim code.
+    pub(super) fn claim(&self) -> PathBuf {
+        self.cast.reporter.home.join("claim")
     }
 
     /// Makes a one-time link that signs a person in.
@@ -197,7 +202,7 @@ fn configure(folder: &Folder, mail: SocketAddr, upstream: &Upstream, public: &st
     fs::write(&path, text).map_err(failed)
 }
 
-async fn serve(folder: &Folder, api: &Api, servers: &mut Servers) -> Result<()> {
+async fn serve(folder: &Folder, browser: &Browser, servers: &mut Servers) -> Result<()> {
     let log = folder.at("server.log");
     let serve = command::ourselves()?.arg("--config").arg(folder.at("etc/config.toml")).arg("serve");
     let mut service = serve.stay(&log)?;
@@ -207,7 +212,7 @@ async fn serve(folder: &Folder, api: &Api, servers: &mut Servers) -> Result<()> 
             let last = said.lines().last().unwrap_or("it said nothing");
             return Err(Failure::failed(format!("The server stopped at once: {last}")));
         }
-        Ok(api.page("/healthz").await.is_ok_and(|(status, _)| status == 200).then_some(()))
+        Ok(browser.page("/healthz").await.is_ok_and(|(status, _)| status == 200).then_some(()))
     });
     let started = started.await;
     servers.0.push(service);
@@ -231,7 +236,7 @@ async fn free_address() -> Result<SocketAddr> {
     address.map_err(|error| Failure::because("No port is free on this machine.", error))
 }
 
-async fn cast(folder: &Folder, api: &Api, server: &str, manager: PathBuf) -> Result<Cast> {
+async fn cast(folder: &Folder, server: &str, manager: PathBuf) -> Result<Cast> {
     let homes = folder.at("homes");
     let mut moved = Vec::new();
     for part in [MAINTAINER, REVIEWER] {
@@ -243,11 +248,10 @@ async fn cast(folder: &Folder, api: &Api, server: &str, manager: PathBuf) -> Res
     let mut people = Vec::new();
     for (part, home) in moved {
         operator(folder)?.args(["admin", "project", "team", PROJECT, part.handle, part.role]).succeed().await?;
-        people.push(Person::arrive(part, home, api, server).await?);
+        people.push(Person::arrive(part, home, server).await?);
     }
-    let reporter = Reporter::move_in(&homes).await?;
+    let reporter = Reporter::move_in(&homes, server)?;
     let [maintainer, reviewer, manager] =
         people.try_into().map_err(|_| Failure::failed("Three people should have signed in."))?;
-    make_folder(&folder.mail())?;
     Ok(Cast { reporter, maintainer, reviewer, manager })
 }
