@@ -253,6 +253,12 @@ pub async fn invite(app: &App, actor: &Actor, case: &CaseId, handle: &Handle, ro
     let person = store::account::by_handle(&mut tx, handle).await?.ok_or_else(|| {
         Refusal::input(format!("Nobody here has the handle {handle}: the operator adds people with `embargo admin person add`."))
     })?;
+    let seats = store::member::of_case(&mut tx, &grant).await?;
+    let sits_above =
+        |seat: &store::member::Seat| seat.holder == Holder::Person(person.id) && Some(seat.role) > grant.role();
+    if seats.iter().any(sits_above) {
+        return Err(Refusal::person("Nobody changes a seat above their own: ask a release manager.").into());
+    }
     let project = store::case::get(&mut tx, &grant).await?.project;
     let team = store::member::team(&mut tx, &project).await?;
     let consent = if role == Role::Guest || !team.iter().any(|teammate| teammate.person == person.id) {
