@@ -74,6 +74,10 @@ pub async fn list(app: &App, actor: &Actor) -> Result<Vec<CaseSummary>> {
 pub async fn show(app: &App, actor: &Actor, case: &CaseId) -> Result<CaseView> {
     let mut tx = app.begin("case.show").await?;
     let grant = open(&mut tx, actor, case, Action::ReadCase).await?;
+    if grant.confined_to_report().is_some() {
+        // Reporters have a page of their own: here stand the members' names.
+        return Err(Error::NotFound);
+    }
     let found = store::case::get(&mut tx, &grant).await?;
     let (summary, unsealing) = summary(app, &mut tx, &grant, &found).await?;
     let mut reports = Vec::new();
