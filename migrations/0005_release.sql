@@ -4,7 +4,8 @@ create table advisory (
     "case" text primary key references "case" (id),
     draft blob not null,                         -- sealed JSON
     edited_at integer not null,
-    approved_digest blob,                        -- SHA-256 of the documents as they will be published
+    edited_by text references person (id),       -- who edited last: may not approve what they wrote
+    approved_digest blob,                        -- SHA-256 of the settled text; an edit voids it
     approved_by text references person (id),
     approved_at integer,
     public_id text unique,                       -- given when first frozen
@@ -102,11 +103,13 @@ create table effect (
     key text not null unique,                    -- idempotency key
     fence integer not null default 0,            -- of the run that touched it last
     attempts integer not null default 0,
+    reason text check (reason in ('line_moved', 'tag_taken', 'upstream_down', 'push_refused', 'partly_public', 'not_ready', 'trouble')),
     note text not null default '',               -- what happened, in words free of case text
     retry_at integer,                            -- not to be tried again before
     started_at integer,
     done_at integer,
-    primary key (release, position)
+    primary key (release, position),
+    check ((state = 'failed') = (reason is not null))
 ) strict;
 
 -- The advisories the public knows, for list and feed.

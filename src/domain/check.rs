@@ -90,7 +90,6 @@ impl CheckState {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::id::Minted;
 
     #[test]
     fn nothing_that_did_not_run_is_green() {

@@ -9,7 +9,7 @@ use super::identity::Identity;
 use super::mirror::{Interrupt, MirrorError, MirrorOutcome, Upstream};
 use super::remote::Access;
 use super::{Git, Options, Repo};
-use crate::domain::id::{CaseId, UpstreamId};
+use crate::domain::id::{CaseId, Minted, UpstreamId};
 use crate::domain::repo::{CommitId, LineName};
 
 /// A public repository with two lines and a tag, and an empty data folder.

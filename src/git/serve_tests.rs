@@ -19,7 +19,7 @@ use super::sample::Sample;
 use super::serve::{Encoding, Hooks, Protocol, Request, Served, Service};
 use super::ticket::Tickets;
 use super::{Git, Options, Repo};
-use crate::domain::id::UpstreamId;
+use crate::domain::id::{Minted, UpstreamId};
 use crate::domain::push::{Motion, PushFacts, PushLimits, PushPolicy, verdict};
 use crate::domain::repo::{CommitId, RefUpdate};
 use crate::domain::sealed::Secret;

@@ -6,9 +6,10 @@ use crate::domain::access::Grants;
 use crate::domain::actor::Actor;
 use crate::domain::effect::{Effect, Outcome};
 use crate::domain::event::{Event, EventKind};
+use crate::domain::hold::HoldReason;
 use crate::domain::id::ReleaseId;
 
-use super::{Error, Result, Rows, Tx, instant_opt, one_row, parsed};
+use super::{Error, Result, Rows, Tx, instant_opt, one_row, parsed, parsed_opt};
 
 /// A run's right to write the journal of a release, until another run takes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +34,7 @@ struct EffectRow {
     key: String,
     attempts: i64,
     retry_at: Option<i64>,
+    reason: Option<String>,
     note: String,
     started_at: Option<i64>,
     done_at: Option<i64>,
@@ -51,6 +53,7 @@ impl TryFrom<EffectRow> for Effect {
             key: row.key,
             attempts: number(row.attempts, "attempts")?,
             retry_at: instant_opt(row.retry_at, "effect", "retry_at")?,
+            reason: parsed_opt(row.reason.as_deref(), "effect", "reason")?,
             note: row.note,
             started_at: instant_opt(row.started_at, "effect", "started_at")?,
             done_at: instant_opt(row.done_at, "effect", "done_at")?,
@@ -61,22 +64,19 @@ impl TryFrom<EffectRow> for Effect {
 /// Takes the right to run this release from whoever had it; `None` unless the release is running.
 pub async fn take(tx: &mut Tx, release: &ReleaseId) -> Result<Option<Fence>> {
     let id = release.to_string();
-    let row = sqlx::query!("update release set fence = fence + 1 where id = ? and state = 'running' returning fence", id)
-        .fetch_optional(tx.conn())
-        .await?;
+    let row =
+        sqlx::query!("update release set fence = fence + 1 where id = ? and state = 'running' returning fence", id)
+            .fetch_optional(tx.conn())
+            .await?;
     Ok(row.map(|row| Fence { release: release.clone(), number: row.fence }))
 }
 
 /// Checks that the right is still this run's, and that the release still runs.
 pub async fn holds(tx: &mut Tx, fence: &Fence) -> Result<bool> {
     let id = fence.release.to_string();
-    let row = sqlx::query!(
-        "select id from release where id = ? and fence = ? and state = 'running'",
-        id,
-        fence.number
-    )
-    .fetch_optional(tx.conn())
-    .await?;
+    let row = sqlx::query!("select id from release where id = ? and fence = ? and state = 'running'", id, fence.number)
+        .fetch_optional(tx.conn())
+        .await?;
     Ok(row.is_some())
 }
 
@@ -109,7 +109,7 @@ pub async fn of_release(rows: &mut impl Rows, _grants: &Grants, release: &Releas
     let id = release.to_string();
     let found = sqlx::query_as!(
         EffectRow,
-        "select position, phase, target, needs, state, key, attempts, retry_at, note, started_at, done_at
+        "select position, phase, target, needs, state, key, attempts, retry_at, reason, note, started_at, done_at
          from effect where release = ? order by position",
         id
     )
@@ -138,10 +138,12 @@ pub async fn revive(tx: &mut Tx, effects: Vec<Effect>, release: &ReleaseId) -> R
     for effect in effects.into_iter().map(Effect::revive) {
         let (position, state) = (i64::from(effect.position), effect.state.as_str());
         let retry = effect.retry_at.map(jiff::Timestamp::as_millisecond);
+        let reason = effect.reason.map(HoldReason::as_str);
         sqlx::query!(
-            "update effect set state = ?, retry_at = ? where release = ? and position = ?",
+            "update effect set state = ?, retry_at = ?, reason = ? where release = ? and position = ?",
             state,
             retry,
+            reason,
             id,
             position
         )
@@ -155,15 +157,17 @@ async fn save(tx: &mut Tx, actor: &Actor, fence: &Fence, effect: Effect) -> Resu
     let id = fence.release.to_string();
     let (position, state, attempts) = (i64::from(effect.position), effect.state.as_str(), i64::from(effect.attempts));
     let retry = effect.retry_at.map(jiff::Timestamp::as_millisecond);
+    let reason = effect.reason.map(HoldReason::as_str);
     let started = effect.started_at.map(jiff::Timestamp::as_millisecond);
     let done = effect.done_at.map(jiff::Timestamp::as_millisecond);
     let result = sqlx::query!(
-        "update effect set state = ?, attempts = ?, retry_at = ?, note = ?, started_at = ?, done_at = ?, fence = ?
+        "update effect set state = ?, attempts = ?, retry_at = ?, reason = ?, note = ?, started_at = ?, done_at = ?, fence = ?
          where release = ? and position = ? and state <> 'done'
            and exists (select 1 from release r where r.id = effect.release and r.fence = ? and r.state = 'running')",
         state,
         attempts,
         retry,
+        reason,
         effect.note,
         started,
         done,

@@ -1,9 +1,11 @@
 //! The JSON of the API, the command line and the hook socket. Plain values: no rule lives here.
 
 pub mod account;
+pub mod advisory;
 pub mod case;
 pub mod check;
 pub mod hook;
 pub mod problem;
 pub mod project;
+pub mod release;
 pub mod report;

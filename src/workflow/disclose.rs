@@ -1,16 +1,440 @@
-//! Disclosure: the run at the instant.
+//! Disclosure: the run at the instant. A loop of look, act, write down; a crash anywhere is a restart of the loop.
+//!
+//! Guards: nothing begins that is not written down as begun, nothing is begun again without a look, the point of no return
+//! is recorded before the first push, and only the run that holds the fence writes. The order is the journal's
+//! ([`crate::domain::effect::next`]); this file does what it says.
 
-use super::Result;
+use super::public::{Public, Stand};
+use super::readiness::{gather, open_release};
+use super::release::{DOCUMENT, MANIFEST};
+use super::{Error, Result, open};
 use crate::app::App;
-use crate::domain::id::ReleaseId;
+use crate::domain::access::{Action, Consent, Grants, Holder, Role};
+use crate::domain::actor::{Actor, Chore};
+use crate::domain::digest::Digest;
+use crate::domain::effect::{Effect, Next, Outcome, Phase, Recipient, Target, journal, next, nothing_public};
+use crate::domain::hold::{Hold, HoldReason};
+use crate::domain::id::{CaseId, MailId, MemberId, Minted, ReleaseId};
+use crate::domain::job::Job;
+use crate::domain::manifest::Manifest;
+use crate::domain::readiness::BlockerKind;
+use crate::domain::rehearsal::Rehearsal;
+use crate::domain::release::{Release, ReleaseState};
+use crate::domain::report::ReportBody;
+use crate::domain::text::EmailAddress;
+use crate::notify::notice::Notice;
+use crate::store::effect::Fence;
 use crate::store::job::Settled;
+use crate::store::{self, Tx};
 
-/// Performs a release's disclosure, or goes on with it.
-pub async fn run(_app: &App, _release: &ReleaseId) -> Result<Settled> {
-    Ok(Settled::Done)
+const CHORE: Actor = Actor::System(Chore::Disclose);
+
+/// A run in progress: what it may write, and what it was armed with.
+struct Run<'a> {
+    app: &'a App,
+    fence: Fence,
+    manifest: Manifest,
 }
 
-/// Queues the run of every armed release whose instant has come.
-pub async fn wake(_app: &App) -> Result<()> {
+/// Queues the run of every armed release whose instant has come, and of every run that was interrupted.
+pub async fn wake(app: &App) -> Result<()> {
+    let mut tx = app.begin("disclose.wake").await?;
+    let now = tx.now();
+    for release in store::release::due(&mut tx, now).await? {
+        store::job::queue(&mut tx, &Job::Disclose { release }, now).await?;
+    }
+    Ok(app.commit(tx).await?)
+}
+
+/// Performs a release's disclosure, or goes on with it. Safe to repeat, and to run twice at once.
+pub async fn run(app: &App, id: &ReleaseId) -> Result<Settled> {
+    let mut rows = app.read().await?;
+    let (release, _) = open_release(&mut rows, &CHORE, id, Action::Maintain).await?;
+    drop(rows);
+    match release.state {
+        ReleaseState::Armed if app.clock.now() < release.due_at => {
+            return Ok(Settled::Retry(release.due_at, "armed".to_owned()));
+        }
+        ReleaseState::Armed => begin(app, id).await?,
+        ReleaseState::Running => {}
+        ReleaseState::Planned
+        | ReleaseState::Frozen
+        | ReleaseState::Held
+        | ReleaseState::Done
+        | ReleaseState::Abandoned => return Ok(Settled::Done),
+    }
+    let mut tx = app.begin("disclose.take").await?;
+    let Some(fence) = store::effect::take(&mut tx, id).await? else { return Ok(Settled::Done) };
+    let (release, grants) = open_release(&mut tx, &CHORE, id, Action::Maintain).await?;
+    let manifest = manifest(app, &mut tx, &grants, &release).await;
+    app.commit(tx).await?;
+    let run = match manifest {
+        Ok(manifest) => Run { app, fence, manifest },
+        Err(error) => {
+            tracing::error!(release = %id, error = &error as &dyn std::error::Error, "the manifest could not be read");
+            let note = "The manifest could not be read, or is not what was armed.".to_owned();
+            hold(app, id, Hold { reason: HoldReason::Trouble, note }).await?;
+            return Ok(Settled::Done);
+        }
+    };
+    run.perform().await
+}
+
+/// Begins the run: state, journal and recipients in one write. What is no longer as it was armed is held at once.
+async fn begin(app: &App, id: &ReleaseId) -> Result<()> {
+    let (mut tx, gathered) = gather(app, &CHORE, id, Action::Maintain, "disclose.begin").await?;
+    let now = tx.now();
+    let begun = store::release::save(&mut tx, &CHORE, gathered.release.begin(now)?).await?;
+    let manifest = manifest(app, &mut tx, &gathered.grants, &begun).await?;
+    let recipients = recipients(&mut tx, &gathered.grants).await?;
+    store::effect::write(&mut tx, id, &journal(&manifest, &recipients)).await?;
+    let moved = begun.targets.iter().zip(&gathered.facts.targets).find(|(target, known)| {
+        let Rehearsal::Candidate(candidate) = &target.rehearsal else { return true };
+        known.tip.as_ref() != Some(&candidate.base)
+    });
+    let blockers = begun.readiness(&gathered.facts, &gathered.policy).err().unwrap_or_default();
+    let lost = blockers.iter().find(|blocker| blocker.kind.stops_the_run());
+    let reason = match (moved, lost) {
+        (Some((_, known)), _) => Some(Hold { reason: HoldReason::LineMoved, note: line_moved(known.line.as_str()) }),
+        // A stale rehearsal whose lines stand still means that a fix moved after freezing.
+        (None, Some(blocker)) if blocker.kind == BlockerKind::RehearsalStale => Some(Hold {
+            reason: HoldReason::NotReady,
+            note: "A fix changed after the release was frozen: what was armed is no longer what its authors want."
+                .to_owned(),
+        }),
+        (None, Some(blocker)) => Some(Hold { reason: HoldReason::NotReady, note: blocker.sentence.clone() }),
+        (None, None) => None,
+    };
+    if let Some(hold) = reason {
+        let held = store::release::save(&mut tx, &CHORE, begun.hold(hold)?).await?;
+        call(app, &mut tx, &held).await?;
+    }
+    app.crash.pass("disclose:beginning");
+    app.commit(tx).await?;
+    app.crash.pass("disclose:begun");
     Ok(())
+}
+
+pub(super) fn line_moved(line: &str) -> String {
+    format!("The public line {line} moved after the release was frozen.")
+}
+
+/// Opens the manifest and checks that it is, byte for byte, the one that was armed.
+async fn manifest(app: &App, tx: &mut Tx, grants: &Grants, release: &Release) -> Result<Manifest> {
+    let first = grants.each().iter().find(|grant| grant.case() == &release.cases[0]).ok_or(Error::NotFound)?;
+    let frozen = release.frozen.as_ref().ok_or(Error::Conflict)?;
+    let unsealing = app.unsealing(tx, first).await?;
+    let manifest: Manifest = unsealing.open(MANIFEST, &release.id.to_string(), &frozen.sealed)?;
+    let armed = release.armings.iter().all(|arming| arming.digest == frozen.lasting);
+    if manifest.lasting_digest() == frozen.lasting && armed { Ok(manifest) } else { Err(Error::Conflict) }
+}
+
+/// Lists whom to tell: the reporters and members of each case who can be reached.
+async fn recipients(tx: &mut Tx, grants: &Grants) -> Result<Vec<Recipient>> {
+    let mut recipients = Vec::new();
+    for grant in grants.each() {
+        for seat in store::member::of_case(tx, grant).await? {
+            if seat.consent != Consent::Declined {
+                recipients.push(Recipient { seat: seat.id, case: grant.case().clone() });
+            }
+        }
+    }
+    Ok(recipients)
+}
+
+/// Holds a run, taking the point of no return back where nothing became public, and calls those who can act.
+async fn hold(app: &App, id: &ReleaseId, hold: Hold) -> Result<()> {
+    let mut tx = app.begin("disclose.hold").await?;
+    let (release, grants) = open_release(&mut tx, &CHORE, id, Action::Maintain).await?;
+    if release.state != ReleaseState::Running {
+        return Ok(());
+    }
+    let effects = store::effect::of_release(&mut tx, &grants, id).await?;
+    let change = match nothing_public(&effects) {
+        Some(proof) => release.retreat(proof, hold)?,
+        None => release.hold(hold)?,
+    };
+    let held = store::release::save(&mut tx, &CHORE, change).await?;
+    call(app, &mut tx, &held).await?;
+    tracing::error!(release = %id, "a release is held: somebody must act");
+    Ok(app.commit(tx).await?)
+}
+
+/// Mails the release managers of the first case that something needs them.
+async fn call(app: &App, tx: &mut Tx, release: &Release) -> Result<()> {
+    let grant = open(tx, &CHORE, &release.cases[0], Action::Maintain).await?;
+    let sealing = app.sealing(tx, &grant).await?;
+    for seat in store::member::of_case(tx, &grant).await? {
+        let Holder::Person(person) = seat.holder else { continue };
+        if seat.role != Role::ReleaseManager {
+            continue;
+        }
+        let found = store::account::find(tx, person).await?;
+        if let Some(address) = found.and_then(|person| person.email) {
+            let letter = (&Notice::ReleaseHeld, &address);
+            super::mail::queue(app, tx, &sealing, (grant.case(), Some(&release.id)), letter).await?;
+        }
+    }
+    Ok(())
+}
+
+impl Run<'_> {
+    /// Goes on until all is done, until something is to be waited for, or until a person is needed.
+    async fn perform(&self) -> Result<Settled> {
+        loop {
+            let effects = self.effects().await?;
+            let now = self.app.clock.now();
+            match next(&effects, now) {
+                Next::Act(effect) => self.act(effect.clone()).await?,
+                Next::Look(effect) => match self.look(effect).await? {
+                    Some(outcome) => {
+                        let effect = self.start(effect.clone()).await?;
+                        self.end(effect, outcome).await?;
+                    }
+                    None => self.act(effect.clone()).await?,
+                },
+                Next::Wait(at) => return Ok(Settled::Retry(at, "an effect is tried again".to_owned())),
+                Next::Hold(effect) => {
+                    let reason = effect.reason.unwrap_or(HoldReason::Trouble);
+                    hold(self.app, self.id(), Hold { reason, note: effect.note.clone() }).await?;
+                    return Ok(Settled::Done);
+                }
+                Next::Done => {
+                    self.finish().await?;
+                    return Ok(Settled::Done);
+                }
+            }
+        }
+    }
+
+    fn id(&self) -> &ReleaseId {
+        self.fence.release()
+    }
+
+    /// Passes a point at which tests kill the server.
+    fn pass(&self, effect: &Effect, point: &str) {
+        self.app.crash.pass(&format!("disclose:{}:{point}", effect.position));
+    }
+
+    async fn effects(&self) -> Result<Vec<Effect>> {
+        let mut rows = self.app.read().await?;
+        let (_, grants) = open_release(&mut rows, &CHORE, self.id(), Action::Maintain).await?;
+        Ok(store::effect::of_release(&mut rows, &grants, self.id()).await?)
+    }
+
+    /// Writes down that an effect is begun; before the first push, also that there is no way back.
+    async fn start(&self, effect: Effect) -> Result<Effect> {
+        let mut tx = self.app.begin("disclose.start").await?;
+        if effect.phase == Phase::PushFixes {
+            let (release, _) = open_release(&mut tx, &CHORE, self.id(), Action::Maintain).await?;
+            if release.state != ReleaseState::Running {
+                return Err(Error::Conflict);
+            }
+            if release.public_at.is_none() {
+                let now = tx.now();
+                store::release::save(&mut tx, &CHORE, release.cross(now)?).await?;
+            }
+        }
+        let effect = store::effect::start(&mut tx, &CHORE, &self.fence, effect).await?;
+        self.pass(&effect, "starting");
+        self.app.commit(tx).await?;
+        self.pass(&effect, "started");
+        Ok(effect)
+    }
+
+    async fn end(&self, effect: Effect, outcome: Outcome) -> Result<()> {
+        let (phase, position) = (effect.phase, effect.position);
+        let mut tx = self.app.begin("disclose.end").await?;
+        let effect = store::effect::end(&mut tx, &CHORE, &self.fence, (effect, outcome)).await?;
+        self.pass(&effect, "ending");
+        self.app.commit(tx).await?;
+        tracing::info!(release = %self.id(), position, %phase, state = %effect.state, "effect");
+        self.pass(&effect, "ended");
+        Ok(())
+    }
+
+    /// Says how an effect that was begun before stands in the world; `None`: surely not done, do it.
+    async fn look(&self, effect: &Effect) -> Result<Option<Outcome>> {
+        match (effect.phase, &effect.target) {
+            (Phase::PushFixes, Target::Repository(upstream)) => {
+                let public = Public::of(self.app, &self.manifest, *upstream).await?;
+                Ok(match public.stand().await {
+                    Stand::There => Some(Outcome::Done("found in public".to_owned())),
+                    Stand::Untouched => None,
+                    Stand::Silent => Some(Outcome::Unknown("the public repository does not answer".to_owned())),
+                    Stand::Mixed | Stand::Moved(_) | Stand::Tagged => Some(Outcome::Failed(
+                        HoldReason::PartlyPublic,
+                        "The public refs are neither where they were nor where the release puts them.".to_owned(),
+                    )),
+                })
+            }
+            // These look by themselves each time, or leave one trace however often they are done.
+            (
+                Phase::Preflight
+                | Phase::PushFixes
+                | Phase::VerifyPublic
+                | Phase::PublishAdvisories
+                | Phase::NotifyPublic
+                | Phase::OpenCase,
+                _,
+            ) => Ok(None),
+        }
+    }
+
+    async fn act(&self, effect: Effect) -> Result<()> {
+        let effect = self.start(effect).await?;
+        let acted = self.perform_one(&effect).await;
+        self.pass(&effect, "acted");
+        let outcome = match acted {
+            Ok(outcome) => outcome,
+            // Another run took over, or the release was disarmed: this one writes nothing more.
+            Err(Error::Conflict) => return Err(Error::Conflict),
+            Err(error) => {
+                tracing::error!(
+                    release = %self.id(), position = effect.position, phase = %effect.phase,
+                    error = &error as &dyn std::error::Error, "an effect failed"
+                );
+                fault(effect.phase)
+            }
+        };
+        self.end(effect, outcome).await
+    }
+
+    async fn perform_one(&self, effect: &Effect) -> Result<Outcome> {
+        match (effect.phase, &effect.target) {
+            (Phase::Preflight, Target::Repository(upstream)) => {
+                Ok(Public::of(self.app, &self.manifest, *upstream).await?.preflight().await)
+            }
+            (Phase::PushFixes, Target::Repository(upstream)) => {
+                Ok(Public::of(self.app, &self.manifest, *upstream).await?.push().await)
+            }
+            (Phase::VerifyPublic, Target::Repository(upstream)) => {
+                let outcome = Public::of(self.app, &self.manifest, *upstream).await?.verify().await;
+                if matches!(outcome, Outcome::Done(_)) {
+                    let mut tx = self.app.begin("disclose.mirror").await?;
+                    let now = tx.now();
+                    store::job::queue(&mut tx, &Job::Mirror { upstream: *upstream }, now).await?;
+                    self.app.commit(tx).await?;
+                }
+                Ok(outcome)
+            }
+            (Phase::PublishAdvisories, Target::Site(case)) => self.publish(case).await,
+            (Phase::NotifyPublic, Target::Seat(case, seat)) => self.tell(case, *seat, &effect.key).await,
+            (Phase::OpenCase, Target::Case(case)) => self.open_case(case).await,
+            (
+                Phase::Preflight
+                | Phase::PushFixes
+                | Phase::VerifyPublic
+                | Phase::PublishAdvisories
+                | Phase::NotifyPublic
+                | Phase::OpenCase,
+                _,
+            ) => Ok(Outcome::Failed(
+                HoldReason::Trouble,
+                "The journal names a target that does not fit its phase.".to_owned(),
+            )),
+        }
+    }
+
+    /// Puts the frozen files of a case up; the same files twice leave one trace.
+    async fn publish(&self, case: &CaseId) -> Result<Outcome> {
+        let mut tx = self.app.begin("disclose.publish").await?;
+        let grant = open(&mut tx, &CHORE, case, Action::Maintain).await?;
+        let unsealing = self.app.unsealing(&mut tx, &grant).await?;
+        let mut bodies = Vec::new();
+        for (document, sealed) in store::publication::frozen(&mut tx, &grant, self.id()).await? {
+            let text: String = unsealing.open(DOCUMENT, document.path.as_str(), &sealed)?;
+            bodies.push((document.path, text.into_bytes()));
+        }
+        let advisory = self.manifest.advisory_of(case).ok_or(Error::NotFound)?;
+        let place = (self.id(), &self.manifest.project);
+        store::publication::publish(&mut tx, &grant, place, advisory, &bodies).await?;
+        self.app.commit(tx).await?;
+        Ok(Outcome::Done(format!("{} files", bodies.len())))
+    }
+
+    /// Puts a mail in the outbox under an id made from the effect's key, so that a repetition finds it there.
+    async fn tell(&self, case: &CaseId, seat: MemberId, key: &str) -> Result<Outcome> {
+        if self.app.mailer.is_off() {
+            return Ok(Outcome::Done("no mail server".to_owned()));
+        }
+        let mut tx = self.app.begin("disclose.tell").await?;
+        let grant = open(&mut tx, &CHORE, case, Action::Maintain).await?;
+        let Some(address) = address(self.app, &mut tx, &grant, seat).await? else {
+            return Ok(Outcome::Done("left no address".to_owned()));
+        };
+        let advisory = self.manifest.advisory_of(case).ok_or(Error::NotFound)?;
+        let sealing = self.app.sealing(&mut tx, &grant).await?;
+        let notice = Notice::Disclosed { advisory: advisory.id.clone() };
+        let about = (case, Some(self.id()));
+        super::mail::queue_as(&mut tx, &sealing, mail_id(&self.manifest, key), about, (&notice, &address)).await?;
+        self.app.commit(tx).await?;
+        Ok(Outcome::Done("in the outbox".to_owned()))
+    }
+
+    async fn open_case(&self, case: &CaseId) -> Result<Outcome> {
+        let mut tx = self.app.begin("disclose.open_case").await?;
+        let grant = open(&mut tx, &CHORE, case, Action::Maintain).await?;
+        let found = store::case::get(&mut tx, &grant).await?;
+        if found.published_at.is_none() {
+            let now = tx.now();
+            store::case::save(&mut tx, &grant, found.publish(now)?).await?;
+        }
+        self.app.commit(tx).await?;
+        Ok(Outcome::Done("public".to_owned()))
+    }
+
+    async fn finish(&self) -> Result<()> {
+        let mut tx = self.app.begin("disclose.finish").await?;
+        if !store::effect::holds(&mut tx, &self.fence).await? {
+            return Err(Error::Conflict);
+        }
+        let (release, _) = open_release(&mut tx, &CHORE, self.id(), Action::Maintain).await?;
+        let now = tx.now();
+        store::release::save(&mut tx, &CHORE, release.finish(now)?).await?;
+        self.app.crash.pass("disclose:finishing");
+        self.app.commit(tx).await?;
+        tracing::info!(release = %self.id(), "a release is done");
+        Ok(())
+    }
+}
+
+/// What a fault of ours in a phase means: nothing was sent, so it is tried again; in a push nobody knows.
+fn fault(phase: Phase) -> Outcome {
+    let note = "This server could not do its part: see its log.".to_owned();
+    match phase {
+        Phase::PushFixes => Outcome::Unknown(note),
+        Phase::Preflight | Phase::VerifyPublic | Phase::PublishAdvisories | Phase::NotifyPublic | Phase::OpenCase => {
+            Outcome::Again(note)
+        }
+    }
+}
+
+/// Makes a mail's id from an effect's key: the same key, the same id, the same Message-ID.
+fn mail_id(manifest: &Manifest, key: &str) -> MailId {
+    let digest = Digest::of_parts(&[b"embargo-mail-1", key.as_bytes()]);
+    let mut random = [0; 10];
+    random.copy_from_slice(&digest.as_bytes()[..10]);
+    MailId::mint(u64::try_from(manifest.dated_at).unwrap_or_default() * 1000, random)
+}
+
+/// Finds where news for a seat goes, if its holder left an address.
+async fn address(
+    app: &App,
+    tx: &mut Tx,
+    grant: &crate::domain::access::Grant,
+    seat: MemberId,
+) -> Result<Option<EmailAddress>> {
+    let seats = store::member::of_case(tx, grant).await?;
+    match seats.into_iter().find(|found| found.id == seat).map(|found| found.holder) {
+        Some(Holder::Person(person)) => Ok(store::account::find(tx, person).await?.and_then(|person| person.email)),
+        Some(Holder::Report(report)) => {
+            let reports = store::report::of_case(tx, grant).await?;
+            let Some(found) = reports.into_iter().find(|found| found.id == report) else { return Ok(None) };
+            let unsealing = app.unsealing(tx, grant).await?;
+            let body: ReportBody = unsealing.open(("report", "body"), &report.to_string(), &found.body)?;
+            Ok(body.contact)
+        }
+        None => Ok(None),
+    }
 }

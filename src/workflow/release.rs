@@ -1,15 +1,436 @@
-//! Release trains: rehearsed whenever a fix or a public line moves.
+//! Release trains: planned, rehearsed, frozen, armed. What happens at the instant is `disclose`.
+//!
+//! A rehearsal builds what the release would push, with the release's own dates and signature, so that the ids people arm
+//! are the ids that become public. Freezing pushes nothing and builds nothing: it writes down what was rehearsed.
 
-use super::Result;
-use crate::domain::id::ProjectId;
-use crate::store::Tx;
+use jiff::Timestamp;
 
-/// Queues a rehearsal of every release of the project that is still being planned.
-pub(super) async fn rehearse_open(_tx: &mut Tx, _project: &ProjectId) -> Result<()> {
+use super::readiness::{Gathered, Layout, Rendered, gather, open_release, policy};
+use super::{Error, Result, open, open_project, shown_at};
+use crate::app::App;
+use crate::domain::access::{Action, Grants, ProjectAction};
+use crate::domain::actor::{Actor, Chore};
+use crate::domain::change::Change;
+use crate::domain::digest::Digest;
+use crate::domain::id::{CaseId, LineId, PersonId, ReleaseId, UpstreamId};
+use crate::domain::job::Job;
+use crate::domain::manifest::{Document, FrozenAdvisory, FrozenFix, Manifest, RefMove, Repository};
+use crate::domain::plain::AdvisoryId;
+use crate::domain::project::TeamKind;
+use crate::domain::readiness::{Blocker, Facts};
+use crate::domain::refusal::Refusal;
+use crate::domain::rehearsal::{Rehearsal, Target};
+use crate::domain::release::{Plan, Policy, Release, ReleaseState};
+use crate::domain::repo::{CommitId, LineName, RefName};
+use crate::store::{self, Tx};
+use crate::wire::release::{
+    ArmingView, BlockerView, EffectView, HoldView, PlanRelease, PlanTarget, ReleaseSummary, ReleaseView, TargetView,
+};
+
+/// The place of a sealed manifest.
+pub(super) const MANIFEST: (&str, &str) = ("release", "manifest");
+/// The place of a sealed document.
+pub(super) const DOCUMENT: (&str, &str) = ("release_document", "body");
+
+/// Plans a release over cases and lines, gives each case's advisory its public id, and rehearses it.
+pub async fn plan(app: &App, actor: &Actor, wish: &PlanRelease) -> Result<ReleaseId> {
+    let mut tx = app.begin("release.plan").await?;
+    open_project(&mut tx, actor, &wish.project, ProjectAction::StartRelease).await?;
+    let layout = Layout::of(&mut tx, &wish.project).await?;
+    let targets = wish.targets.iter().map(|target| place(&layout, target)).collect::<Result<Vec<_>>>()?;
+    for case in &wish.cases {
+        let grant = open(&mut tx, actor, case, Action::PlanRelease).await?;
+        if store::case::get(&mut tx, &grant).await?.project != wish.project {
+            return Err(Error::NotFound);
+        }
+        if let Some(other) = store::release::live_of(&mut tx, case, None).await? {
+            return Err(Refusal::moment(format!("{case} is in {other} already: abandon that one first.")).into());
+        }
+        name_advisory(app, &mut tx, case, (&layout, wish)).await?;
+    }
+    let plan = Plan {
+        id: store::project::next_release(&mut tx, &layout.project).await?,
+        project: wish.project.clone(),
+        cases: wish.cases.clone(),
+        targets,
+        due_at: wish.due_at,
+    };
+    let now = tx.now();
+    let release = store::release::add(&mut tx, actor, Release::plan(plan, now)?).await?;
+    store::job::queue(&mut tx, &Job::Rehearse { release: release.id.clone() }, now).await?;
+    app.commit(tx).await?;
+    Ok(release.id)
+}
+
+fn place(layout: &Layout, wish: &PlanTarget) -> Result<(UpstreamId, LineId, crate::domain::repo::TagName)> {
+    let of =
+        |line: &crate::domain::project::Line| layout.upstreams.iter().find(|upstream| upstream.id == line.upstream);
+    let fits = |line: &&crate::domain::project::Line| {
+        line.name == wish.line
+            && wish.repository.as_ref().is_none_or(|name| of(line).is_some_and(|up| &up.name == name))
+    };
+    let mut matching = layout.lines.iter().filter(fits);
+    let line =
+        matching.next().ok_or_else(|| Refusal::input(format!("There is no line {} in this project.", wish.line)))?;
+    if matching.next().is_some() {
+        return Err(Refusal::input(format!(
+            "Several repositories have a line {}: name the repository too.",
+            wish.line
+        ))
+        .into());
+    }
+    Ok((line.upstream, line.id, wish.tag.clone()))
+}
+
+/// Starts the case's draft if there is none, and gives it its public id.
+async fn name_advisory(app: &App, tx: &mut Tx, case: &CaseId, plan: (&Layout, &PlanRelease)) -> Result<()> {
+    let (layout, wish) = plan;
+    let grant = open(tx, &CHORE, case, Action::Maintain).await?;
+    super::advisory::begin(app, tx, &grant, &wish.targets).await?;
+    let draft = store::advisory::get(tx, &grant).await?.ok_or(Error::Conflict)?;
+    if draft.public_id.is_none() {
+        let prefix = &layout.project.prefix;
+        let number = store::project::next_advisory(tx, prefix).await?;
+        let year = u16::try_from(wish.due_at.to_zoned(jiff::tz::TimeZone::UTC).year())
+            .map_err(|_| Refusal::input("The instant lies outside the years an advisory can be named after."))?;
+        store::advisory::name(tx, &grant, &AdvisoryId::new(prefix, year, number)?).await?;
+    }
     Ok(())
 }
 
-/// Rehearses a release.
-pub async fn rehearse(_app: &crate::app::App, _release: &crate::domain::id::ReleaseId) -> Result<crate::store::job::Settled> {
-    Ok(crate::store::job::Settled::Done)
+const CHORE: Actor = Actor::System(Chore::Disclose);
+
+/// Lists the releases this person may see whole.
+pub async fn list(app: &App, actor: &Actor) -> Result<Vec<ReleaseSummary>> {
+    let Some(person) = actor.person() else { return Err(Error::NotFound) };
+    let mut rows = app.read().await?;
+    let mut summaries = Vec::new();
+    for listed in store::release::of_person(&mut rows, person).await? {
+        // The list is joined on membership; a token may reach less.
+        match open_release(&mut rows, actor, &listed.id, Action::ReadTeam).await {
+            Ok((release, _)) => summaries.push(summary(&release)),
+            Err(Error::NotFound | Error::Refused(_)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(summaries)
+}
+
+/// Shows a release: plan, blockers, who armed it, and its run.
+pub async fn show(app: &App, actor: &Actor, id: &ReleaseId) -> Result<ReleaseView> {
+    let (mut tx, gathered) = gather(app, actor, id, Action::ReadTeam, "release.show").await?;
+    let Gathered { release, grants, facts, policy, layout, .. } = gathered;
+    let effects = store::effect::of_release(&mut tx, &grants, id).await?;
+    let mut people = Vec::new();
+    for arming in &release.armings {
+        people.push(ArmingView { person: named(&mut tx, arming.person).await?, at: shown_at(arming.armed_at) });
+    }
+    let mut targets = Vec::new();
+    for target in &release.targets {
+        targets.push(target_view(&layout, target)?);
+    }
+    app.commit(tx).await?;
+    let blockers = match release.state {
+        ReleaseState::Planned | ReleaseState::Frozen | ReleaseState::Armed | ReleaseState::Held => {
+            release.readiness(&facts, &policy).err().unwrap_or_default()
+        }
+        ReleaseState::Running | ReleaseState::Done | ReleaseState::Abandoned => Vec::new(),
+    };
+    let manages = grants.each().iter().all(|grant| grant.also(Action::PlanRelease));
+    let arms = manages && actor.person().is_some_and(|me| release.armings.iter().all(|arming| arming.person != me));
+    Ok(ReleaseView {
+        allowed: if manages { allowed(&release, blockers.is_empty(), arms) } else { Vec::new() },
+        summary: summary(&release),
+        cases: release.cases.iter().map(ToString::to_string).collect(),
+        targets,
+        blockers: blockers.iter().map(blocker_view).collect(),
+        digest: release.digest().map(|digest| digest.to_string()),
+        armed_by: people,
+        arms_needed: policy.arms,
+        hold: release.hold.as_ref().map(|hold| HoldView {
+            reason: hold.reason.to_string(),
+            note: hold.note.clone(),
+            advice: hold.reason.advice().to_owned(),
+            safe_to_retry: hold.reason.safe_to_retry(),
+        }),
+        begun_at: release.begun_at.map(shown_at),
+        public_at: release.public_at.map(shown_at),
+        done_at: release.done_at.map(shown_at),
+        effects: effects.iter().map(|effect| effect_view(&layout, effect)).collect(),
+    })
+}
+
+/// Freezes what was rehearsed into a manifest, and keeps the documents as they will be published.
+pub async fn freeze(app: &App, actor: &Actor, id: &ReleaseId) -> Result<()> {
+    let (mut tx, gathered) = gather(app, actor, id, Action::PlanRelease, "release.freeze").await?;
+    let Gathered { release, grants, facts, policy, advisories, layout } = gathered;
+    let ready = release.readiness(&facts, &policy).map_err(blocked)?;
+    let manifest = manifest(&release, &facts, &advisories, &layout)?;
+    for rendered in advisories {
+        let grant = grant_of(&grants, &rendered.case)?;
+        let sealing = app.sealing(&mut tx, grant).await?;
+        let frozen = manifest.advisory_of(&rendered.case).ok_or(Error::Conflict)?;
+        let mut files = Vec::new();
+        for (document, file) in frozen.documents.iter().zip(rendered.documents.into_vec()) {
+            let text = String::from_utf8(file.bytes).map_err(|error| Error::Internal(Box::new(error)))?;
+            files.push((document.clone(), sealing.seal(DOCUMENT, document.path.as_str(), &text)?));
+        }
+        store::publication::freeze(&mut tx, grant, id, &files).await?;
+    }
+    let sealing = app.sealing(&mut tx, grant_of(&grants, &release.cases[0])?).await?;
+    let sealed = sealing.seal(MANIFEST, &id.to_string(), &manifest)?;
+    let change = release.freeze(ready, &manifest, sealed)?;
+    store::release::save(&mut tx, actor, change).await?;
+    Ok(app.commit(tx).await?)
+}
+
+fn grant_of<'a>(grants: &'a Grants, case: &CaseId) -> Result<&'a crate::domain::access::Grant> {
+    grants.each().iter().find(|grant| grant.case() == case).ok_or(Error::NotFound)
+}
+
+/// Writes down what was rehearsed: every ref with its old and new value, every document by its hash.
+fn manifest(release: &Release, facts: &Facts, advisories: &[Rendered], layout: &Layout) -> Result<Manifest> {
+    let mut repositories: Vec<Repository> = Vec::new();
+    let mut fixes = Vec::new();
+    for known in &facts.cases {
+        for fix in &known.fixes {
+            let (Some(head), Some(checks)) = (&fix.head, fix.checks.frozen()) else { continue };
+            fixes.push(FrozenFix { case: known.case.clone(), line: fix.line, commit: head.clone(), checks });
+        }
+    }
+    for target in &release.targets {
+        let (line, upstream) = layout.place(target)?;
+        let Rehearsal::Candidate(candidate) = &target.rehearsal else {
+            return Err(Refusal::moment("Rehearse the release first.").into());
+        };
+        let known = repositories.iter().position(|repository| repository.upstream == upstream.id);
+        let at = known.unwrap_or(repositories.len());
+        if known.is_none() {
+            let here = |case: &CaseId| {
+                let known = facts.cases.iter().find(|known| &known.case == case);
+                let lines = |fix: LineId| layout.lines.iter().any(|l| l.id == fix && l.upstream == upstream.id);
+                known.is_some_and(|known| known.fixes.iter().any(|fix| lines(fix.line)))
+            };
+            repositories.push(Repository {
+                upstream: upstream.id,
+                name: upstream.name.clone(),
+                cases: release.cases.iter().filter(|case| here(case)).cloned().collect(),
+                refs: Vec::new(),
+            });
+        }
+        let refs = &mut repositories[at].refs;
+        let branch = RefMove { name: line.branch(), old: candidate.base.clone(), new: candidate.commit.clone() };
+        if !refs.contains(&branch) {
+            refs.push(branch);
+        }
+        let tag = RefName::tag(&target.tag);
+        refs.push(RefMove { name: tag, old: CommitId::zero(), new: candidate.tag_object.clone() });
+    }
+    let frozen = |rendered: &Rendered| {
+        let documents = rendered.documents.as_slice().iter().map(|file| {
+            Ok(Document {
+                path: file.path.parse()?,
+                media_type: file.media_type.to_owned(),
+                sha256: Digest::from_bytes(file.sha256()),
+            })
+        });
+        Ok(FrozenAdvisory {
+            case: rendered.case.clone(),
+            id: rendered.id.clone(),
+            title: rendered.advisory.title.clone(),
+            documents: documents.collect::<Result<_>>()?,
+        })
+    };
+    Ok(Manifest {
+        form: 1,
+        release: release.id.clone(),
+        project: release.project.clone(),
+        dated_at: release.dated_at.as_second(),
+        cases: release.cases.clone(),
+        fixes,
+        repositories,
+        advisories: advisories.iter().map(frozen).collect::<Result<_>>()?,
+    })
+}
+
+/// Arms the release: once enough people did, it publishes at its time without a human.
+pub async fn arm(app: &App, actor: &Actor, id: &ReleaseId) -> Result<()> {
+    let (mut tx, gathered) = gather(app, actor, id, Action::ArmRelease, "release.arm").await?;
+    let Gathered { release, facts, policy, .. } = gathered;
+    let Some(person) = actor.person() else { return Err(Error::NotFound) };
+    let ready = release.readiness(&facts, &policy).map_err(blocked)?;
+    let now = tx.now();
+    let release = store::release::save(&mut tx, actor, release.arm(ready, person, &policy, now)?).await?;
+    wake_at_its_time(&mut tx, &release).await?;
+    Ok(app.commit(tx).await?)
+}
+
+/// Takes everybody's arming back. Asks for no fresh sign-in: stopping must be quick.
+pub async fn disarm(app: &App, actor: &Actor, id: &ReleaseId) -> Result<()> {
+    change(app, actor, id, |release, _, _| release.disarm()).await
+}
+
+/// Moves the instant.
+pub async fn postpone(app: &App, actor: &Actor, id: &ReleaseId, due_at: Timestamp) -> Result<()> {
+    change(app, actor, id, |release, policy, now| release.postpone(due_at, policy, now)).await
+}
+
+/// Opens the plan of a frozen, armed or held release again.
+pub async fn reopen(app: &App, actor: &Actor, id: &ReleaseId) -> Result<()> {
+    change(app, actor, id, |release, _, _| release.reopen()).await
+}
+
+/// Gives the release up.
+pub async fn abandon(app: &App, actor: &Actor, id: &ReleaseId) -> Result<()> {
+    change(app, actor, id, |release, _, _| release.abandon()).await
+}
+
+/// Goes on with a held run: what failed is looked at again first.
+pub async fn resume(app: &App, actor: &Actor, id: &ReleaseId) -> Result<()> {
+    let mut tx = app.begin("release.resume").await?;
+    let (release, grants) = open_release(&mut tx, actor, id, Action::ArmRelease).await?;
+    let effects = store::effect::of_release(&mut tx, &grants, id).await?;
+    store::effect::revive(&mut tx, effects, id).await?;
+    let release = store::release::save(&mut tx, actor, release.resume()?).await?;
+    wake_at_its_time(&mut tx, &release).await?;
+    Ok(app.commit(tx).await?)
+}
+
+async fn change(
+    app: &App,
+    actor: &Actor,
+    id: &ReleaseId,
+    decide: impl FnOnce(Release, &Policy, Timestamp) -> Result<Change<Release>, Refusal>,
+) -> Result<()> {
+    let mut tx = app.begin("release.change").await?;
+    let (release, _) = open_release(&mut tx, actor, id, Action::PlanRelease).await?;
+    let project = store::project::find(&mut tx, &release.project).await?.ok_or(Error::NotFound)?;
+    let (policy, now) = (policy(app, &project), tx.now());
+    let release = store::release::save(&mut tx, actor, decide(release, &policy, now)?).await?;
+    wake_at_its_time(&mut tx, &release).await?;
+    Ok(app.commit(tx).await?)
+}
+
+/// Queues what the release's state asks for: a rehearsal of a plan, the run of what is armed or running.
+async fn wake_at_its_time(tx: &mut Tx, release: &Release) -> Result<()> {
+    let (id, now) = (release.id.clone(), tx.now());
+    match release.state {
+        ReleaseState::Planned => store::job::queue(tx, &Job::Rehearse { release: id }, now).await?,
+        ReleaseState::Armed => store::job::queue(tx, &Job::Disclose { release: id }, release.due_at).await?,
+        ReleaseState::Running => store::job::queue(tx, &Job::Disclose { release: id }, now).await?,
+        ReleaseState::Frozen | ReleaseState::Held | ReleaseState::Done | ReleaseState::Abandoned => {}
+    }
+    Ok(())
+}
+
+/// Answers for a head whose checks could not run here; recorded with the person.
+pub async fn waive_checks(app: &App, actor: &Actor, case: &CaseId, line: &LineName, head: &CommitId) -> Result<()> {
+    let mut tx = app.begin("release.waive").await?;
+    let grant = open(&mut tx, actor, case, Action::ApproveFix).await?;
+    let Some(person) = actor.person() else { return Err(Error::NotFound) };
+    let found = store::case::get(&mut tx, &grant).await?;
+    let lines = store::project::lines(&mut tx, &found.project).await?;
+    let fixes = store::fix::of_case(&mut tx, &grant).await?;
+    let here = |fix: &&crate::domain::fix::Fix| {
+        fix.head.as_ref() == Some(head) && lines.iter().any(|known| known.id == fix.line && &known.name == line)
+    };
+    let Some(fix) = fixes.iter().find(here) else {
+        return Err(Refusal::moment(format!("The fix of {line} is not at {}: look at it again.", head.short())).into());
+    };
+    let solo = app.config.project(&found.project).is_some_and(|settings| settings.team == TeamKind::Solo);
+    if fix.pushed_by == Some(person) && !solo {
+        return Err(Refusal::person("You pushed this fix: another reviewer answers for its checks.").into());
+    }
+    store::advisory::waive(&mut tx, &grant, fix.id, (head, person)).await?;
+    Ok(app.commit(tx).await?)
+}
+
+fn blocked(blockers: Vec<Blocker>) -> Error {
+    Error::Blocked(blockers.into_iter().map(|blocker| blocker.sentence).collect())
+}
+
+async fn named(tx: &mut Tx, person: PersonId) -> Result<String> {
+    let found = store::account::find(tx, person).await?;
+    Ok(found.map_or_else(|| "a former member".to_owned(), |person| format!("@{}", person.handle)))
+}
+
+/// Lists the verbs a release manager could use now, from the rules themselves.
+fn allowed(release: &Release, ready: bool, may_arm: bool) -> Vec<String> {
+    let mut verbs = Vec::new();
+    let planned = release.state == ReleaseState::Planned;
+    let ahead = matches!(release.state, ReleaseState::Planned | ReleaseState::Frozen | ReleaseState::Armed);
+    let each = [
+        ("rehearse", planned),
+        ("freeze", planned && ready),
+        ("arm", release.state == ReleaseState::Frozen && ready && may_arm),
+        ("disarm", release.clone().disarm().is_ok()),
+        ("postpone", ahead),
+        ("reopen", release.clone().reopen().is_ok()),
+        ("resume", release.clone().resume().is_ok()),
+        ("abandon", release.clone().abandon().is_ok()),
+    ];
+    verbs.extend(each.into_iter().filter(|(_, may)| *may).map(|(verb, _)| verb.to_owned()));
+    verbs
+}
+
+fn summary(release: &Release) -> ReleaseSummary {
+    ReleaseSummary {
+        id: release.id.to_string(),
+        project: release.project.to_string(),
+        state: release.state.to_string(),
+        due_at: shown_at(release.due_at),
+    }
+}
+
+fn target_view(layout: &Layout, target: &Target) -> Result<TargetView> {
+    let (line, upstream) = layout.place(target)?;
+    let (word, trouble, candidate, at) = match &target.rehearsal {
+        Rehearsal::None => ("none", None, None, None),
+        Rehearsal::Trouble { sentence, at } => ("trouble", Some(sentence.clone()), None, Some(*at)),
+        Rehearsal::Candidate(candidate) => ("clean", None, Some(candidate), Some(candidate.at)),
+    };
+    Ok(TargetView {
+        repository: upstream.name.to_string(),
+        line: line.name.to_string(),
+        tag: target.tag.to_string(),
+        rehearsal: word.to_owned(),
+        trouble,
+        base: candidate.map(|candidate| candidate.base.to_string()),
+        candidate: candidate.map(|candidate| candidate.commit.to_string()),
+        tag_object: candidate.map(|candidate| candidate.tag_object.to_string()),
+        rehearsed_at: at.map(shown_at),
+    })
+}
+
+fn blocker_view(blocker: &Blocker) -> BlockerView {
+    BlockerView {
+        kind: blocker.kind.to_string(),
+        sentence: blocker.sentence.clone(),
+        owner: blocker.owner.to_string(),
+        link: blocker.link.clone(),
+    }
+}
+
+fn effect_view(layout: &Layout, effect: &crate::domain::effect::Effect) -> EffectView {
+    use crate::domain::effect::Target as On;
+    let target = match &effect.target {
+        On::Repository(id) => layout
+            .upstreams
+            .iter()
+            .find(|upstream| upstream.id == *id)
+            .map_or_else(|| "a repository".to_owned(), |upstream| upstream.name.to_string()),
+        On::Site(case) => format!("advisory of {case}"),
+        On::Seat(case, _) => format!("a member of {case}"),
+        On::Case(case) => case.to_string(),
+    };
+    EffectView {
+        position: effect.position,
+        phase: effect.phase.to_string(),
+        target,
+        state: effect.state.to_string(),
+        attempts: effect.attempts,
+        note: effect.note.clone(),
+        started_at: effect.started_at.map(shown_at),
+        done_at: effect.done_at.map(shown_at),
+    }
 }

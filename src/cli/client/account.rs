@@ -137,7 +137,8 @@ pub(super) async fn key(command: &KeyCommand, url: Option<&str>, output: Output)
     match command {
         KeyCommand::List => {
             let keys: Vec<Key> = server.get("/me/keys").await?;
-            let lines: Vec<_> = keys.iter().map(|key| format!("{}  {}  {}", key.id, key.kind, key.fingerprint)).collect();
+            let lines: Vec<_> =
+                keys.iter().map(|key| format!("{}  {}  {}", key.id, key.kind, key.fingerprint)).collect();
             output.result(&keys, &lines.join("\n"))
         }
         KeyCommand::Add { kind, file } => {
@@ -208,7 +209,10 @@ async fn hand_over(server: &Server, output: Output) -> Result<()> {
     if open_in_browser(&file) {
         output.remark("The browser is open on the sign-in page: press \"Sign in\" there within two minutes.");
     } else {
-        output.remark(&format!("For a browser, open {} within two minutes and enter this code:\n\n    {}", link.page, link.code));
+        output.remark(&format!(
+            "For a browser, open {} within two minutes and enter this code:\n\n    {}",
+            link.page, link.code
+        ));
     }
     Ok(())
 }
@@ -241,8 +245,9 @@ fn sign(path: &Path, challenge: &Challenge) -> Result<(String, String)> {
     let key: crypto::sshkey::SshKey = fs::read_to_string(&public).map_err(unreadable)?.parse()?;
     let signature = ssh_sign(path, sshsig::LOGIN, challenge.message().as_bytes())
         .map_err(|error| Failure::because("`ssh-keygen` could not be started: install OpenSSH.", error))?;
-    let signature = signature
-        .ok_or_else(|| Failure::failed("`ssh-keygen` did not sign: is the key loaded in the agent, or the passphrase right?"))?;
+    let signature = signature.ok_or_else(|| {
+        Failure::failed("`ssh-keygen` did not sign: is the key loaded in the agent, or the passphrase right?")
+    })?;
     Ok((key.as_str().to_owned(), signature))
 }
 

@@ -17,7 +17,7 @@ use crate::wire::case::{
 
 /// Commands about cases.
 #[derive(Debug, Subcommand)]
-pub(in crate::cli) enum CaseCommand {
+pub(super) enum CaseCommand {
     /// List your cases, those that wait for you first
     List,
     /// Show a case: reports, thread, members, attachments, fixes
@@ -104,6 +104,8 @@ pub(in crate::cli) enum CaseCommand {
 /// Commands about what happened.
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum AuditCommand {
+    /// Check the chain of events from the first to the last, on the server's own machine
+    Verify,
     /// Show who did what in a case, newest first
     Show {
         /// The case
@@ -177,6 +179,8 @@ pub(super) async fn run(command: &CaseCommand, url: Option<&str>, output: Output
 /// Shows what happened in a case.
 pub(super) async fn audit(command: &AuditCommand, url: Option<&str>, output: Output) -> Result<()> {
     match command {
+        // Answered from the database itself, before a server is asked.
+        AuditCommand::Verify => Err(Failure::failed("The chain is verified on the server's own machine.")),
         AuditCommand::Show { case } => history(&Server::signed_in(url)?, case, output).await,
     }
 }

@@ -6,6 +6,7 @@ use super::output::Output;
 use super::{Failure, Result};
 
 mod account;
+mod advisory;
 mod attachment;
 mod case;
 mod check;
@@ -16,9 +17,12 @@ mod date;
 mod fix;
 mod project;
 mod prompt;
+mod release;
 mod report;
 mod screen;
 mod server;
+
+pub(super) use case::AuditCommand;
 
 /// Commands that speak to a server.
 #[derive(Debug, Subcommand)]
@@ -33,6 +37,12 @@ pub(super) enum Client {
     /// Look after your access tokens
     #[command(subcommand)]
     Token(account::TokenCommand),
+    /// Plan, arm and watch releases
+    #[command(subcommand)]
+    Release(release::ReleaseCommand),
+    /// Write and approve advisories
+    #[command(subcommand)]
+    Advisory(advisory::AdvisoryCommand),
     /// Report a vulnerability and come back to your report, without an account
     #[command(subcommand)]
     Report(report::ReportCommand),
@@ -56,7 +66,7 @@ pub(super) enum Client {
     Project(project::ProjectCommand),
     /// Look at what happened
     #[command(subcommand)]
-    Audit(case::AuditCommand),
+    Audit(AuditCommand),
     /// Tell git who you are, for plain `git clone`, `fetch` and `push`
     #[command(subcommand)]
     Credential(credential::CredentialCommand),
@@ -69,6 +79,8 @@ pub(super) async fn run(client: &Client, server: Option<&str>, output: Output) -
         Client::Whoami => account::whoami(server, output).await,
         Client::Key(command) => account::key(command, server, output).await,
         Client::Token(command) => account::token(command, server, output).await,
+        Client::Release(command) => release::run(command, server, output).await,
+        Client::Advisory(command) => advisory::run(command, server, output).await,
         Client::Report(command) => report::run(command, server, output).await,
         Client::Case(command) => case::run(command, server, output).await,
         Client::Date(command) => date::run(command, server, output).await,

@@ -12,7 +12,7 @@ use crate::domain::sealed::Secret;
 use crate::domain::text::Label;
 use crate::wire::problem::Problem;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// How long a file may take.
 const LONG_PATIENCE: Duration = Duration::from_hours(24);
 /// Where the name of an upload stands, so that no URL and no log names it.
@@ -67,6 +67,11 @@ impl Server {
     /// Makes something.
     pub(super) async fn post<T: DeserializeOwned>(&self, path: &str, body: &(impl Serialize + Sync)) -> Result<T> {
         self.read(self.request(Method::POST, path).json(body)).await
+    }
+
+    /// Puts something in place of what was there.
+    pub(super) async fn put<T: DeserializeOwned>(&self, path: &str, body: &(impl Serialize + Sync)) -> Result<T> {
+        self.read(self.request(Method::PUT, path).json(body)).await
     }
 
     /// Makes something that needs no words.

@@ -14,9 +14,11 @@ use crate::app::App;
 use crate::domain::refusal::Refusal;
 
 pub(crate) mod account;
+mod advisory;
 pub(crate) mod case;
 pub(crate) mod check;
 pub(crate) mod project;
+mod release;
 pub(crate) mod report;
 
 /// A JSON body: as it comes, with a problem document if it is not what was asked for; or as it goes.
@@ -47,8 +49,10 @@ impl<T: Serialize> IntoResponse for Json<T> {
 pub(crate) fn routes() -> Router<Arc<App>> {
     Router::new()
         .merge(account::routes())
+        .merge(advisory::routes())
         .merge(case::routes())
         .merge(check::routes())
         .merge(project::routes())
+        .merge(release::routes())
         .merge(report::routes())
 }

@@ -1,0 +1,77 @@
+//! Advisories, as JSON.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Query, State};
+use axum::routing::{get, post};
+use serde::Deserialize;
+
+use super::Json;
+use crate::app::App;
+use crate::domain::id::CaseId;
+use crate::http::caller::{Client, Named};
+use crate::http::problem::{Api, ApiError};
+use crate::wire::advisory::{AdvisoryView, ApproveAdvisory, DocumentView, EditAdvisory, Format, WaiveChecks};
+use crate::workflow::{advisory, release};
+
+type Result<T> = std::result::Result<T, ApiError>;
+type CaseName = Named<CaseId, Api>;
+
+#[derive(Deserialize)]
+struct Wanted {
+    format: String,
+}
+
+/// Returns the routes of advisories.
+pub(super) fn routes() -> Router<Arc<App>> {
+    Router::new()
+        .route("/cases/{case}/advisory", get(show).put(edit))
+        .route("/cases/{case}/advisory/preview", get(preview))
+        .route("/cases/{case}/advisory/approve", post(approve))
+        .route("/cases/{case}/waive", post(waive))
+}
+
+async fn show(State(app): State<Arc<App>>, client: Client, id: CaseName) -> Result<Json<AdvisoryView>> {
+    Ok(Json(advisory::show(&app, &client.actor, &id.0).await?))
+}
+
+async fn edit(
+    State(app): State<Arc<App>>,
+    client: Client,
+    id: CaseName,
+    Json(wish): Json<EditAdvisory>,
+) -> Result<Json<AdvisoryView>> {
+    advisory::edit(&app, &client.actor, &id.0, &wish).await?;
+    Ok(Json(advisory::show(&app, &client.actor, &id.0).await?))
+}
+
+async fn preview(
+    State(app): State<Arc<App>>,
+    client: Client,
+    id: CaseName,
+    Query(wanted): Query<Wanted>,
+) -> Result<Json<DocumentView>> {
+    let format: Format = wanted.format.parse()?;
+    Ok(Json(advisory::preview(&app, &client.actor, &id.0, format).await?))
+}
+
+async fn approve(
+    State(app): State<Arc<App>>,
+    client: Client,
+    id: CaseName,
+    Json(approval): Json<ApproveAdvisory>,
+) -> Result<Json<AdvisoryView>> {
+    advisory::approve(&app, &client.actor, &id.0, &approval.digest).await?;
+    Ok(Json(advisory::show(&app, &client.actor, &id.0).await?))
+}
+
+async fn waive(
+    State(app): State<Arc<App>>,
+    client: Client,
+    id: CaseName,
+    Json(wish): Json<WaiveChecks>,
+) -> Result<Json<()>> {
+    release::waive_checks(&app, &client.actor, &id.0, &wish.line, &wish.head).await?;
+    Ok(Json(()))
+}

@@ -1,0 +1,165 @@
+//! A release as the API shows it and takes it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::id::{CaseId, ProjectId};
+use crate::domain::repo::{LineName, RepoName, TagName};
+
+/// What to plan: `POST /api/v1/releases`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlanRelease {
+    /// The project.
+    pub project: ProjectId,
+    /// The cases, in the order their fixes are merged.
+    pub cases: Vec<CaseId>,
+    /// One tag per line.
+    pub targets: Vec<PlanTarget>,
+    /// The instant, RFC 3339.
+    pub due_at: jiff::Timestamp,
+}
+
+/// One line and its tag.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlanTarget {
+    /// The repository; needed only if several have a line of this name.
+    #[serde(default)]
+    pub repository: Option<RepoName>,
+    /// The line.
+    pub line: LineName,
+    /// The tag.
+    pub tag: TagName,
+}
+
+/// A new instant: `POST /api/v1/releases/{id}/postpone`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Postpone {
+    /// The instant, RFC 3339.
+    pub due_at: jiff::Timestamp,
+}
+
+/// A release in a list.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ReleaseSummary {
+    /// Its id.
+    pub id: String,
+    /// The project.
+    pub project: String,
+    /// `planned`, `frozen`, `armed`, `running`, `held`, `done` or `abandoned`.
+    pub state: String,
+    /// The instant, RFC 3339.
+    pub due_at: String,
+}
+
+/// A release's page.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ReleaseView {
+    /// Id, project, state and instant.
+    #[serde(flatten)]
+    pub summary: ReleaseSummary,
+    /// The cases, in the order their fixes are merged.
+    pub cases: Vec<String>,
+    /// What is released where.
+    pub targets: Vec<TargetView>,
+    /// What still blocks it; empty when nothing does, or when it is past blocking.
+    pub blockers: Vec<BlockerView>,
+    /// The digest of what was frozen, with the instant.
+    pub digest: Option<String>,
+    /// Who armed it.
+    pub armed_by: Vec<ArmingView>,
+    /// How many must.
+    pub arms_needed: usize,
+    /// Why it is held.
+    pub hold: Option<HoldView>,
+    /// When the run began, RFC 3339.
+    pub begun_at: Option<String>,
+    /// The point of no return, RFC 3339.
+    pub public_at: Option<String>,
+    /// When it was done, RFC 3339.
+    pub done_at: Option<String>,
+    /// The journal of the run.
+    pub effects: Vec<EffectView>,
+    /// What the asker may do with it now: verbs of the command line.
+    pub allowed: Vec<String>,
+}
+
+/// One line of a release.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct TargetView {
+    /// The repository.
+    pub repository: String,
+    /// The line.
+    pub line: String,
+    /// The tag.
+    pub tag: String,
+    /// `none`, `trouble` or `clean`.
+    pub rehearsal: String,
+    /// Why there is no candidate.
+    pub trouble: Option<String>,
+    /// The public tip the candidate was built on.
+    pub base: Option<String>,
+    /// The merged commit.
+    pub candidate: Option<String>,
+    /// The tag's object.
+    pub tag_object: Option<String>,
+    /// When it was rehearsed, RFC 3339.
+    pub rehearsed_at: Option<String>,
+}
+
+/// One thing in the way.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct BlockerView {
+    /// A word of the closed list of kinds.
+    pub kind: String,
+    /// What is wrong and what to do.
+    pub sentence: String,
+    /// The least role that can mend it.
+    pub owner: String,
+    /// The page to go to.
+    pub link: String,
+}
+
+/// One person's arming.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ArmingView {
+    /// Who.
+    pub person: String,
+    /// When, RFC 3339.
+    pub at: String,
+}
+
+/// Why a release is held.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct HoldView {
+    /// A word of the closed list of reasons.
+    pub reason: String,
+    /// What happened.
+    pub note: String,
+    /// What to do.
+    pub advice: String,
+    /// Whether trying again is safe and may be enough.
+    pub safe_to_retry: bool,
+}
+
+/// One effect of the run.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct EffectView {
+    /// Its place.
+    pub position: u32,
+    /// The phase.
+    pub phase: String,
+    /// What it acts on, in words.
+    pub target: String,
+    /// `pending`, `started`, `done`, `unknown` or `failed`.
+    pub state: String,
+    /// Tries so far.
+    pub attempts: u32,
+    /// What happened.
+    pub note: String,
+    /// When it was begun, RFC 3339.
+    pub started_at: Option<String>,
+    /// When it was done, RFC 3339.
+    pub done_at: Option<String>,
+}

@@ -1,0 +1,358 @@
+//! Gathers what readiness looks at: rows, public tips, drafts, and the documents as they would be published.
+//!
+//! The look at git comes before the transaction; the release's version says whether both saw the same plan.
+
+use jiff::Timestamp;
+
+use super::{Error, Result, open};
+use crate::app::{App, Unsealing};
+use crate::domain::access::{Action, Denied, Grant, Grants};
+use crate::domain::actor::Actor;
+use crate::domain::advisory::Advisory;
+use crate::domain::check::CheckState;
+use crate::domain::digest::Digest;
+use crate::domain::id::{CaseId, ReleaseId};
+use crate::domain::plain::{AdvisoryId, RepositoryUrl};
+use crate::domain::project::{Line, Project, TagStyle, Upstream};
+use crate::domain::readiness::{AdvisoryFacts, CaseFacts, Checks, Facts, FixFacts, TargetFacts};
+use crate::domain::refusal::Malformed;
+use crate::domain::rehearsal::Target;
+use crate::domain::release::{Policy, Release};
+use crate::domain::repo::{CommitId, RefName};
+use crate::export::{Documents, Published, PublishedLine};
+use crate::git::Repo;
+use crate::store::advisory::Draft;
+use crate::store::{self, Rows, Tx};
+
+/// The place of a sealed draft.
+pub(super) const DRAFT: (&str, &str) = ("advisory", "draft");
+
+/// A release with everything that is known of it, read in one transaction.
+pub(super) struct Gathered {
+    /// The release.
+    pub(super) release: Release,
+    /// The grants it was found under.
+    pub(super) grants: Grants,
+    /// What readiness looks at.
+    pub(super) facts: Facts,
+    /// What the project asks.
+    pub(super) policy: Policy,
+    /// The advisories as they would be published, of the cases whose draft has a public id.
+    pub(super) advisories: Vec<Rendered>,
+    /// The project's lines and repositories.
+    pub(super) layout: Layout,
+}
+
+/// One case's advisory as it would be published.
+pub(super) struct Rendered {
+    /// The case.
+    pub(super) case: CaseId,
+    /// Its public id.
+    pub(super) id: AdvisoryId,
+    /// The draft.
+    pub(super) advisory: Advisory,
+    /// The files.
+    pub(super) documents: Documents,
+}
+
+/// A project's lines and repositories.
+pub(super) struct Layout {
+    /// The project.
+    pub(super) project: Project,
+    /// Its repositories.
+    pub(super) upstreams: Vec<Upstream>,
+    /// Its lines.
+    pub(super) lines: Vec<Line>,
+}
+
+/// What the mirror shows of one target.
+struct Seen {
+    tip: Option<CommitId>,
+    tag_taken: bool,
+}
+
+impl Layout {
+    /// Reads a project's lines and repositories.
+    pub(super) async fn of(rows: &mut impl Rows, project: &crate::domain::id::ProjectId) -> Result<Self> {
+        Ok(Self {
+            project: store::project::find(rows, project).await?.ok_or(Error::NotFound)?,
+            upstreams: store::project::upstreams(rows, project).await?,
+            lines: store::project::lines(rows, project).await?,
+        })
+    }
+
+    /// Finds the line and repository of a target; an error once the configuration dropped them.
+    pub(super) fn place(&self, target: &Target) -> Result<(&Line, &Upstream)> {
+        let line = self.lines.iter().find(|line| line.id == target.line);
+        let upstream = self.upstreams.iter().find(|upstream| upstream.id == target.upstream);
+        line.zip(upstream).ok_or_else(|| {
+            crate::domain::refusal::Refusal::moment(format!(
+                "The line of tag {} is no longer in the configuration: plan the release anew.",
+                target.tag
+            ))
+            .into()
+        })
+    }
+}
+
+/// Admits the actor to the action in every case of the release. Absent, hidden and partly hidden end as the same error.
+pub(super) async fn open_release(
+    rows: &mut impl Rows,
+    actor: &Actor,
+    id: &ReleaseId,
+    action: Action,
+) -> Result<(Release, Grants)> {
+    let cases = store::release::cases(rows, id).await?;
+    if cases.is_empty() {
+        return Err(Error::NotFound);
+    }
+    let mut each = Vec::new();
+    let mut refused = None;
+    for case in &cases {
+        match open(rows, actor, case, action).await {
+            Ok(grant) => each.push(grant),
+            // A refusal is told only to somebody who may know of every case.
+            Err(Error::Refused(refusal)) if refused.is_none() => refused = Some(refusal),
+            Err(Error::Refused(_)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    if let Some(refusal) = refused {
+        return Err(Error::Refused(refusal));
+    }
+    let grants = Grants::over(&cases, each).map_err(|denied: Denied| Error::from(denied))?;
+    let release = store::release::find(rows, &grants, id).await?.ok_or(Error::NotFound)?;
+    Ok((release, grants))
+}
+
+/// Gathers everything about a release; the transaction in which it was read is returned open, for what is decided on it.
+pub(super) async fn gather(
+    app: &App,
+    actor: &Actor,
+    id: &ReleaseId,
+    action: Action,
+    name: &'static str,
+) -> Result<(Tx, Gathered)> {
+    let mut rows = app.read().await?;
+    let (release, _) = open_release(&mut rows, actor, id, action).await?;
+    let layout = Layout::of(&mut rows, &release.project).await?;
+    drop(rows);
+    let mut seen = Vec::new();
+    for target in &release.targets {
+        seen.push(look(app, &layout, target).await?);
+    }
+    let mut tx = app.begin(name).await?;
+    let (found, grants) = open_release(&mut tx, actor, id, action).await?;
+    if found.version != release.version {
+        return Err(Error::Conflict);
+    }
+    let mut cases = Vec::new();
+    let mut advisories = Vec::new();
+    for grant in grants.each() {
+        let (facts, rendered) = case_facts(app, &mut tx, grant, (&found, &layout)).await?;
+        cases.push(facts);
+        advisories.extend(rendered);
+    }
+    // Grants come in any order; the release says the order of its cases.
+    cases.sort_by_key(|known| found.cases.iter().position(|case| case == &known.case));
+    advisories.sort_by_key(|known| found.cases.iter().position(|case| case == &known.case));
+    let mut targets = Vec::new();
+    let mut signs = false;
+    for (target, seen) in found.targets.iter().zip(seen) {
+        let (line, upstream) = layout.place(target)?;
+        signs |= store::project::tag_style(&mut tx, line.id).await? == TagStyle::Annotated;
+        targets.push(TargetFacts {
+            repository: upstream.name.clone(),
+            line: line.name.clone(),
+            tip: seen.tip,
+            tag_taken: seen.tag_taken,
+        });
+    }
+    let facts = Facts {
+        now: tx.now(),
+        cases,
+        targets,
+        signing_key: !signs || app.keys.tag_signer().is_some(),
+        mail: !app.mailer.is_off(),
+    };
+    let policy = policy(app, &layout.project);
+    Ok((tx, Gathered { release: found, grants, facts, policy, advisories, layout }))
+}
+
+/// Returns what a project asks of its releases.
+pub(super) fn policy(app: &App, project: &Project) -> Policy {
+    let default = Policy::of(project.team);
+    match app.config.project(&project.id) {
+        Some(settings) => Policy { arms: settings.armings_needed(), approvals: settings.approvals, ..default },
+        None => default,
+    }
+}
+
+async fn look(app: &App, layout: &Layout, target: &Target) -> Result<Seen> {
+    let (line, upstream) = layout.place(target)?;
+    let mirror = Repo::Mirror(upstream.id);
+    if !app.git.exists(&mirror) {
+        return Ok(Seen { tip: None, tag_taken: false });
+    }
+    let tip = app.git.resolve(&mirror, &line.branch()).await?;
+    let tag_taken = app.git.resolve(&mirror, &RefName::tag(&target.tag)).await?.is_some();
+    Ok(Seen { tip, tag_taken })
+}
+
+async fn case_facts(
+    app: &App,
+    tx: &mut Tx,
+    grant: &Grant,
+    plan: (&Release, &Layout),
+) -> Result<(CaseFacts, Option<Rendered>)> {
+    let (release, layout) = plan;
+    let case = store::case::get(tx, grant).await?;
+    let draft = store::advisory::get(tx, grant).await?;
+    let advisory = match &draft {
+        Some(draft) => {
+            let unsealing = app.unsealing(tx, grant).await?;
+            Some(super::advisory::whole(tx, grant, &unsealing, draft).await?)
+        }
+        None => None,
+    };
+    let fixes = fix_facts(tx, grant, plan, advisory.as_ref()).await?;
+    let rendered = match (&draft, &advisory) {
+        (Some(Draft { public_id: Some(id), .. }), Some(advisory)) => {
+            let documents = render(app, (release, layout), id, advisory, &fixes)?;
+            Some(Rendered { case: case.id.clone(), id: id.clone(), advisory: advisory.clone(), documents })
+        }
+        _ => None,
+    };
+    let missing = match &advisory {
+        Some(advisory) => advisory.completeness(),
+        None => vec!["It is not written yet.".to_owned()],
+    };
+    let facts = CaseFacts {
+        state: case.state,
+        published: case.published_at.is_some(),
+        embargo: case.embargo,
+        elsewhere: store::release::live_of(tx, &case.id, Some(&release.id)).await?,
+        case: case.id,
+        fixes,
+        advisory: AdvisoryFacts {
+            missing,
+            waiting_credits: advisory.as_ref().map_or(0, Advisory::waiting_credits),
+            digest: rendered.as_ref().map(|rendered| Digest::from_bytes(rendered.documents.digest())),
+            approved: draft.and_then(|draft| draft.approved).map(|(digest, _)| digest),
+        },
+    };
+    Ok((facts, rendered))
+}
+
+/// Opens a draft.
+pub(super) fn read_draft(unsealing: &Unsealing, case: &CaseId, draft: &Draft) -> Result<Advisory> {
+    Ok(unsealing.open(DRAFT, &case.to_string(), &draft.sealed)?)
+}
+
+/// Collects the fixes of a case on the release's lines: those it has, and those its draft says it needs.
+async fn fix_facts(
+    tx: &mut Tx,
+    grant: &Grant,
+    plan: (&Release, &Layout),
+    advisory: Option<&Advisory>,
+) -> Result<Vec<FixFacts>> {
+    let (release, layout) = plan;
+    let known = store::fix::of_case(tx, grant).await?;
+    let mut facts: Vec<FixFacts> = Vec::new();
+    for target in &release.targets {
+        let (line, upstream) = layout.place(target)?;
+        if facts.iter().any(|fix| fix.line == line.id) {
+            continue;
+        }
+        let affected = advisory.is_none_or(|advisory| {
+            advisory.affected.is_empty()
+                || advisory.affected.iter().any(|told| told.line == line.name && told.repository == upstream.name)
+        });
+        let fix = known.iter().find(|fix| fix.line == line.id && fix.head.is_some());
+        let Some((fix, head)) = fix.and_then(|fix| fix.head.as_ref().map(|head| (fix, head))) else {
+            if affected {
+                facts.push(FixFacts {
+                    line: line.id,
+                    name: line.name.clone(),
+                    head: None,
+                    pusher: None,
+                    approvals: Vec::new(),
+                    checks: Checks::Missing,
+                });
+            }
+            continue;
+        };
+        let approvals = store::fix::approvals(tx, grant, fix.id).await?;
+        let run = store::check::newest(tx, grant, line.id, head).await?;
+        let waived = store::advisory::waived(tx, grant, fix.id, head).await?.is_some();
+        facts.push(FixFacts {
+            line: line.id,
+            name: line.name.clone(),
+            head: Some(head.clone()),
+            pusher: fix.pushed_by,
+            approvals: approvals
+                .into_iter()
+                .filter(|approval| &approval.head == head)
+                .map(|approval| (approval.person, approval.counts_at))
+                .collect(),
+            checks: checks(run.map(|run| run.state), waived),
+        });
+    }
+    Ok(facts)
+}
+
+/// Says how checks stand: what could not run may be answered for, what ran and failed may not.
+fn checks(state: Option<CheckState>, waived: bool) -> Checks {
+    match state {
+        None if waived => Checks::Waived,
+        None => Checks::Missing,
+        Some(CheckState::Success) => Checks::Green,
+        Some(CheckState::Skipped) => Checks::Nothing,
+        Some(CheckState::Unsupported | CheckState::Lost) if waived => Checks::Waived,
+        Some(CheckState::Unsupported | CheckState::Lost | CheckState::NeedsApproval) => Checks::NotRun,
+        Some(CheckState::Waiting | CheckState::Blocked | CheckState::Running | CheckState::Cancelling) => {
+            Checks::Running
+        }
+        Some(CheckState::Failure | CheckState::Cancelled | CheckState::TimedOut) => Checks::Failed,
+    }
+}
+
+/// Renders the documents of one case as they would be published by this release.
+fn render(
+    app: &App,
+    plan: (&Release, &Layout),
+    id: &AdvisoryId,
+    advisory: &Advisory,
+    fixes: &[FixFacts],
+) -> Result<Documents> {
+    let (release, layout) = plan;
+    let mut lines = Vec::new();
+    for target in &release.targets {
+        let (line, upstream) = layout.place(target)?;
+        let fix = fixes.iter().find(|fix| fix.line == line.id);
+        lines.push(PublishedLine {
+            repository: upstream.name.clone(),
+            line: line.name.clone(),
+            repository_url: public_url(&upstream.url)?,
+            fix_commit: fix.and_then(|fix| fix.head.clone()),
+            tag: Some(target.tag.clone()),
+        });
+    }
+    let dated: Timestamp = release.dated_at;
+    let published = Published {
+        id: id.clone(),
+        project: layout.project.name.parse()?,
+        base_url: app.config.base_url.as_str().parse()?,
+        osv_prefix: None,
+        published_at: dated,
+        modified_at: dated,
+        lines,
+        advisory: advisory.clone(),
+    };
+    Ok(published.render())
+}
+
+/// Writes an upstream's address as anybody may clone it.
+pub(super) fn public_url(url: &str) -> Result<RepositoryUrl, Malformed> {
+    if url.starts_with('/') { format!("file://{url}").parse() } else { url.parse() }
+}
