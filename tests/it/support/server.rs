@@ -94,13 +94,13 @@ impl TestApp {
         self.app.url(path)
     }
 
-    /// Adds a person with an age key, who is in no team.
+    /// Adds a person with an SSH key, who is in no team.
     pub(crate) async fn person(&self, handle: &str) -> PersonId {
         let new = NewPerson {
             handle: handle.parse().unwrap(),
             name: format!("Sample {handle}").parse().unwrap(),
             email: Some(format!("{handle}@example.org").parse().unwrap()),
-            keys: vec![(KeyKind::Age, age::x25519::Identity::generate().to_public().to_string())],
+            keys: vec![(KeyKind::Ssh, self.signer(handle).key().to_string())],
         };
         Console::from(&*self.app).add_person(new).await.unwrap().id
     }
