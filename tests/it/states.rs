@@ -8,9 +8,10 @@ use embargo::domain::case::{CaseState, Verdict};
 use embargo::domain::check::CheckState;
 use embargo::domain::effect::{EffectState, Phase};
 use embargo::domain::embargo::{EmbargoState, Side};
+use embargo::domain::hold::HoldReason;
 use embargo::domain::job::JobState;
 use embargo::domain::project::{TagStyle, TeamKind, UpstreamState};
-use embargo::domain::release::{HoldReason, ReleaseState};
+use embargo::domain::release::ReleaseState;
 use embargo::domain::session::{LinkKind, SessionKind};
 use embargo::store::mail::MailState;
 
