@@ -56,7 +56,12 @@ pub(super) async fn expect(
         if job.state == CheckState::Unsupported.as_str() {
             tale.unsupported(name, &job.name, reason);
         }
-        told.push(format!("\n           {} {}{}{reason}", job.name, job.state, if reason.is_empty() { "" } else { ": " }));
+        told.push(format!(
+            "\n           {} {}{}{reason}",
+            job.name,
+            job.state,
+            if reason.is_empty() { "" } else { ": " }
+        ));
     }
     if run.jobs.is_empty() {
         told.push(format!(" {}", run.note));
