@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
+use rustix::fs::Mode;
 use serde::Serialize;
 
 use super::output::Output;
@@ -28,6 +29,9 @@ use crate::store::Store;
 use crate::wire::account::Me;
 use crate::workflow;
 use crate::workflow::console::{Console, NewPerson};
+
+/// What the database makes beside itself is for its owner, like the rest of the data folder.
+const OWNER_ONLY: Mode = Mode::RWXG.union(Mode::RWXO);
 
 /// Arguments of `embargo init`.
 #[derive(Debug, Args)]
@@ -123,6 +127,7 @@ struct Link {
 
 /// Sets up a new server.
 pub(super) async fn init(path: &Path, init: &Init, output: Output) -> Result<()> {
+    rustix::process::umask(OWNER_ONLY);
     let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let text = configuration(init, &init.keys.clone().unwrap_or_else(|| folder.join("keys")));
     let config = Config::parse(&text).map_err(Failure::Refused)?;
@@ -176,12 +181,14 @@ pub(super) async fn init(path: &Path, init: &Init, output: Output) -> Result<()>
 
 /// Runs one of the operator's commands.
 pub(super) async fn run(path: &Path, admin: &Admin, output: Output) -> Result<()> {
+    rustix::process::umask(OWNER_ONLY);
     let config = Config::load(path).map_err(|error| Failure::because("Nothing was changed.", error))?;
     let console = open(&config).await?;
     match admin {
         Admin::Person(PersonCommand::Add(person)) => {
             let person = console.add_person(new_person(person)?).await.map_err(failure)?;
-            let sentence = format!("Added @{0}. `embargo admin person link {0}` makes a link to sign in.", person.handle);
+            let sentence =
+                format!("Added @{0}. `embargo admin person link {0}` makes a link to sign in.", person.handle);
             output.result(&Me::from(&person), &sentence)
         }
         Admin::Person(PersonCommand::Link { handle }) => {
@@ -192,7 +199,8 @@ pub(super) async fn run(path: &Path, admin: &Admin, output: Output) -> Result<()
         }
         Admin::Project(ProjectCommand::Team { project, handle, role }) => {
             let person: Person = console.join_team(project, handle, *role).await.map_err(failure)?;
-            let sentence = format!("@{handle} is {role} in the team of {project}. Cases that are open already stay as they are.");
+            let sentence =
+                format!("@{handle} is {role} in the team of {project}. Cases that are open already stay as they are.");
             output.result(&Me::from(&person), &sentence)
         }
     }
@@ -200,7 +208,8 @@ pub(super) async fn run(path: &Path, admin: &Admin, output: Output) -> Result<()
 
 async fn open(config: &Config) -> Result<Console> {
     let database = config.data.join("embargo.db");
-    let missing = |error| Failure::because(format!("There is no database at {}: run `embargo init`.", database.display()), error);
+    let missing =
+        |error| Failure::because(format!("There is no database at {}: run `embargo init`.", database.display()), error);
     let owner = fs::metadata(&database).map_err(missing)?.uid();
     if owner != rustix::process::geteuid().as_raw() {
         // A log file of another user beside the database would lock the server out.

@@ -12,6 +12,7 @@ use self::output::Output;
 use crate::wire::hook::HookName;
 
 mod admin;
+mod audit;
 mod client;
 mod hook;
 mod output;
@@ -130,6 +131,9 @@ async fn run(arguments: &Arguments, output: Output) -> Result<()> {
         Command::Serve(serve) => serve::run(&arguments.config, serve).await,
         Command::Hook { .. } => Err(Failure::failed("A hook is run by git.")),
         Command::Admin(admin) => admin::run(&arguments.config, admin, output).await,
+        Command::Client(client::Client::Audit(client::AuditCommand::Verify)) => {
+            audit::verify(&arguments.config, output).await
+        }
         Command::Client(client) => client::run(client, arguments.server.as_deref(), output).await,
     }
 }

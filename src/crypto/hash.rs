@@ -1,7 +1,6 @@
-//! SHA-256 over fields that cannot run into each other, and the hash chain of events.
+//! SHA-256 over fields that cannot run into each other.
 //!
-//! Guards: two different lists of fields never hash the same bytes, and shredding an event's sealed detail leaves the
-//! chain verifiable. Leaves to `store` what an event's plain columns are and in which order they stand.
+//! Guards: two different lists of fields never hash the same bytes. Leaves the chain of events to `domain::event`.
 
 use std::fmt;
 
@@ -83,42 +82,9 @@ impl Fields {
     }
 }
 
-/// What an event's hash says of its sealed detail.
-///
-/// It is kept in the event's row, so that salt and sealed detail can be deleted and the chain still verifies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Commitment(Digest);
-
-impl Commitment {
-    /// Commits to a sealed detail; the salt (from [`super::token::random`]) keeps a short detail from being guessed.
-    pub fn of(salt: &[u8; 16], sealed: &[u8]) -> Self {
-        Self(Fields::new("embargo event detail 1").field(salt).field(sealed).finish())
-    }
-
-    /// Takes a commitment that was stored.
-    pub const fn from_digest(digest: Digest) -> Self {
-        Self(digest)
-    }
-
-    /// Returns the hash to store.
-    pub const fn digest(&self) -> Digest {
-        self.0
-    }
-}
-
 /// Returns the SHA-256 of the bytes.
 pub fn sha256(bytes: &[u8]) -> Digest {
     Digest(Sha256::digest(bytes).into())
-}
-
-/// Returns an event's hash: over the hash before it, its plain columns in canonical form, and its commitment if it has one.
-pub fn event_hash(previous: &Digest, plain: &[u8], detail: Option<&Commitment>) -> Digest {
-    let fields = Fields::new("embargo event 1").field(&previous.0).field(plain);
-    match detail {
-        Some(commitment) => fields.field(&commitment.0.0),
-        None => fields,
-    }
-    .finish()
 }
 
 /// Compares two secrets in a time that depends on their lengths only.
@@ -146,22 +112,6 @@ mod tests {
         running.update(b"a");
         running.update(b"bc");
         assert_eq!(running.finish().to_string(), known);
-    }
-
-    #[test]
-    fn chain_survives_shredding_and_notices_every_change() {
-        let commitment = Commitment::of(&[7; 16], b"sealed detail");
-        let first = event_hash(&Digest::ZERO, b"plain one", Some(&commitment));
-        let second = event_hash(&first, b"plain two", None);
-
-        let stored = Commitment::from_digest(commitment.digest());
-        assert_eq!(event_hash(&Digest::ZERO, b"plain one", Some(&stored)), first, "salt and detail are gone");
-
-        assert_ne!(event_hash(&Digest::ZERO, b"plain 0ne", Some(&stored)), first);
-        assert_ne!(event_hash(&Digest::ZERO, b"plain one", None), first);
-        assert_ne!(event_hash(&Digest::ZERO, b"plain two", None), second);
-        assert_ne!(Commitment::of(&[8; 16], b"sealed detail"), commitment);
-        assert_ne!(Commitment::of(&[7; 16], b"sealed detai1"), commitment);
     }
 
     #[test]

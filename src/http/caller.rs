@@ -251,8 +251,10 @@ pub(crate) fn no_visit_cookie(app: &App) -> HeaderValue {
 
 /// Returns the refusal of a form that another site sent, or a page of another session made.
 pub(crate) fn foreign_form() -> PageError {
-    Refusal::person("This form is from an old page or another site: go back, load the page again and send it once more.")
-        .into()
+    Refusal::person(
+        "This form is from an old page or another site: go back, load the page again and send it once more.",
+    )
+    .into()
 }
 
 /// Asks git for a password: the same answer to everyone who has shown none.
@@ -283,7 +285,8 @@ fn set_cookie(base: &BaseUrl, cookie: &str, value: &str, seconds: u32) -> Header
     let secure = if base.is_https() { "; Secure" } else { "" };
     let name = name(base, cookie);
     let text = format!("{name}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age={seconds}{secure}");
-    let mut value = HeaderValue::from_str(&text).expect("tokens and cookie names are letters, digits, dashes and underscores");
+    let mut value =
+        HeaderValue::from_str(&text).expect("tokens and cookie names are letters, digits, dashes and underscores");
     value.set_sensitive(true);
     value
 }
@@ -326,14 +329,19 @@ async fn read(request: Request, app: &Arc<App>) -> Result<(Parts, Bytes), PageEr
     let copy = copy_of(&parts, body);
     let late = || Refusal::input("The form took too long to arrive: try again.");
     let bytes = tokio::time::timeout(PATIENCE, Bytes::from_request(copy, app)).await.map_err(|_| late())?;
-    let bytes = bytes.map_err(|_| Refusal::input("The form is too long or was cut off: attach long texts as files."))?;
+    let bytes =
+        bytes.map_err(|_| Refusal::input("The form is too long or was cut off: attach long texts as files."))?;
     Ok((parts, bytes))
 }
 
 async fn decode<T: DeserializeOwned>(parts: &Parts, body: Bytes, app: &Arc<App>) -> Result<T, PageError> {
     let copy = copy_of(parts, body.into());
     let form = axum::extract::Form::<T>::from_request(copy, app).await;
-    Ok(form.map_err(|_| Refusal::input("The form is not filled in as expected: go back, check every field and send it again."))?.0)
+    Ok(form
+        .map_err(|_| {
+            Refusal::input("The form is not filled in as expected: go back, check every field and send it again.")
+        })?
+        .0)
 }
 
 fn copy_of(parts: &Parts, body: axum::body::Body) -> Request {

@@ -384,4 +384,19 @@ mod tests {
         sqlx::query("update person set state = 'disabled'").execute(tx.conn()).await.unwrap();
         assert!(find(&mut tx, &[4; 32]).await.unwrap().is_none());
     }
+    #[tokio::test]
+    async fn a_visit_is_found_until_its_end() {
+        let (_folder, store, _actor, _id) = house().await;
+        let mut tx = store.begin("test", at(0)).await.unwrap();
+        // The report itself is of no concern here.
+        sqlx::query("pragma defer_foreign_keys = on").execute(tx.conn()).await.unwrap();
+        let begun = Visit::begin(crate::domain::id::ReportId::mint(1, [7; 10]), "t".into(), at(-120));
+        begin_visit(&mut tx, &begun, &[5; 32]).await.unwrap();
+        assert!(visit(&mut tx, &[5; 32]).await.unwrap().unwrap() == begun);
+        assert!(visit(&mut tx, &[6; 32]).await.unwrap().is_none());
+        visit_seen(&mut tx, &[5; 32]).await.unwrap();
+        assert_eq!(visit(&mut tx, &[5; 32]).await.unwrap().unwrap().seen_at, at(0));
+        end_visit(&mut tx, &[5; 32]).await.unwrap();
+        assert!(!visit(&mut tx, &[5; 32]).await.unwrap().unwrap().is_live(at(0)));
+    }
 }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::advisory::Advisory;
 use crate::domain::digest::Digest;
 use crate::domain::id::words;
+use crate::domain::repo::{CommitId, LineName};
 
 words! {
     /// The format of a preview or an export.
@@ -92,6 +93,16 @@ pub struct EditAdvisory {
 pub struct ApproveAdvisory {
     /// The hash of what was read.
     pub digest: Digest,
+}
+
+/// A person's word for a commit whose checks could not run: `POST /api/v1/cases/{id}/waive`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WaiveChecks {
+    /// The line.
+    pub line: LineName,
+    /// The head of its fix.
+    pub head: CommitId,
 }
 
 /// One public advisory in the list.

@@ -189,7 +189,8 @@ pub async fn own(app: &App, actor: &Actor) -> Result<Own> {
     let (id, via) = person(actor)?;
     match via {
         Via::Session { .. } | Via::Console => {}
-        Via::Token(reach) if reach.scopes.contains(&Scope::ApiRead) && reach.project.is_none() && reach.case.is_none() => {}
+        Via::Token(reach)
+            if reach.scopes.contains(&Scope::ApiRead) && reach.project.is_none() && reach.case.is_none() => {}
         Via::Token(_) => return Err(Refusal::person("This token's scope does not include its owner's account.").into()),
     }
     let mut rows = app.read().await?;

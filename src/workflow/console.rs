@@ -94,7 +94,8 @@ impl Console {
     /// Puts a person in a project's team, or changes their role. Older cases are not opened to them by this.
     pub async fn join_team(&self, project: &ProjectId, handle: &Handle, role: Role) -> Result<Person> {
         if matches!(role, Role::Reporter | Role::Guest) {
-            let sentence = "A team has auditors, triagers, fixers, reviewers and release managers; others get a seat in a case.";
+            let sentence =
+                "A team has auditors, triagers, fixers, reviewers and release managers; others get a seat in a case.";
             return Err(Refusal::input(sentence).into());
         }
         let mut tx = self.store.begin("console.join_team", self.clock.now()).await?;

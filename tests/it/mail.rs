@@ -4,14 +4,14 @@
 
 use std::process::Stdio;
 
-use embargo::domain::id::MailId;
+use embargo::domain::id::{MailId, Minted as _};
 use embargo::notify::notice::{Mail, Notice};
 use embargo::notify::{Mailer, Options, TlsMode};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
 /// A mail server that files what it gets under a folder; killed when dropped.
-struct MailServer {
+pub(crate) struct MailServer {
     _child: Child,
     port: u16,
     folder: tempfile::TempDir,
@@ -19,7 +19,7 @@ struct MailServer {
 
 impl MailServer {
     /// Starts the server and returns once it says that it listens.
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = free.local_addr().unwrap().port();
@@ -42,7 +42,7 @@ impl MailServer {
         }
     }
 
-    fn options(&self) -> Options {
+    pub(crate) fn options(&self) -> Options {
         Options {
             host: Some("127.0.0.1".to_owned()),
             port: Some(self.port),
@@ -52,7 +52,14 @@ impl MailServer {
         }
     }
 
-    fn mails(&self) -> Vec<String> {
+    /// Forgets the mails so far.
+    pub(crate) fn clear(&self) {
+        for file in std::fs::read_dir(self.folder.path().join("mail/new")).into_iter().flatten() {
+            std::fs::remove_file(file.unwrap().path()).unwrap();
+        }
+    }
+
+    pub(crate) fn mails(&self) -> Vec<String> {
         let new = std::fs::read_dir(self.folder.path().join("mail/new")).unwrap();
         new.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap()).collect()
     }

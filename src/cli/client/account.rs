@@ -12,7 +12,7 @@ use maud::html;
 use super::command::{open_in_browser, ssh_sign};
 use super::credentials::{Credentials, Entry, folder, ssh_folder, write_private};
 use super::server::Server;
-use super::{Failure, Output, Result};
+use super::{Failure, Output, Result, credential};
 use crate::crypto;
 use crate::crypto::sshsig::{self, Signer};
 use crate::domain::account::KeyKind;
@@ -36,6 +36,9 @@ pub(crate) struct Login {
     /// Do not open the browser
     #[arg(long)]
     no_browser: bool,
+    /// Do not tell git to ask this program for passwords at the server
+    #[arg(long)]
+    no_git: bool,
 }
 
 /// Commands about one's own public keys.
@@ -109,6 +112,13 @@ pub(super) async fn login(login: &Login, output: Output) -> Result<()> {
         expires_at: signed_in.expires_at,
     };
     Credentials::load()?.keep(entry)?;
+    if !login.no_git {
+        match credential::install(Path::new("."), server.base(), credential::Scope::User) {
+            Ok(()) => output.remark(&format!("git asks `embargo` for passwords at {}.", server.base())),
+            // Signing in succeeded; a machine without git is no reason to say otherwise.
+            Err(failure) => output.complain(&failure),
+        }
+    }
     let server = server.with(Secret::new(signed_in.session));
     output.result(&me, &format!("Signed in to {} as @{} until {}.", server.base(), me.handle, signed_in.expires_at))?;
     if login.no_browser || output.is_json() { Ok(()) } else { hand_over(&server, output).await }
@@ -127,7 +137,8 @@ pub(super) async fn key(command: &KeyCommand, url: Option<&str>, output: Output)
     match command {
         KeyCommand::List => {
             let keys: Vec<Key> = server.get("/me/keys").await?;
-            let lines: Vec<_> = keys.iter().map(|key| format!("{}  {}  {}", key.id, key.kind, key.fingerprint)).collect();
+            let lines: Vec<_> =
+                keys.iter().map(|key| format!("{}  {}  {}", key.id, key.kind, key.fingerprint)).collect();
             output.result(&keys, &lines.join("\n"))
         }
         KeyCommand::Add { kind, file } => {
@@ -198,7 +209,10 @@ async fn hand_over(server: &Server, output: Output) -> Result<()> {
     if open_in_browser(&file) {
         output.remark("The browser is open on the sign-in page: press \"Sign in\" there within two minutes.");
     } else {
-        output.remark(&format!("For a browser, open {} within two minutes and enter this code:\n\n    {}", link.page, link.code));
+        output.remark(&format!(
+            "For a browser, open {} within two minutes and enter this code:\n\n    {}",
+            link.page, link.code
+        ));
     }
     Ok(())
 }
@@ -231,8 +245,9 @@ fn sign(path: &Path, challenge: &Challenge) -> Result<(String, String)> {
     let key: crypto::sshkey::SshKey = fs::read_to_string(&public).map_err(unreadable)?.parse()?;
     let signature = ssh_sign(path, sshsig::LOGIN, challenge.message().as_bytes())
         .map_err(|error| Failure::because("`ssh-keygen` could not be started: install OpenSSH.", error))?;
-    let signature = signature
-        .ok_or_else(|| Failure::failed("`ssh-keygen` did not sign: is the key loaded in the agent, or the passphrase right?"))?;
+    let signature = signature.ok_or_else(|| {
+        Failure::failed("`ssh-keygen` did not sign: is the key loaded in the agent, or the passphrase right?")
+    })?;
     Ok((key.as_str().to_owned(), signature))
 }
 

@@ -1,7 +1,8 @@
-//! The client's children: `ssh-keygen` for keys that only it or an agent can use, the desktop's opener, the user's editor.
+//! The client's children: git in the clone one stands in, `ssh-keygen` for keys that only it or an agent can use, the
+//! desktop's opener, the user's editor.
 //!
 //! Guards: no secret stands in an argument; messages go through standard input. Children keep the user's environment, which
-//! names the agent and the screen.
+//! names the agent, the screen and the user's own git configuration.
 
 use std::ffi::OsStr;
 use std::io::{self, Write};
@@ -13,12 +14,8 @@ use std::process::{Command, Stdio};
 /// Returns the armored signature; `None` if it would not sign. Its own words go to the terminal.
 pub(super) fn ssh_sign(key: &Path, namespace: &str, message: &[u8]) -> io::Result<Option<String>> {
     let arguments = [OsStr::new("-Y"), OsStr::new("sign"), OsStr::new("-n"), OsStr::new(namespace), OsStr::new("-f")];
-    let mut child = child("ssh-keygen")
-        .args(arguments)
-        .arg(key)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()?;
+    let mut child =
+        child("ssh-keygen").args(arguments).arg(key).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
     let mut input = child.stdin.take().expect("standard input was asked for above");
     let written = input.write_all(message);
     drop(input);
@@ -33,7 +30,8 @@ pub(super) fn ssh_sign(key: &Path, namespace: &str, message: &[u8]) -> io::Resul
 /// Opens a file in the desktop's browser; tells whether there was something to open it with.
 #[expect(clippy::disallowed_methods, reason = "whether there is a screen stands in the environment only")]
 pub(super) fn open_in_browser(file: &Path) -> bool {
-    let screen = ["WAYLAND_DISPLAY", "DISPLAY"].iter().any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()));
+    let screen =
+        ["WAYLAND_DISPLAY", "DISPLAY"].iter().any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()));
     if !screen {
         return false;
     }
@@ -51,6 +49,22 @@ pub(super) fn edit_file(file: &Path) -> io::Result<bool> {
     let mut words = named.split_whitespace();
     let program = words.next().unwrap_or("vi");
     Ok(child(program).args(words).arg(file).status()?.success())
+}
+
+/// Runs git in this folder; `None` if it did not succeed, which it told the terminal itself. Returns what it printed.
+pub(super) fn git(folder: &Path, arguments: &[&str]) -> io::Result<Option<String>> {
+    finished(child("git").current_dir(folder).args(arguments).stderr(Stdio::inherit()))
+}
+
+/// Asks git something that may well have no answer; its complaints are not shown.
+pub(super) fn ask_git(folder: &Path, arguments: &[&str]) -> io::Result<Option<String>> {
+    finished(child("git").current_dir(folder).args(arguments).stderr(Stdio::null()))
+}
+
+fn finished(command: &mut Command) -> io::Result<Option<String>> {
+    let output = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?.wait_with_output()?;
+    let text = String::from_utf8_lossy(&output.stdout).trim_end().to_owned();
+    Ok(output.status.success().then_some(text))
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one place where the client builds children")]

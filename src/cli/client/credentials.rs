@@ -50,12 +50,14 @@ impl Credentials {
         };
         let mode = fs::metadata(&path).map_err(failed)?.permissions().mode();
         if mode & 0o077 != 0 {
-            let sentence = format!("{0} can be read by other users: run `chmod 600 {0}` and sign in again.", path.display());
+            let sentence =
+                format!("{0} can be read by other users: run `chmod 600 {0}` and sign in again.", path.display());
             return Err(Failure::Refused(sentence));
         }
         // The parser would quote the line, and with it the secret.
-        toml::from_str(&text)
-            .map_err(|_| Failure::failed(format!("{} is not what it should be: remove it and sign in again.", path.display())))
+        toml::from_str(&text).map_err(|_| {
+            Failure::failed(format!("{} is not what it should be: remove it and sign in again.", path.display()))
+        })
     }
 
     /// Finds the session at this server, or at the one signed in to last.

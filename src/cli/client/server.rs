@@ -9,9 +9,14 @@ use serde::de::DeserializeOwned;
 use super::credentials::Credentials;
 use super::{Failure, Result};
 use crate::domain::sealed::Secret;
+use crate::domain::text::Label;
 use crate::wire::problem::Problem;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
+/// How long a file may take.
+const LONG_PATIENCE: Duration = Duration::from_hours(24);
+/// Where the name of an upload stands, so that no URL and no log names it.
+const FILE_NAME: &str = "Embargo-File-Name";
 
 /// A server, and who we are to it.
 pub(super) struct Server {
@@ -64,7 +69,7 @@ impl Server {
         self.read(self.request(Method::POST, path).json(body)).await
     }
 
-    /// Puts something in the place of what was there.
+    /// Puts something in place of what was there.
     pub(super) async fn put<T: DeserializeOwned>(&self, path: &str, body: &(impl Serialize + Sync)) -> Result<T> {
         self.read(self.request(Method::PUT, path).json(body)).await
     }
@@ -72,6 +77,31 @@ impl Server {
     /// Makes something that needs no words.
     pub(super) async fn ask<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
         self.read(self.request(Method::POST, path)).await
+    }
+
+    /// Does something that is answered by nothing but that it is done.
+    pub(super) async fn act(&self, path: &str, body: &(impl Serialize + Sync)) -> Result<()> {
+        self.send(self.request(Method::POST, path).json(body)).await?;
+        Ok(())
+    }
+
+    /// Does something that needs no words and is answered by none.
+    pub(super) async fn press(&self, path: &str) -> Result<()> {
+        self.send(self.request(Method::POST, path)).await?;
+        Ok(())
+    }
+
+    /// Sends a file that is made while it is sent.
+    pub(super) async fn upload<T: DeserializeOwned>(&self, path: &str, name: &Label, body: reqwest::Body) -> Result<T> {
+        let request = self.request(Method::POST, path).timeout(LONG_PATIENCE).body(body);
+        let request =
+            request.header("Content-Type", "application/age").header(FILE_NAME, percent_encoded(name.as_str()));
+        self.read(request).await
+    }
+
+    /// Fetches a file, piece by piece.
+    pub(super) async fn download(&self, path: &str) -> Result<reqwest::Response> {
+        self.send(self.request(Method::GET, path).timeout(LONG_PATIENCE)).await
     }
 
     /// Ends something.
@@ -104,7 +134,11 @@ impl Server {
         }
         let problem = response.json::<Problem>().await.ok();
         let sentence = problem.as_ref().and_then(|problem| problem.detail.clone());
-        let sentence = sentence.unwrap_or_else(|| format!("The server answered {status}."));
+        let mut sentence = sentence.unwrap_or_else(|| format!("The server answered {status}."));
+        for blocker in problem.iter().flat_map(|problem| &problem.blockers) {
+            sentence.push_str("\n  - ");
+            sentence.push_str(blocker);
+        }
         match problem.and_then(|problem| problem.incident) {
             Some(incident) => Err(Failure::failed(format!("{sentence} (Fault {incident})"))),
             None if status.is_client_error() => Err(Failure::Refused(sentence)),
@@ -116,7 +150,8 @@ impl Server {
 /// Returns scheme, host and port of a server's URL; refuses plain http to another machine.
 fn base(url: &str) -> Result<String> {
     let rule = || {
-        let sentence = "A server's URL looks like https://security.example.org; plain http is for 127.0.0.1, [::1] and localhost.";
+        let sentence =
+            "A server's URL looks like https://security.example.org; plain http is for 127.0.0.1, [::1] and localhost.";
         Failure::Refused(sentence.to_owned())
     };
     let parsed = Url::parse(url.trim()).map_err(|_| rule())?;
@@ -129,15 +164,35 @@ fn base(url: &str) -> Result<String> {
     Ok(parsed.origin().ascii_serialization())
 }
 
+/// Writes text so that it may stand in a header (RFC 3986, section 2.1).
+fn percent_encoded(text: &str) -> String {
+    text.bytes().fold(String::with_capacity(text.len()), |mut out, byte| {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            let digits = b"0123456789ABCDEF";
+            out.extend(['%', char::from(digits[usize::from(byte >> 4)]), char::from(digits[usize::from(byte & 15)])]);
+        }
+        out
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
+    fn name_of_a_file_survives_the_header() {
+        assert_eq!(percent_encoded("prüf ung%.txt"), "pr%C3%BCf%20ung%25.txt");
+    }
+
+    #[test]
     fn plain_http_reaches_this_machine_only() {
         assert_eq!(base("http://127.0.0.1:8484/").unwrap(), "http://127.0.0.1:8484");
         assert_eq!(base("https://security.example.org").unwrap(), "https://security.example.org");
-        for bad in ["http://security.example.org", "https://a@example.org", "https://example.org/x", "ftp://localhost", "x"] {
+        for bad in
+            ["http://security.example.org", "https://a@example.org", "https://example.org/x", "ftp://localhost", "x"]
+        {
             assert!(base(bad).is_err(), "{bad}");
         }
     }

@@ -40,11 +40,8 @@ async fn challenge(State(app): State<Arc<App>>) -> Result<Created<Challenge>> {
 
 async fn sign_in(State(app): State<Arc<App>>, Json(answer): Json<SignIn>) -> Result<Created<SignedIn>> {
     let (secret, session, person) = account::sign_in_by_key(&app, &answer).await?;
-    let signed_in = SignedIn {
-        session: secret.expose().to_owned(),
-        expires_at: session.expires_at,
-        person: Me::from(&person),
-    };
+    let signed_in =
+        SignedIn { session: secret.expose().to_owned(), expires_at: session.expires_at, person: Me::from(&person) };
     Ok((StatusCode::CREATED, Json(signed_in)))
 }
 

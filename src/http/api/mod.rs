@@ -14,10 +14,11 @@ use crate::app::App;
 use crate::domain::refusal::Refusal;
 
 pub(crate) mod account;
-pub(crate) mod advisory;
+mod advisory;
 pub(crate) mod case;
 pub(crate) mod check;
 pub(crate) mod project;
+mod release;
 pub(crate) mod report;
 
 /// A JSON body: as it comes, with a problem document if it is not what was asked for; or as it goes.
@@ -52,5 +53,6 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         .merge(case::routes())
         .merge(check::routes())
         .merge(project::routes())
+        .merge(release::routes())
         .merge(report::routes())
 }

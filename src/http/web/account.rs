@@ -10,7 +10,9 @@ use axum::routing::{get, post};
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::page::{form_token, page};
+use super::page::Frame;
+use super::piece::time as moment;
+use super::{Nothing, Result, frame_of};
 use crate::app::App;
 use crate::domain::account::{KeyKind, LONGEST_TOKEN_DAYS, Token, TokenWish};
 use crate::domain::actor::{Reach, Scope};
@@ -19,10 +21,8 @@ use crate::domain::refusal::Malformed;
 use crate::domain::sealed::Secret;
 use crate::domain::text::Label;
 use crate::http::caller::{Form, Member, Named, OpenForm, no_session_cookie, session_cookie};
-use crate::http::problem::{Page, PageError};
+use crate::http::problem::Page;
 use crate::workflow::account::{self, Own};
-
-type Result<T, E = PageError> = std::result::Result<T, E>;
 
 /// Returns the routes of sign-in and account pages.
 pub(super) fn routes() -> Router<Arc<App>> {
@@ -41,10 +41,6 @@ pub(super) fn routes() -> Router<Arc<App>> {
 struct SignIn {
     code: String,
 }
-
-/// A form that is nothing but its button.
-#[derive(Deserialize)]
-struct Nothing {}
 
 #[derive(Deserialize)]
 struct NewKey {
@@ -106,7 +102,7 @@ async fn sign_out_everywhere(State(app): State<Arc<App>>, form: Form<Member, Not
 
 async fn show(State(app): State<Arc<App>>, member: Member) -> Result<Markup> {
     let own = account::own(&app, &member.actor).await?;
-    Ok(account_page(&own, &member))
+    Ok(account_page(&own, &frame_of(&app, &member)))
 }
 
 async fn add_key(State(app): State<Arc<App>>, form: Form<Member, NewKey>) -> Result<Redirect> {
@@ -125,7 +121,7 @@ async fn remove_key(
 
 async fn make_token(State(app): State<Arc<App>>, form: Form<Member, NewToken>) -> Result<(StatusCode, Markup)> {
     let (secret, token) = account::make_token(&app, &form.by.actor, form.value.wish()?).await?;
-    Ok((StatusCode::CREATED, token_page(&token, &secret)))
+    Ok((StatusCode::CREATED, token_page(&token, &secret, &frame_of(&app, &form.by))))
 }
 
 async fn revoke_token(
@@ -137,43 +133,47 @@ async fn revoke_token(
     Ok(Redirect::to("/account"))
 }
 
-fn sign_in_page() -> Markup {
+pub(crate) fn sign_in_page() -> Markup {
     let content = html! {
+        div.narrow {
         h1 { "Sign in" }
         p { "Run " code { "embargo login" } " where your SSH key is: it makes a code and opens this page. The operator of this server can make one too." }
         form.card method="post" action="/sign-in" {
             label for="code" { "One-time code" }
             input #code name="code" type="password" required autocomplete="off" spellcheck="false" autocapitalize="none";
             p.hint { "It starts with " code { "embl_" } " and works once." }
-            button #sign-in { "Sign in" }
+            button.primary #sign-in { "Sign in" }
         }
-        p { a href="/" { "Continue" } ", if you are signed in at this browser already." }
-        script src="/assets/sign-in.js" defer {}
+        p.soft { a href="/" { "Continue" } ", if you are signed in at this browser already." }
+        }
+        script src="/sign-in.js" defer {}
     };
-    page("Sign in", false, content)
+    Frame::anyone().page("Sign in", content)
 }
 
-fn account_page(own: &Own, member: &Member) -> Markup {
+pub(crate) fn account_page(own: &Own, frame: &Frame<'_>) -> Markup {
     let content = html! {
-        h1 { (own.person.name) }
+        div.heading {
+            h1 { (own.person.name) }
+            (frame.button("/sign-out", "", "Sign out"))
+        }
         p.hint { "@" (own.person.handle) @if let Some(email) = &own.person.email { " · notices go to " (email) } }
-        form method="post" action="/sign-out" { (form_token(member)) button { "Sign out" } }
 
         h2 #keys { "Keys" }
         p { "An SSH key signs you in with " code { "embargo login" } ". Attachments are encrypted to your age and SSH keys: without one you cannot read them." }
         @if !own.keys.is_empty() {
-            table {
-                thead { tr { th { "For" } th { "Fingerprint" } th { "Added" } th { span.hint { "Remove" } } } }
+            table.stack {
+                thead { tr { th scope="col" { "For" } th scope="col" { "Fingerprint" } th scope="col" { "Added" } td {} } }
                 tbody {
                     @for key in &own.keys {
                         tr {
-                            td { (match key.kind { KeyKind::Ssh => "signing in", KeyKind::Age => "attachments" }) }
-                            td { code { (key.fingerprint) } }
-                            td { (moment(key.added_at)) }
+                            th scope="row" { (match key.kind { KeyKind::Ssh => "signing in", KeyKind::Age => "attachments" }) }
+                            td data-label="Fingerprint" { code { (key.fingerprint) } }
+                            td data-label="Added" { (moment(key.added_at)) }
                             td {
                                 form method="post" action={ "/account/keys/" (key.id) "/remove" } {
-                                    (form_token(member))
-                                    button.quiet aria-label={ "Remove key " (key.fingerprint) } { "Remove" }
+                                    (frame.token())
+                                    button.plain aria-label={ "Remove key " (key.fingerprint) } { "Remove" }
                                 }
                             }
                         }
@@ -182,7 +182,7 @@ fn account_page(own: &Own, member: &Member) -> Markup {
             }
         }
         form.card method="post" action="/account/keys" {
-            (form_token(member))
+            (frame.token())
             label for="kind" { "Add a key for" }
             select #kind name="kind" {
                 option value="ssh" { "signing in (SSH)" }
@@ -197,18 +197,18 @@ fn account_page(own: &Own, member: &Member) -> Markup {
         h2 #tokens { "Access tokens" }
         p { "A token is the password for git and the API. It lives for 90 days at most." }
         @if !own.tokens.is_empty() {
-            table {
-                thead { tr { th { "Name" } th { "May" } th { "Ends" } th { span.hint { "Revoke" } } } }
+            table.stack {
+                thead { tr { th scope="col" { "Name" } th scope="col" { "May" } th scope="col" { "Ends" } td {} } }
                 tbody {
                     @for token in &own.tokens {
                         tr {
-                            td { (token.name) }
-                            td { (reach(token)) }
-                            td { (moment(token.expires_at)) }
+                            th scope="row" { (token.name) }
+                            td data-label="May" { (reach(token)) }
+                            td data-label="Ends" { (moment(token.expires_at)) }
                             td {
                                 form method="post" action={ "/account/tokens/" (token.id) "/revoke" } {
-                                    (form_token(member))
-                                    button.quiet aria-label={ "Revoke token " (token.name) } { "Revoke" }
+                                    (frame.token())
+                                    button.plain aria-label={ "Revoke token " (token.name) } { "Revoke" }
                                 }
                             }
                         }
@@ -217,7 +217,7 @@ fn account_page(own: &Own, member: &Member) -> Markup {
             }
         }
         form.card method="post" action="/account/tokens" {
-            (form_token(member))
+            (frame.token())
             label for="name" { "Name of a new token" }
             input #name name="name" required maxlength="100" autocomplete="off";
             fieldset {
@@ -237,15 +237,15 @@ fn account_page(own: &Own, member: &Member) -> Markup {
         }
 
         h2 { "Other devices" }
-        form method="post" action="/account/sign-out-everywhere" {
-            (form_token(member))
-            button.quiet { "Sign out everywhere" }
+        form.inline method="post" action="/account/sign-out-everywhere" {
+            (frame.token())
+            button.danger { "Sign out everywhere" }
         }
     };
-    page("Account", true, content)
+    frame.page("Account", content)
 }
 
-fn token_page(token: &Token, secret: &Secret) -> Markup {
+fn token_page(token: &Token, secret: &Secret, frame: &Frame<'_>) -> Markup {
     let content = html! {
         h1 { "Token made" }
         p { "Copy it now: it is shown this once, and only its hash is kept." }
@@ -253,7 +253,7 @@ fn token_page(token: &Token, secret: &Secret) -> Markup {
         p { (token.name) " may " (reach(token)) " until " (moment(token.expires_at)) "." }
         p { a href="/account" { "Back to the account" } }
     };
-    page("Token made", true, content)
+    frame.page("Token made", content)
 }
 
 fn reach(token: &Token) -> String {
@@ -269,9 +269,4 @@ fn reach(token: &Token) -> String {
         text.push_str(&place);
     }
     text
-}
-
-fn moment(at: jiff::Timestamp) -> Markup {
-    let minute = at.strftime("%Y-%m-%d %H:%M UTC").to_string();
-    html! { time datetime=(at) { (minute) } }
 }

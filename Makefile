@@ -1,0 +1,62 @@
+# `make demo` tells the whole story once; `make test` runs every test. Each installs what it lacks and needs nothing else.
+
+export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/embargo/target
+export CARGO_NET_RETRY ?= 10
+# Queries are checked against .sqlx, not against a database of the machine.
+export SQLX_OFFLINE = true
+unexport DATABASE_URL
+
+TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/embargo/tools
+export PATH := $(TOOLS)/bin:$(PATH)
+
+.PHONY: help setup setup-bench demo run test check format lint docs layers deny sqlx bench
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+
+help:
+	@echo 'make demo    the whole story on a sample project, then a server to look at (ARGS=--once ends)'
+	@echo 'make test    every test'
+	@echo 'make run     the server (ARGS="--config FILE")'
+	@echo 'make check   format, lints, documentation, layers, licences, .sqlx'
+	@echo 'make bench   side by side with git, git http-backend and age (ONLY=name for one)'
+	@echo 'make sqlx    write .sqlx anew after a change of a query or a migration'
+
+setup:
+	@.ci/setup
+
+setup-bench:
+	@.ci/setup bench
+
+demo: setup
+	@cargo run --quiet -- demo $(ARGS)
+
+run: setup
+	@cargo run --quiet -- $(ARGS) serve
+
+test: setup
+	@if cargo nextest --version >/dev/null 2>&1; then cargo nextest run; else cargo test --lib --bins --tests; fi
+	@cargo test --doc
+
+check: setup format lint docs layers deny
+
+format:
+	@cargo fmt --check
+
+# One pass for both: queries are written anew from the migrations while clippy looks.
+lint:
+	@.ci/sqlx check
+
+docs:
+	@RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --document-private-items
+
+layers:
+	@cargo test --quiet --test it architecture
+
+deny:
+	@.ci/deny $(TOOLS)
+
+sqlx: setup
+	@.ci/sqlx write
+
+bench: setup-bench
+	@cargo bench --bench main -- $(ONLY)

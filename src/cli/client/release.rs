@@ -1,0 +1,190 @@
+//! Commands about releases: each says what the release is afterwards.
+
+use clap::{Args, Subcommand};
+use jiff::Timestamp;
+
+use super::server::Server;
+use super::{Output, Result};
+use crate::domain::id::{CaseId, ProjectId, ReleaseId};
+use crate::domain::refusal::Malformed;
+use crate::domain::repo::{CommitId, LineName};
+use crate::wire::advisory::WaiveChecks;
+use crate::wire::release::{PlanRelease, PlanTarget, Postpone, ReleaseSummary, ReleaseView};
+
+/// Commands about releases.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ReleaseCommand {
+    /// List the releases you may see
+    List,
+    /// Plan a release over cases and lines, and rehearse it
+    Plan(Plan),
+    /// Show plan, blockers, who armed it, and the run
+    Show {
+        /// Which release
+        release: ReleaseId,
+    },
+    /// Rehearse the merges now
+    Rehearse {
+        /// Which release
+        release: ReleaseId,
+    },
+    /// Freeze what was rehearsed: from now on it is fixed to the byte
+    Freeze {
+        /// Which release
+        release: ReleaseId,
+    },
+    /// Arm: once enough people did, it publishes at its instant without a human
+    Arm {
+        /// Which release
+        release: ReleaseId,
+    },
+    /// Take everybody's arming back, at any time before the first public byte
+    Disarm {
+        /// Which release
+        release: ReleaseId,
+    },
+    /// Move the instant
+    Postpone {
+        /// Which release
+        release: ReleaseId,
+        /// The new instant, RFC 3339, such as 2027-01-15T12:00:00Z
+        #[arg(long)]
+        at: Timestamp,
+    },
+    /// Open the plan of a frozen, armed or held release again
+    Reopen {
+        /// Which release
+        release: ReleaseId,
+    },
+    /// Go on with a held run
+    Resume {
+        /// Which release
+        release: ReleaseId,
+    },
+    /// Give the release up
+    Abandon {
+        /// Which release
+        release: ReleaseId,
+    },
+    /// Answer for a commit whose checks could not run here
+    Waive {
+        /// The case of the fix
+        case: CaseId,
+        /// The line
+        #[arg(long)]
+        line: LineName,
+        /// The head of the fix, all forty digits
+        #[arg(long)]
+        head: CommitId,
+    },
+}
+
+/// What to plan.
+#[derive(Debug, Args)]
+pub(crate) struct Plan {
+    /// The project
+    #[arg(long)]
+    project: ProjectId,
+    /// A case; may be given more than once, in the order of merging
+    #[arg(long = "case", required = true)]
+    cases: Vec<CaseId>,
+    /// A line and its tag: <line>=<tag>, or <repository>:<line>=<tag>
+    #[arg(long = "tag", required = true, value_parser = target)]
+    targets: Vec<PlanTarget>,
+    /// The instant, RFC 3339, such as 2027-01-15T12:00:00Z
+    #[arg(long)]
+    at: Timestamp,
+}
+
+/// Runs a command about releases.
+pub(super) async fn run(command: &ReleaseCommand, url: Option<&str>, output: Output) -> Result<()> {
+    let server = Server::signed_in(url)?;
+    let view: ReleaseView = match command {
+        ReleaseCommand::List => {
+            let releases: Vec<ReleaseSummary> = server.get("/releases").await?;
+            let line = |release: &ReleaseSummary| format!("{}  {}  {}", release.id, release.state, release.due_at);
+            let lines: Vec<_> = releases.iter().map(line).collect();
+            return output.result(&releases, &lines.join("\n"));
+        }
+        ReleaseCommand::Waive { case, line, head } => {
+            let wish = WaiveChecks { line: line.clone(), head: head.clone() };
+            server.post::<()>(&format!("/cases/{case}/waive"), &wish).await?;
+            return output.result(&wish, &format!("You answer for {case} on {line} at {}.", head.short()));
+        }
+        ReleaseCommand::Plan(plan) => {
+            let wish = PlanRelease {
+                project: plan.project.clone(),
+                cases: plan.cases.clone(),
+                targets: plan.targets.clone(),
+                due_at: plan.at,
+            };
+            server.post("/releases", &wish).await?
+        }
+        ReleaseCommand::Postpone { release, at } => {
+            server.post(&format!("/releases/{release}/postpone"), &Postpone { due_at: *at }).await?
+        }
+        ReleaseCommand::Show { release } => server.get(&format!("/releases/{release}")).await?,
+        ReleaseCommand::Rehearse { release } => act(&server, release, "rehearse").await?,
+        ReleaseCommand::Freeze { release } => act(&server, release, "freeze").await?,
+        ReleaseCommand::Arm { release } => {
+            output.remark(&format!("Arming {release}: once enough people did, it publishes at its instant by itself."));
+            act(&server, release, "arm").await?
+        }
+        ReleaseCommand::Disarm { release } => act(&server, release, "disarm").await?,
+        ReleaseCommand::Reopen { release } => act(&server, release, "reopen").await?,
+        ReleaseCommand::Resume { release } => act(&server, release, "resume").await?,
+        ReleaseCommand::Abandon { release } => act(&server, release, "abandon").await?,
+    };
+    output.result(&view, &told(&view))
+}
+
+async fn act(server: &Server, release: &ReleaseId, verb: &str) -> Result<ReleaseView> {
+    server.ask(&format!("/releases/{release}/{verb}")).await
+}
+
+/// Puts a release into lines.
+fn told(view: &ReleaseView) -> String {
+    let mut lines = vec![format!("{}  {}  {}", view.summary.id, view.summary.state, view.summary.due_at)];
+    lines.push(format!("cases: {}", view.cases.join(" ")));
+    for target in &view.targets {
+        let state = target.trouble.as_deref().or(target.candidate.as_deref()).unwrap_or("not rehearsed yet");
+        lines.push(format!("{} {} {}: {state}", target.repository, target.line, target.tag));
+    }
+    lines.extend(view.blockers.iter().map(|blocker| format!("blocked: {} ({})", blocker.sentence, blocker.owner)));
+    if let Some(digest) = &view.digest {
+        lines.push(format!("frozen: {digest}"));
+        let people: Vec<_> = view.armed_by.iter().map(|arming| arming.person.as_str()).collect();
+        lines.push(format!("armed: {} of {} {}", people.len(), view.arms_needed, people.join(" ")));
+    }
+    if let Some(hold) = &view.hold {
+        lines.push(format!("held: {} {}", hold.note, hold.advice));
+    }
+    for effect in &view.effects {
+        let at = effect.done_at.as_deref().or(effect.started_at.as_deref()).unwrap_or("");
+        lines.push(format!("{:>3} {} {}: {} {at} {}", effect.position, effect.phase, effect.target, effect.state, effect.note));
+    }
+    lines.join("\n")
+}
+
+/// Reads `<line>=<tag>` or `<repository>:<line>=<tag>`.
+fn target(text: &str) -> Result<PlanTarget, Malformed> {
+    let (place, tag) = text.split_once('=').ok_or(Malformed::new("a line and its tag look like main=v1.2.3"))?;
+    let (repository, line) = match place.split_once(':') {
+        Some((repository, line)) => (Some(repository.parse()?), line),
+        None => (None, place),
+    };
+    Ok(PlanTarget { repository, line: line.parse()?, tag: tag.parse()? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_and_its_tag_may_name_their_repository() {
+        let plain = target("release/1.x=v1.2.3").unwrap();
+        assert_eq!((plain.line.as_str(), plain.tag.as_str()), ("release/1.x", "v1.2.3"));
+        assert_eq!(target("core:main=v2").unwrap().repository.unwrap().as_str(), "core");
+        assert!(target("main").is_err());
+    }
+}

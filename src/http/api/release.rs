@@ -1,0 +1,96 @@
+//! Releases, as JSON. Every act answers with the release as it is afterwards.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+
+use super::Json;
+use crate::app::App;
+use crate::domain::id::ReleaseId;
+use crate::http::caller::{Client, Named};
+use crate::http::problem::{Api, ApiError};
+use crate::wire::release::{PlanRelease, Postpone, ReleaseSummary, ReleaseView};
+use crate::workflow::release;
+
+type Result<T> = std::result::Result<T, ApiError>;
+type ReleaseName = Named<ReleaseId, Api>;
+
+/// Returns the routes of releases.
+pub(super) fn routes() -> Router<Arc<App>> {
+    Router::new()
+        .route("/releases", get(list).post(plan))
+        .route("/releases/{release}", get(show))
+        .route("/releases/{release}/rehearse", post(rehearse))
+        .route("/releases/{release}/freeze", post(freeze))
+        .route("/releases/{release}/arm", post(arm))
+        .route("/releases/{release}/disarm", post(disarm))
+        .route("/releases/{release}/postpone", post(postpone))
+        .route("/releases/{release}/reopen", post(reopen))
+        .route("/releases/{release}/resume", post(resume))
+        .route("/releases/{release}/abandon", post(abandon))
+}
+
+async fn list(State(app): State<Arc<App>>, client: Client) -> Result<Json<Vec<ReleaseSummary>>> {
+    Ok(Json(release::list(&app, &client.actor).await?))
+}
+
+async fn plan(
+    State(app): State<Arc<App>>,
+    client: Client,
+    Json(wish): Json<PlanRelease>,
+) -> Result<(StatusCode, Json<ReleaseView>)> {
+    let id = release::plan(&app, &client.actor, &wish).await?;
+    Ok((StatusCode::CREATED, Json(release::show(&app, &client.actor, &id).await?)))
+}
+
+async fn show(State(app): State<Arc<App>>, client: Client, id: ReleaseName) -> Result<Json<ReleaseView>> {
+    Ok(Json(release::show(&app, &client.actor, &id.0).await?))
+}
+
+async fn rehearse(State(app): State<Arc<App>>, client: Client, id: ReleaseName) -> Result<Json<ReleaseView>> {
+    release::rehearse_now(&app, &client.actor, &id.0).await?;
+    Ok(Json(release::show(&app, &client.actor, &id.0).await?))
+}
+
+async fn freeze(State(app): State<Arc<App>>, client: Client, id: ReleaseName) -> Result<Json<ReleaseView>> {
+    release::freeze(&app, &client.actor, &id.0).await?;
+    Ok(Json(release::show(&app, &client.actor, &id.0).await?))
+}
+
+async fn arm(State(app): State<Arc<App>>, client: Client, id: ReleaseName) -> Result<Json<ReleaseView>> {
+    release::arm(&app, &client.actor, &id.0).await?;
+    Ok(Json(release::show(&app, &client.actor, &id.0).await?))
+}
+
+async fn disarm(State(app): State<Arc<App>>, client: Client, id: ReleaseName) -> Result<Json<ReleaseView>> {
+    release::disarm(&app, &client.actor, &id.0).await?;
+    Ok(Json(release::show(&app, &client.actor, &id.0).await?))
+}
+
+async fn postpone(
+    State(app): State<Arc<App>>,
+    client: Client,
+    id: ReleaseName,
+    Json(wish): Json<Postpone>,
+) -> Result<Json<ReleaseView>> {
+    release::postpone(&app, &client.actor, &id.0, wish.due_at).await?;
+    Ok(Json(release::show(&app, &client.actor, &id.0).await?))
+}
+
+async fn reopen(State(app): State<Arc<App>>, client: Client, id: ReleaseName) -> Result<Json<ReleaseView>> {
+    release::reopen(&app, &client.actor, &id.0).await?;
+    Ok(Json(release::show(&app, &client.actor, &id.0).await?))
+}
+
+async fn resume(State(app): State<Arc<App>>, client: Client, id: ReleaseName) -> Result<Json<ReleaseView>> {
+    release::resume(&app, &client.actor, &id.0).await?;
+    Ok(Json(release::show(&app, &client.actor, &id.0).await?))
+}
+
+async fn abandon(State(app): State<Arc<App>>, client: Client, id: ReleaseName) -> Result<Json<ReleaseView>> {
+    release::abandon(&app, &client.actor, &id.0).await?;
+    Ok(Json(release::show(&app, &client.actor, &id.0).await?))
+}

@@ -1,0 +1,155 @@
+//! Where a case is worked on: the private remote, the fixes by line, the attachments.
+
+use maud::{Markup, html};
+
+use super::page::{may, path};
+use crate::domain::access::Action;
+use crate::http::web::page::Frame;
+use crate::http::web::piece::{Tone, check_mark, foreign, mark, moment, short, size};
+use crate::wire::case::{AttachmentView, CaseView, FixView};
+
+/// Renders the private remote and the table of fixes.
+pub(super) fn fixes(view: &CaseView, frame: &Frame<'_>) -> Markup {
+    let nothing = view.fixes.is_empty() && view.remotes.is_empty() && !view.remote_pending;
+    html! {
+        @if !nothing {
+            section #fixes {
+                h2 { "Fixes" }
+                (remote(view))
+                @if view.fixes.is_empty() {
+                    p.soft { "Nothing is pushed yet." }
+                } @else {
+                    table.stack {
+                        thead { tr {
+                            th scope="col" { "Line" } th scope="col" { "Head" } th scope="col" { "Checks" } th scope="col" { "Approval" }
+                        } }
+                        tbody { @for fix in &view.fixes { (fix_row(view, fix, frame)) } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn remote(view: &CaseView) -> Markup {
+    html! {
+        @if view.remote_pending { p role="status" { (mark(Tone::Busy, "the private remote is being made: load the page again in a moment")) } }
+        @for (n, remote) in view.remotes.iter().enumerate() {
+            div.card {
+                h3 { "Private remote " (remote.name) }
+                p.soft { "In your clone. " code { "embargo fix start " (view.summary.id) } " does the same. The password is an access token from your account page." }
+                pre tabindex="0" {
+                    code {
+                        "git remote add embargo " (remote.url) "\n"
+                        "git fetch embargo\n"
+                        "git push embargo HEAD:fix/" (view.fixes.get(n).map_or("<line>", |fix| fix.line.as_str()))
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn fix_row(view: &CaseView, fix: &FixView, frame: &Frame<'_>) -> Markup {
+    html! {
+        tr {
+            th scope="row" { code { "fix/" (foreign(&fix.line)) } br; span.soft.small { (fix.repository) } }
+            @match &fix.head {
+                None => td data-label="Head" { span.soft { "nothing pushed" } },
+                Some(head) => td data-label="Head" {
+                    @if let Some(subject) = &fix.subject { (foreign(subject)) br; }
+                    code.soft title=(head) { (short(head)) }
+                    @if let Some(by) = &fix.pushed_by { " " span.soft { "by " (foreign(by)) } }
+                },
+            }
+            td data-label="Checks" {
+                @match &fix.run {
+                    Some(run) => a.quiet href={ "/checks/" (run) } { (check_mark(&fix.checks)) },
+                    None => (check_mark(&fix.checks)),
+                }
+                @if fix.head.is_some() && may(view, Action::RunChecks) {
+                    form.inline method="post" action=(path(view, "checks")) {
+                        (frame.token())
+                        input type="hidden" name="line" value=(fix.line);
+                        button.plain aria-label={ "Run the checks of " (fix.line) " again" } { "Run again" }
+                    }
+                }
+            }
+            td data-label="Approval" { (approval(view, fix, frame)) }
+        }
+    }
+}
+
+/// The approval names the commit on the screen: if another was pushed meanwhile, the button refuses.
+fn approval(view: &CaseView, fix: &FixView, frame: &Frame<'_>) -> Markup {
+    html! {
+        @if fix.approved { (mark(Tone::Good, "approved")) }
+        @else if !fix.approved_by.is_empty() { (mark(Tone::Waiting, "not enough yet")) }
+        @else if fix.head.is_some() { (mark(Tone::Waiting, "not approved")) }
+        @if !fix.approved_by.is_empty() {
+            " " span.soft { "by " @for (n, name) in fix.approved_by.iter().enumerate() { @if n > 0 { ", " } (foreign(name)) } }
+        }
+        @if let (Some(head), false, true) = (&fix.head, fix.approved, may(view, Action::ApproveFix)) {
+            form.inline method="post" action=(path(view, "approve")) {
+                (frame.token())
+                input type="hidden" name="repository" value=(fix.repository);
+                input type="hidden" name="line" value=(fix.line);
+                input type="hidden" name="commit" value=(head);
+                button aria-label={ "Approve fix/" (fix.line) " at " (short(head)) } { "Approve " code { (short(head)) } }
+            }
+        }
+    }
+}
+
+/// Renders the attachments and the way to add one.
+pub(super) fn attachments(view: &CaseView, frame: &Frame<'_>) -> Markup {
+    let fetch = may(view, Action::GetAttachment);
+    html! {
+        section #attachments {
+            h2 { "Attachments" }
+            @if view.attachments.is_empty() { p.soft { "None." } }
+            ul.files { @for attachment in &view.attachments {
+                li.card {
+                    (attachment_facts(attachment))
+                    @if fetch {
+                        pre tabindex="0" { code { "embargo attachment get " (view.summary.id) " " (attachment.id) } }
+                        p.small { a href=(path(view, &format!("attachments/{}", attachment.id))) download { "Download the encrypted file" } " and open it with " code { "age --decrypt -i <your key>" } "." }
+                    }
+                }
+            } }
+            @if may(view, Action::PutAttachment) {
+                details.card {
+                    summary { "Add a file" }
+                    (upload_form(&path(view, "attachments"), frame))
+                }
+            }
+        }
+    }
+}
+
+/// What is known of a file nobody here can read.
+pub(crate) fn attachment_facts(attachment: &AttachmentView) -> Markup {
+    let bytes = u64::try_from(attachment.size).unwrap_or(0);
+    html! {
+        p { strong { (foreign(&attachment.name)) } " " span.soft { (size(bytes)) " encrypted · " (moment(&attachment.stored_at)) } }
+        @if attachment.passed_through_server {
+            p.small.soft { "Sent without " code { "age" } ": the server encrypted it on its way to the disk." }
+        } @else {
+            p.small { (mark(Tone::Good, "encrypted by its sender")) }
+        }
+        p.small.soft { "SHA-256 " code.hash { (attachment.sha256) } }
+    }
+}
+
+/// The form for files of people who are known already.
+pub(crate) fn upload_form(action: &str, frame: &Frame<'_>) -> Markup {
+    html! {
+        form method="post" action=(action) enctype="multipart/form-data" {
+            (frame.token())
+            label for="file" { "File" }
+            input #file name="file" type="file" required multiple aria-describedby="file-hint";
+            p.hint #file-hint { "A name that ends in " code { ".age" } " is stored as it comes. Anything else passes through the server's memory and is encrypted before it reaches the disk." }
+            button { "Send the file" }
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! The reporter's side: the claim code opens a visit, the visit opens the report.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Multipart, State};
+use axum::http::{StatusCode, header};
+use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
+use maud::Markup;
+use serde::Deserialize;
+
+use super::field::{CreditForm, DateForm, TextForm};
+use super::page::Frame;
+use super::{Nothing, Result, frame_of_visit, upload};
+use crate::app::App;
+use crate::domain::actor::Actor;
+use crate::domain::sealed::Secret;
+use crate::http::caller::{Form, OpenForm, SameSite, Visitor, no_visit_cookie, visit_cookie};
+use crate::workflow::{Error, account, case, report};
+
+pub(crate) mod page;
+
+type Done = Result<Redirect>;
+
+/// Returns the routes of the reporter's page.
+pub(super) fn routes() -> Router<Arc<App>> {
+    Router::new()
+        .route("/r", get(async || Redirect::to("/r/")))
+        .route("/r/", get(show).post(claim))
+        .route("/r/reply", post(reply))
+        .route("/r/date", post(date))
+        .route("/r/credit", post(credit))
+        .route("/r/attachments", post(attach).layer(DefaultBodyLimit::disable()))
+        .route("/r/leave", post(leave))
+}
+
+#[derive(Deserialize)]
+struct Claim {
+    code: String,
+}
+
+async fn show(State(app): State<Arc<App>>, visitor: Option<Visitor>) -> Result<Markup> {
+    let Some(visitor) = visitor else { return Ok(page::claim_page(None, &Frame::stranger())) };
+    let case = report::case_of(&app, visitor.visit.report).await?;
+    let view = report::show(&app, &visitor.actor, &case).await?;
+    Ok(page::reporter_page(&view, &frame_of_visit(&app, &visitor)))
+}
+
+async fn claim(State(app): State<Arc<App>>, OpenForm(form): OpenForm<Claim>) -> Result<Response> {
+    let actor = match report::claim(&app, &Secret::new(form.code)).await {
+        Ok((actor, _)) => actor,
+        Err(Error::Refused(refusal)) => {
+            let page = page::claim_page(Some(&refusal.to_string()), &Frame::stranger());
+            return Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response());
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let Actor::Reporter(id) = actor else { return Err(Error::NotFound.into()) };
+    let (visit, _) = account::begin_visit(&app, id).await?;
+    Ok((AppendHeaders([(header::SET_COOKIE, visit_cookie(&app, &visit))]), Redirect::to("/r/")).into_response())
+}
+
+async fn reply(State(app): State<Arc<App>>, form: Form<Visitor, TextForm>) -> Done {
+    let own = report::case_of(&app, form.by.visit.report).await?;
+    report::reply(&app, &form.by.actor, &own, form.value.text).await?;
+    Ok(Redirect::to("/r/#thread"))
+}
+
+async fn date(State(app): State<Arc<App>>, form: Form<Visitor, DateForm>) -> Done {
+    let own = report::case_of(&app, form.by.visit.report).await?;
+    case::date(&app, &form.by.actor, &own, form.value.act()?).await?;
+    Ok(Redirect::to("/r/#date"))
+}
+
+async fn credit(State(app): State<Arc<App>>, form: Form<Visitor, CreditForm>) -> Done {
+    let own = report::case_of(&app, form.by.visit.report).await?;
+    report::credit(&app, &form.by.actor, &own, form.value.wish()?).await?;
+    Ok(Redirect::to("/r/#credit"))
+}
+
+async fn attach(State(app): State<Arc<App>>, visitor: Visitor, _: SameSite, form: Multipart) -> Done {
+    let own = report::case_of(&app, visitor.visit.report).await?;
+    upload::receive(&app, &visitor, (&visitor.actor, &own), form).await?;
+    Ok(Redirect::to("/r/#attachments"))
+}
+
+async fn leave(State(app): State<Arc<App>>, form: Form<Visitor, Nothing>) -> Result<impl IntoResponse> {
+    account::end_visit(&app, &form.by.secret).await?;
+    Ok((AppendHeaders([(header::SET_COOKIE, no_visit_cookie(&app))]), Redirect::to("/r/")))
+}

@@ -1,0 +1,115 @@
+//! The configuration as an operator meets it: the example says all there is, and mistakes are answered in sentences.
+
+use std::collections::BTreeSet;
+use std::os::unix::fs::PermissionsExt as _;
+
+use embargo::app::{App, Outside};
+use embargo::config::Config;
+
+use crate::support::site;
+
+const EXAMPLE: &str = include_str!("../../config.example.toml");
+
+#[test]
+fn the_example_equals_the_defaults_and_a_sample_project() {
+    let mut example = Config::parse(EXAMPLE).expect("the example is right");
+    let projects = std::mem::take(&mut example.projects);
+    assert_eq!(example, Config::default());
+
+    let least = "[[project]]\nid = 'sample'\nprefix = 'SAMPLE'\nname = 'Sample'\n[[project.repository]]\nname = 'sample'\n\
+                 url = 'https://git.example.org/sample/sample.git'\nlines = ['main', '1.x']\n";
+    let least = Config::parse(least).expect("what has a default may be left out");
+    assert_eq!(projects, least.projects);
+}
+
+#[test]
+fn the_example_names_every_key() {
+    // Keys without a default stand behind a comment mark: with the mark gone, they are read as well.
+    let whole: Vec<&str> = EXAMPLE.lines().map(|line| uncommented(line).unwrap_or(line)).collect();
+    let whole: toml::Table = toml::from_str(&whole.join("\n")).expect("the commented keys are right too");
+    let read = Config::parse(&toml::to_string(&whole).unwrap()).expect("and known");
+    let known = toml::Table::try_from(&read).unwrap();
+    assert_eq!(names("", &toml::Value::Table(whole)), names("", &toml::Value::Table(known)));
+    for field in optional_fields() {
+        assert!(EXAMPLE.contains(&format!("# {field} = ")), "{field} is not in the example");
+    }
+}
+
+#[test]
+fn an_unknown_key_is_answered_with_the_nearest_known_one() {
+    let wrong = EXAMPLE.replace("attachment_bytes", "attachment_byte");
+    let wrong = Config::parse(&wrong).unwrap_err();
+    assert!(wrong.contains("unknown field `attachment_byte`. Did you mean `attachment_bytes`?"), "{wrong}");
+}
+
+#[tokio::test]
+async fn a_missing_key_file_stops_the_start() {
+    let site = site::Site::make();
+    std::fs::remove_file(site.config().keys.folder.join("server.key")).unwrap();
+    let sentence = refused(&site).await;
+    assert!(sentence.contains("server.key"), "{sentence}");
+    assert!(sentence.contains("init"), "it says what to do: {sentence}");
+}
+
+#[tokio::test]
+async fn a_key_file_that_others_can_read_stops_the_start() {
+    let site = site::Site::make();
+    let key = site.config().keys.folder.join("server.key");
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let sentence = refused(&site).await;
+    assert!(sentence.contains("server.key"), "{sentence}");
+    assert!(sentence.contains("600") || sentence.contains("others"), "{sentence}");
+}
+
+#[tokio::test]
+async fn a_second_server_on_one_data_folder_is_refused() {
+    let site = site::Site::make();
+    let first = App::open(site.config(), Outside::real()).await.expect("the first may");
+    let sentence = refused(&site).await;
+    assert!(sentence.contains("another embargo server"), "{sentence}");
+    drop(first);
+    App::open(site.config(), Outside::real()).await.expect("when the first is gone, the next may");
+}
+
+async fn refused(site: &site::Site) -> String {
+    match App::open(site.config(), Outside::real()).await {
+        Ok(_) => panic!("the server started"),
+        Err(error) => error.to_string(),
+    }
+}
+
+/// Takes the mark from a line such as `# port = 587`; prose stays what it is.
+fn uncommented(line: &str) -> Option<&str> {
+    let rest = line.strip_prefix("# ")?;
+    let (name, _) = rest.split_once(" = ")?;
+    name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_').then_some(rest)
+}
+
+/// Lists all keys with the tables they are in.
+fn names(place: &str, value: &toml::Value) -> BTreeSet<String> {
+    match value {
+        toml::Value::Table(table) => {
+            let below = |(key, value)| names(&format!("{place}.{key}"), value);
+            table.iter().flat_map(below).collect()
+        }
+        toml::Value::Array(list) if list.iter().any(toml::Value::is_table) => {
+            list.iter().flat_map(|value| names(place, value)).collect()
+        }
+        _ => BTreeSet::from([place.to_owned()]),
+    }
+}
+
+/// Finds fields that may be left out for good, in the sources: they are in no default that could be compared.
+fn optional_fields() -> Vec<&'static str> {
+    let sources = [
+        include_str!("../../src/config.rs"),
+        include_str!("../../src/notify/mod.rs").split("impl Default for Options").next().expect("there is a first part"),
+    ];
+    let fields = sources.iter().flat_map(|text| text.lines()).filter_map(|line| {
+        let (name, kind) = line.trim().strip_prefix("pub ")?.split_once(": ")?;
+        kind.starts_with("Option<").then_some(name)
+    });
+    let fields: Vec<&str> = fields.collect();
+    assert!(fields.len() > 5, "the fields were not found: {fields:?}");
+    fields
+}
