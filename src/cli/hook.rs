@@ -30,8 +30,10 @@ pub(super) fn run(hook: HookName) -> bool {
 }
 
 fn ask(hook: HookName) -> Result<HookAnswer, &'static str> {
-    let socket = variable("EMBARGO_SOCKET").ok_or("EMBARGO_SOCKET is not set: this repository takes pushes only through its server")?;
-    let ticket = variable("EMBARGO_TICKET").ok_or("EMBARGO_TICKET is not set: this repository takes pushes only through its server")?;
+    let socket = variable("EMBARGO_SOCKET")
+        .ok_or("EMBARGO_SOCKET is not set: this repository takes pushes only through its server")?;
+    let ticket = variable("EMBARGO_TICKET")
+        .ok_or("EMBARGO_TICKET is not set: this repository takes pushes only through its server")?;
     let call = HookCall { hook, ticket, quarantine: variable("GIT_QUARANTINE_PATH"), updates: updates()? };
     let gone = "the server does not answer: push again in a moment";
     let mut stream = UnixStream::connect(socket).map_err(|_| gone)?;

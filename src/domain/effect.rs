@@ -209,9 +209,8 @@ pub fn journal(manifest: &Manifest, recipients: &[Recipient]) -> Vec<Effect> {
 ///
 /// An effect that failed stops what needs it and nothing else; a mail given up stops nobody.
 pub fn next(effects: &[Effect], now: Timestamp) -> Next<'_> {
-    let done = |position: &u32| {
-        effects.iter().any(|effect| effect.position == *position && effect.state == EffectState::Done)
-    };
+    let done =
+        |position: &u32| effects.iter().any(|effect| effect.position == *position && effect.state == EffectState::Done);
     let mut wait: Option<Timestamp> = None;
     for effect in effects {
         match effect.state {
@@ -272,11 +271,9 @@ impl Phase {
     fn exhausted(self) -> HoldReason {
         match self {
             Self::Preflight => HoldReason::UpstreamDown,
-            Self::PushFixes
-            | Self::VerifyPublic
-            | Self::PublishAdvisories
-            | Self::NotifyPublic
-            | Self::OpenCase => HoldReason::Trouble,
+            Self::PushFixes | Self::VerifyPublic | Self::PublishAdvisories | Self::NotifyPublic | Self::OpenCase => {
+                HoldReason::Trouble
+            }
         }
     }
 
@@ -292,7 +289,8 @@ impl Effect {
         Self {
             position,
             phase,
-            key: Digest::of_parts(&[run.as_bytes(), phase.as_str().as_bytes(), target.to_string().as_bytes()]).to_string(),
+            key: Digest::of_parts(&[run.as_bytes(), phase.as_str().as_bytes(), target.to_string().as_bytes()])
+                .to_string(),
             target,
             needs,
             state: EffectState::Pending,
@@ -325,7 +323,9 @@ impl Effect {
                 ..self
             }),
             EffectState::Done => Err(Refusal::moment("This effect is done: it is never done again.")),
-            EffectState::Failed => Err(Refusal::moment("This effect failed: a person has to resume the release first.")),
+            EffectState::Failed => {
+                Err(Refusal::moment("This effect failed: a person has to resume the release first."))
+            }
         }
     }
 
@@ -339,9 +339,7 @@ impl Effect {
         let tired = self.phase.patience().is_some_and(|most| self.attempts >= most);
         let retry_at = now.checked_add(self.phase.pause(self.attempts)).ok();
         Ok(match outcome {
-            Outcome::Done(note) => {
-                Self { state: EffectState::Done, note, retry_at: None, done_at: Some(now), ..self }
-            }
+            Outcome::Done(note) => Self { state: EffectState::Done, note, retry_at: None, done_at: Some(now), ..self },
             Outcome::Failed(reason, note) => self.failed(reason, note),
             Outcome::Again(note) if tired => {
                 let reason = self.phase.exhausted();
@@ -429,7 +427,8 @@ mod tests {
     #[test]
     fn a_run_without_trouble_goes_straight_through() {
         let mut effects = sample_journal();
-        let order: Vec<_> = (0..effects.len()).map(|_| turn(&mut effects, Outcome::Done(String::new()), at(1))).collect();
+        let order: Vec<_> =
+            (0..effects.len()).map(|_| turn(&mut effects, Outcome::Done(String::new()), at(1))).collect();
         assert_eq!(order, (0..13).collect::<Vec<u32>>());
         assert_eq!(next(&effects, at(1)), Next::Done);
     }
@@ -453,7 +452,11 @@ mod tests {
             match next(&effects, now) {
                 Next::Act(effect) | Next::Look(effect) => {
                     let second_push = effect.position == 3;
-                    let outcome = if second_push { Outcome::Failed(HoldReason::LineMoved, "moved".into()) } else { Outcome::Done(String::new()) };
+                    let outcome = if second_push {
+                        Outcome::Failed(HoldReason::LineMoved, "moved".into())
+                    } else {
+                        Outcome::Done(String::new())
+                    };
                     turn(&mut effects, outcome, now);
                 }
                 Next::Hold(effect) => {

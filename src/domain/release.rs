@@ -223,7 +223,9 @@ impl HoldReason {
             Self::TagTaken => "Needs a person: remove the tag in public or plan another one.",
             Self::UpstreamDown => "Safe to retry: resume once the public repository answers.",
             Self::PushRefused => "Needs a person: give the server's key the right to push these refs, then resume.",
-            Self::PartlyPublic => "Needs a person now: look at the public refs, push what is missing by hand, then resume.",
+            Self::PartlyPublic => {
+                "Needs a person now: look at the public refs, push what is missing by hand, then resume."
+            }
             Self::NotReady => "Needs a person: see what blocks it, then rehearse, freeze and arm again.",
             Self::Trouble => "Safe to retry: see the server's log, then resume.",
         }
@@ -248,8 +250,7 @@ impl Release {
         }
         ahead(plan.due_at, now)?;
         let event = Event::of_release(EventKind::ReleasePlanned, &plan.id, format!("for {}", plan.due_at));
-        let target =
-            |(upstream, line, tag)| Target { upstream, line, tag, rehearsal: Rehearsal::None };
+        let target = |(upstream, line, tag)| Target { upstream, line, tag, rehearsal: Rehearsal::None };
         let next = Self {
             id: plan.id,
             project: plan.project,
@@ -322,7 +323,14 @@ impl Release {
             }
         }
         let event = self.event(EventKind::ReleasePlanned, "reopened".to_owned());
-        let next = Self { state: ReleaseState::Planned, frozen: None, armings: Vec::new(), hold: None, begun_at: None, ..self };
+        let next = Self {
+            state: ReleaseState::Planned,
+            frozen: None,
+            armings: Vec::new(),
+            hold: None,
+            begun_at: None,
+            ..self
+        };
         Ok(Change::new(next, event))
     }
 
@@ -375,9 +383,7 @@ impl Release {
         ahead(due_at, now)?;
         let event = self.event(EventKind::ReleasePostponed, format!("{} to {due_at}", self.due_at));
         match self.state {
-            ReleaseState::Planned => {
-                Ok(Change::new(Self { due_at, dated_at: whole_second(due_at), ..self }, event))
-            }
+            ReleaseState::Planned => Ok(Change::new(Self { due_at, dated_at: whole_second(due_at), ..self }, event)),
             ReleaseState::Frozen | ReleaseState::Armed => {
                 let bound = |arming: &Arming| {
                     let later = due_at.duration_since(arming.due_at);
@@ -557,7 +563,8 @@ impl Release {
 /// Names what a candidate is built from: the public tip, the fixes in order, the dates and the tag.
 pub fn inputs(base: &CommitId, fixes: &[CommitId], dated_at: Timestamp, tag: &TagName) -> Digest {
     let dated_at = dated_at.as_second().to_be_bytes();
-    let mut parts: Vec<&[u8]> = vec![b"embargo-candidate-1", base.as_str().as_bytes(), &dated_at, tag.as_str().as_bytes()];
+    let mut parts: Vec<&[u8]> =
+        vec![b"embargo-candidate-1", base.as_str().as_bytes(), &dated_at, tag.as_str().as_bytes()];
     parts.extend(fixes.iter().map(|fix| fix.as_str().as_bytes()));
     Digest::of_parts(&parts)
 }

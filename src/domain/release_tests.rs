@@ -30,7 +30,11 @@ fn manifest(release: &Release) -> Manifest {
             name: "core".parse().unwrap(),
             cases: release.cases.clone(),
             refs: vec![
-                RefMove { name: "refs/heads/main".parse().unwrap(), old: candidate.base.clone(), new: candidate.commit.clone() },
+                RefMove {
+                    name: "refs/heads/main".parse().unwrap(),
+                    old: candidate.base.clone(),
+                    new: candidate.commit.clone(),
+                },
                 RefMove { name: RefName::tag(&target.tag), old: CommitId::zero(), new: candidate.tag_object.clone() },
             ],
         }],

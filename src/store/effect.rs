@@ -63,22 +63,19 @@ impl TryFrom<EffectRow> for Effect {
 /// Takes the right to run this release from whoever had it; `None` unless the release is running.
 pub async fn take(tx: &mut Tx, release: &ReleaseId) -> Result<Option<Fence>> {
     let id = release.to_string();
-    let row = sqlx::query!("update release set fence = fence + 1 where id = ? and state = 'running' returning fence", id)
-        .fetch_optional(tx.conn())
-        .await?;
+    let row =
+        sqlx::query!("update release set fence = fence + 1 where id = ? and state = 'running' returning fence", id)
+            .fetch_optional(tx.conn())
+            .await?;
     Ok(row.map(|row| Fence { release: release.clone(), number: row.fence }))
 }
 
 /// Checks that the right is still this run's, and that the release still runs.
 pub async fn holds(tx: &mut Tx, fence: &Fence) -> Result<bool> {
     let id = fence.release.to_string();
-    let row = sqlx::query!(
-        "select id from release where id = ? and fence = ? and state = 'running'",
-        id,
-        fence.number
-    )
-    .fetch_optional(tx.conn())
-    .await?;
+    let row = sqlx::query!("select id from release where id = ? and fence = ? and state = 'running'", id, fence.number)
+        .fetch_optional(tx.conn())
+        .await?;
     Ok(row.is_some())
 }
 

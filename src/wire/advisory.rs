@@ -5,7 +5,6 @@ use serde::{Deserialize, Serialize};
 use crate::domain::advisory::Advisory;
 use crate::domain::digest::Digest;
 use crate::domain::id::words;
-use crate::domain::repo::{CommitId, LineName};
 
 words! {
     /// The format of a preview or an export.
@@ -95,16 +94,6 @@ pub struct ApproveAdvisory {
     pub digest: Digest,
 }
 
-/// A person's word for a commit whose checks could not run: `POST /api/v1/cases/{id}/waive`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct WaiveChecks {
-    /// The line.
-    pub line: LineName,
-    /// The head of its fix.
-    pub head: CommitId,
-}
-
 /// One public advisory in the list.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PublishedView {
@@ -127,4 +116,14 @@ pub struct ContactView {
     pub form: String,
     /// Days from a report to the date that is proposed by itself; 0: none is.
     pub embargo_days: u16,
+}
+
+/// A person's word for a commit whose checks could not run: `POST /api/v1/cases/{id}/waive`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WaiveChecks {
+    /// The line.
+    pub line: crate::domain::repo::LineName,
+    /// The head of its fix.
+    pub head: crate::domain::repo::CommitId,
 }

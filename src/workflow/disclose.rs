@@ -97,7 +97,8 @@ async fn begin(app: &App, id: &ReleaseId) -> Result<()> {
         // A stale rehearsal whose lines stand still means that a fix moved after freezing.
         (None, Some(blocker)) if blocker.kind == BlockerKind::RehearsalStale => Some(Hold {
             reason: HoldReason::NotReady,
-            note: "A fix changed after the release was frozen: what was armed is no longer what its authors want.".to_owned(),
+            note: "A fix changed after the release was frozen: what was armed is no longer what its authors want."
+                .to_owned(),
         }),
         (None, Some(blocker)) => Some(Hold { reason: HoldReason::NotReady, note: blocker.sentence.clone() }),
         (None, None) => None,
@@ -326,7 +327,10 @@ impl Run<'_> {
                 | Phase::NotifyPublic
                 | Phase::OpenCase,
                 _,
-            ) => Ok(Outcome::Failed(HoldReason::Trouble, "The journal names a target that does not fit its phase.".to_owned())),
+            ) => Ok(Outcome::Failed(
+                HoldReason::Trouble,
+                "The journal names a target that does not fit its phase.".to_owned(),
+            )),
         }
     }
 
@@ -398,11 +402,9 @@ fn fault(phase: Phase) -> Outcome {
     let note = "This server could not do its part: see its log.".to_owned();
     match phase {
         Phase::PushFixes => Outcome::Unknown(note),
-        Phase::Preflight
-        | Phase::VerifyPublic
-        | Phase::PublishAdvisories
-        | Phase::NotifyPublic
-        | Phase::OpenCase => Outcome::Again(note),
+        Phase::Preflight | Phase::VerifyPublic | Phase::PublishAdvisories | Phase::NotifyPublic | Phase::OpenCase => {
+            Outcome::Again(note)
+        }
     }
 }
 

@@ -175,7 +175,7 @@ async fn revise(
         Some(head) => {
             let base = base.cloned().unwrap_or_else(CommitId::zero);
             super::check::queue(app, tx, grant, (line, &head, base)).await.map(Some)
-        },
+        }
         None => Ok(None),
     }
 }

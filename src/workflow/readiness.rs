@@ -309,7 +309,9 @@ fn checks(state: Option<CheckState>, waived: bool) -> Checks {
         Some(CheckState::Skipped) => Checks::Nothing,
         Some(CheckState::Unsupported | CheckState::Lost) if waived => Checks::Waived,
         Some(CheckState::Unsupported | CheckState::Lost | CheckState::NeedsApproval) => Checks::NotRun,
-        Some(CheckState::Waiting | CheckState::Blocked | CheckState::Running | CheckState::Cancelling) => Checks::Running,
+        Some(CheckState::Waiting | CheckState::Blocked | CheckState::Running | CheckState::Cancelling) => {
+            Checks::Running
+        }
         Some(CheckState::Failure | CheckState::Cancelled | CheckState::TimedOut) => Checks::Failed,
     }
 }

@@ -68,14 +68,21 @@ pub async fn plan(app: &App, actor: &Actor, wish: &PlanRelease) -> Result<Releas
 }
 
 fn place(layout: &Layout, wish: &PlanTarget) -> Result<(UpstreamId, LineId, crate::domain::repo::TagName)> {
-    let of = |line: &crate::domain::project::Line| layout.upstreams.iter().find(|upstream| upstream.id == line.upstream);
+    let of =
+        |line: &crate::domain::project::Line| layout.upstreams.iter().find(|upstream| upstream.id == line.upstream);
     let fits = |line: &&crate::domain::project::Line| {
-        line.name == wish.line && wish.repository.as_ref().is_none_or(|name| of(line).is_some_and(|up| &up.name == name))
+        line.name == wish.line
+            && wish.repository.as_ref().is_none_or(|name| of(line).is_some_and(|up| &up.name == name))
     };
     let mut matching = layout.lines.iter().filter(fits);
-    let line = matching.next().ok_or_else(|| Refusal::input(format!("There is no line {} in this project.", wish.line)))?;
+    let line =
+        matching.next().ok_or_else(|| Refusal::input(format!("There is no line {} in this project.", wish.line)))?;
     if matching.next().is_some() {
-        return Err(Refusal::input(format!("Several repositories have a line {}: name the repository too.", wish.line)).into());
+        return Err(Refusal::input(format!(
+            "Several repositories have a line {}: name the repository too.",
+            wish.line
+        ))
+        .into());
     }
     Ok((line.upstream, line.id, wish.tag.clone()))
 }
@@ -195,11 +202,13 @@ pub async fn rehearse(app: &App, id: &ReleaseId) -> Result<Settled> {
     }
     drop(rows);
     for (at, target) in release.targets.iter().enumerate() {
-        results.push(rehearse_target(app, (&release, &facts, &layout), at, styles[at]).await.or_else(|error| match error {
-            Error::Refused(refusal) => {
-                Ok(Rehearsal::Trouble { sentence: refusal.to_string(), at: app.clock.now() })
+        results.push(rehearse_target(app, (&release, &facts, &layout), at, styles[at]).await.or_else(|error| {
+            match error {
+                Error::Refused(refusal) => {
+                    Ok(Rehearsal::Trouble { sentence: refusal.to_string(), at: app.clock.now() })
+                }
+                other => Err(other),
             }
-            other => Err(other),
         })?);
         debug_assert_eq!(results.len(), at + 1, "one result per target");
         tracing::debug!(release = %release.id, line = %target.line, "rehearsed a line");

@@ -2,8 +2,8 @@
 
 mod account;
 mod architecture;
-mod disclosure;
 mod config;
+mod disclosure;
 mod mail;
 mod push;
 mod states;

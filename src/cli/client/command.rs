@@ -1,5 +1,5 @@
 //! The client's children: git in the clone one stands in, `ssh-keygen` for keys that only it or an agent can use, the
-//! desktop's opener, the user's editor.
+//! desktop's opener and the user's editor.
 //!
 //! Guards: no secret stands in an argument; messages go through standard input. Children keep the user's environment, which
 //! names the agent, the screen and the user's own git configuration.
@@ -39,18 +39,6 @@ pub(super) fn open_in_browser(file: &Path) -> bool {
     opened.is_ok_and(|status| status.success())
 }
 
-/// Opens a file in the editor that `VISUAL` or `EDITOR` names, and waits; tells whether it ended well.
-///
-/// The variable may hold arguments, split at spaces: no shell reads it.
-#[expect(clippy::disallowed_methods, reason = "which editor the user wants stands in the environment only")]
-pub(super) fn edit_file(file: &Path) -> io::Result<bool> {
-    let named = ["VISUAL", "EDITOR"].iter().find_map(|name| std::env::var(name).ok().filter(|value| !value.trim().is_empty()));
-    let named = named.unwrap_or_else(|| "vi".to_owned());
-    let mut words = named.split_whitespace();
-    let program = words.next().unwrap_or("vi");
-    Ok(child(program).args(words).arg(file).status()?.success())
-}
-
 /// Runs git in this folder; `None` if it did not succeed, which it told the terminal itself. Returns what it printed.
 pub(super) fn git(folder: &Path, arguments: &[&str]) -> io::Result<Option<String>> {
     finished(child("git").current_dir(folder).args(arguments).stderr(Stdio::inherit()))
@@ -65,6 +53,19 @@ fn finished(command: &mut Command) -> io::Result<Option<String>> {
     let output = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?.wait_with_output()?;
     let text = String::from_utf8_lossy(&output.stdout).trim_end().to_owned();
     Ok(output.status.success().then_some(text))
+}
+
+/// Opens a file in the editor that `VISUAL` or `EDITOR` names, and waits; tells whether it ended well.
+///
+/// The variable may hold arguments, split at spaces: no shell reads it.
+#[expect(clippy::disallowed_methods, reason = "which editor the user wants stands in the environment only")]
+pub(super) fn edit_file(file: &Path) -> io::Result<bool> {
+    let named =
+        ["VISUAL", "EDITOR"].iter().find_map(|name| std::env::var(name).ok().filter(|value| !value.trim().is_empty()));
+    let named = named.unwrap_or_else(|| "vi".to_owned());
+    let mut words = named.split_whitespace();
+    let program = words.next().unwrap_or("vi");
+    Ok(child(program).args(words).arg(file).status()?.success())
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one place where the client builds children")]

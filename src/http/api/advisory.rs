@@ -12,7 +12,9 @@ use crate::app::App;
 use crate::domain::id::CaseId;
 use crate::http::caller::{Client, Named};
 use crate::http::problem::{Api, ApiError};
-use crate::wire::advisory::{AdvisoryView, ApproveAdvisory, DocumentView, EditAdvisory, Format, PublishedView, WaiveChecks};
+use crate::wire::advisory::{
+    AdvisoryView, ApproveAdvisory, DocumentView, EditAdvisory, Format, PublishedView, WaiveChecks,
+};
 use crate::workflow::{advisory, publication, release};
 
 type Result<T> = std::result::Result<T, ApiError>;

@@ -99,7 +99,9 @@ pub(crate) fn time(at: Timestamp) -> Markup {
 /// An instant to the second that keeps its UTC text beside the reader's own time.
 pub(crate) fn exact_time(at: &str) -> Markup {
     match at.parse::<Timestamp>() {
-        Ok(instant) => html! { time.exact datetime=(instant) { (instant.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()) } },
+        Ok(instant) => {
+            html! { time.exact datetime=(instant) { (instant.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()) } }
+        }
         Err(_) => html! { (at) },
     }
 }
