@@ -10,23 +10,27 @@ use crate::wire::hook::{HookAnswer, HookCall, HookName};
 /// Bytes git may hand to a hook.
 const LONGEST: u64 = 1024 * 1024;
 /// How long the server may take to look through a push.
-const PATIENCE: Duration = Duration::from_secs(600);
+const PATIENCE: Duration = Duration::from_mins(10);
 
 /// Runs a hook and returns whether the push goes on.
-#[expect(clippy::print_stderr, reason = "what a hook prints is what the pusher reads")]
 pub(super) fn run(hook: HookName) -> bool {
     match ask(hook) {
         Ok(answer) => {
             for line in &answer.lines {
-                eprintln!("{line}");
+                say(line);
             }
             answer.accepted
         }
         Err(sentence) => {
-            eprintln!("embargo: {sentence}");
+            say(&format!("embargo: {sentence}"));
             false
         }
     }
+}
+
+/// What a hook writes to standard error is what the pusher reads.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
 }
 
 fn ask(hook: HookName) -> Result<HookAnswer, &'static str> {

@@ -12,7 +12,8 @@ use super::embargo::Embargo;
 use super::id::{CaseId, LineId, PersonId, ReleaseId, words};
 use super::manifest::ChecksWord;
 use super::refusal::Refusal;
-use super::release::{Candidate, Policy, Rehearsal, Release, ReleaseState, Target, inputs};
+use super::rehearsal::{Candidate, Rehearsal, Target, inputs};
+use super::release::{Policy, Release, ReleaseState};
 use super::repo::{CommitId, LineName, RepoName};
 
 words! {

@@ -1,5 +1,7 @@
 //! Tests of readiness, with the sample release and facts that the tests of the transitions use too.
 
+use std::fmt::Write as _;
+
 use super::*;
 use crate::domain::id::{Minted, UpstreamId};
 use crate::domain::project::TeamKind;
@@ -118,8 +120,8 @@ fn each_thing_amiss_is_named_once_with_who_can_mend_it() {
     let mut table = String::new();
     for (name, change) in each {
         for blocker in blockers(change) {
-            table +=
-                &format!("{name}: {} ({}) {} -> {}\n", blocker.kind, blocker.owner, blocker.sentence, blocker.link);
+            let Blocker { kind, sentence, owner, link } = blocker;
+            let _ = writeln!(table, "{name}: {kind} ({owner}) {sentence} -> {link}");
         }
     }
     insta::assert_snapshot!(table);

@@ -7,10 +7,11 @@ use crate::domain::case::{Case, CaseState};
 use crate::domain::effect::{Effect, EffectState, Outcome, Recipient, journal};
 use crate::domain::embargo::Embargo;
 use crate::domain::event::{Event, EventKind};
+use crate::domain::hold::HoldReason;
 use crate::domain::id::{LineId, MemberId, Minted, UpstreamId};
 use crate::domain::manifest::{Document, FrozenAdvisory, Manifest, Repository};
 use crate::domain::project::{Line, Project, TagStyle, TeamKind};
-use crate::domain::release::{HoldReason, Plan, Policy};
+use crate::domain::release::{Plan, Policy};
 use crate::store::{Reader, Store, case, effect, event, member, project, publication};
 
 struct House {

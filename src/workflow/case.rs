@@ -74,6 +74,10 @@ pub async fn list(app: &App, actor: &Actor) -> Result<Vec<CaseSummary>> {
 pub async fn show(app: &App, actor: &Actor, case: &CaseId) -> Result<CaseView> {
     let mut tx = app.begin("case.show").await?;
     let grant = open(&mut tx, actor, case, Action::ReadCase).await?;
+    if grant.confined_to_report().is_some() {
+        // Reporters have a page of their own: here stand the members' names.
+        return Err(Error::NotFound);
+    }
     let found = store::case::get(&mut tx, &grant).await?;
     let (summary, unsealing) = summary(app, &mut tx, &grant, &found).await?;
     let mut reports = Vec::new();
@@ -255,6 +259,12 @@ pub async fn invite(app: &App, actor: &Actor, case: &CaseId, handle: &Handle, ro
             "Nobody here has the handle {handle}: the operator adds people with `embargo admin person add`."
         ))
     })?;
+    let seats = store::member::of_case(&mut tx, &grant).await?;
+    let sits_above =
+        |seat: &store::member::Seat| seat.holder == Holder::Person(person.id) && Some(seat.role) > grant.role();
+    if seats.iter().any(sits_above) {
+        return Err(Refusal::person("Nobody changes a seat above their own: ask a release manager.").into());
+    }
     let project = store::case::get(&mut tx, &grant).await?.project;
     let team = store::member::team(&mut tx, &project).await?;
     let consent = if role == Role::Guest || !team.iter().any(|teammate| teammate.person == person.id) {

@@ -421,7 +421,7 @@ async fn end(app: &App, run: &Run, state: CheckState, note: &str) -> Result<Sett
         rows::move_run(&mut tx, &grant, &now, state, note).await?;
     }
     let project = store::case::get(&mut tx, &grant).await?.project;
-    super::release::rehearse_open(&mut tx, &project).await?;
+    super::rehearsal::rehearse_open(&mut tx, &project).await?;
     app.commit(tx).await?;
     let _ = app.check_news.send(run.id);
     Ok(Settled::Done)

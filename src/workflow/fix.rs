@@ -32,7 +32,7 @@ pub async fn approve(
     let now = tx.now();
     let change = fix.approve(head, person, team, now)?;
     store::fix::approve(&mut tx, &grant, fix.id, change).await?;
-    super::release::rehearse_open(&mut tx, &found.project).await?;
+    super::rehearsal::rehearse_open(&mut tx, &found.project).await?;
     drop(line);
     Ok(app.commit(tx).await?)
 }

@@ -25,6 +25,7 @@ mod public;
 pub mod publication;
 pub mod push;
 mod readiness;
+pub mod rehearsal;
 pub mod release;
 pub mod remote;
 pub mod report;

@@ -148,7 +148,7 @@ pub async fn mirror(app: &App, id: UpstreamId) -> Result<Settled> {
         for case in store::case::with_remotes(&mut tx, &upstream.project).await? {
             store::job::queue(&mut tx, &Job::Remote { case }, now).await?;
         }
-        super::release::rehearse_open(&mut tx, &upstream.project).await?;
+        super::rehearsal::rehearse_open(&mut tx, &upstream.project).await?;
     }
     let again = tx.now() + SignedDuration::from_secs(60);
     app.commit(tx).await?;

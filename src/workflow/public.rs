@@ -5,9 +5,9 @@
 use super::{Error, Result};
 use crate::app::App;
 use crate::domain::effect::Outcome;
+use crate::domain::hold::HoldReason;
 use crate::domain::id::UpstreamId;
 use crate::domain::manifest::{Manifest, RefMove};
-use crate::domain::release::HoldReason;
 use crate::domain::repo::RefName;
 use crate::git::Repo;
 use crate::git::mirror::Upstream;
@@ -77,11 +77,8 @@ impl<'a> Public<'a> {
                 if tags.peek().is_some() && tags.all(at_new) && !self.plan.iter().any(left_behind) {
                     return Stand::There;
                 }
-                let foreign = |leased: &&Leased| {
-                    !at_new(leased)
-                        && !left_behind(leased)
-                        && !(leased.old.is_zero() && !refs.contains_key(&leased.name))
-                };
+                let absent = |leased: &Leased| leased.old.is_zero() && !refs.contains_key(&leased.name);
+                let foreign = |leased: &&Leased| !(at_new(leased) || left_behind(leased) || absent(leased));
                 match self.plan.iter().find(foreign) {
                     Some(leased) if leased.old.is_zero() => Stand::Tagged,
                     Some(leased) => Stand::Moved(leased.name.clone()),

@@ -74,7 +74,8 @@ async fn judge(app: &App, ticket: &PushTicket, call: HookCall) -> Result<HookAns
         upstream: ticket.upstream,
         person,
         intended_at: tx.now(),
-        updates: call.updates,
+        // Only fixes are settled. The name of a trial may say what is being fixed: it is written nowhere.
+        updates: call.updates.into_iter().filter(|update| is_fix(&update.name)).collect(),
     };
     store::push::intend(&mut tx, &grant, &push).await?;
     app.commit(tx).await?;
@@ -132,7 +133,8 @@ async fn settle_one(app: &App, push: &Push) -> Result<Vec<CheckRunId>> {
     let tips = public_tips(app, push).await?;
     let mut tx = app.begin("push.settle").await?;
     let grant = open(&mut tx, &actor, &push.case, Action::Maintain).await?;
-    store::push::settle(&mut tx, &actor, push, !stands.is_empty()).await?;
+    let came_true = push.updates.is_empty() || !stands.is_empty();
+    store::push::settle(&mut tx, &actor, push, came_true).await?;
     let found = store::case::get(&mut tx, &grant).await?;
     let lines = store::project::lines(&mut tx, &found.project).await?;
     let mut queued = Vec::new();
@@ -140,7 +142,7 @@ async fn settle_one(app: &App, push: &Push) -> Result<Vec<CheckRunId>> {
         let Some(line) = fixed_line(&lines, push, &name) else { continue };
         queued.extend(revise(app, &mut tx, &grant, (push, line, &update, tips.get(&line.id))).await?);
     }
-    super::release::rehearse_open(&mut tx, &found.project).await?;
+    super::rehearsal::rehearse_open(&mut tx, &found.project).await?;
     app.commit(tx).await?;
     Ok(queued)
 }
@@ -199,6 +201,10 @@ async fn policy(app: &App, rows: &mut impl Rows, grant: &Grant, ticket: &PushTic
 fn fixed_line<'a>(lines: &'a [Line], push: &Push, name: &RefName) -> Option<&'a Line> {
     let fixed = name.fixed_line()?;
     lines.iter().find(|line| line.upstream == push.upstream && line.name == fixed)
+}
+
+fn is_fix(name: &str) -> bool {
+    name.parse::<RefName>().is_ok_and(|name| name.fixed_line().is_some())
 }
 
 fn refused(lines: Vec<String>) -> HookAnswer {

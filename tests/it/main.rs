@@ -1,10 +1,17 @@
 //! The one integration binary: a real server, the real `git` and `age`, a fixed clock.
 
+mod access;
 mod account;
 mod architecture;
+mod attachment;
+mod canary;
 mod config;
+mod crash;
+mod desk;
 mod disclosure;
 mod mail;
 mod push;
 mod states;
 mod support;
+mod upstream;
+mod workflow;

@@ -1,9 +1,17 @@
 //! A push, from the real git through the doors and the hook to the new head of a fix.
 
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
+
 use embargo::domain::access::Role;
+use embargo::domain::actor::{Actor, Scope};
+use embargo::domain::id::CaseId;
+use embargo::domain::repo::CommitId;
+use embargo::workflow::{case, fix};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::support::git::Git;
-use crate::support::server::TestApp;
+use crate::support::server::{TestApp, signed_in};
+use crate::support::site::Site;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_member_clones_and_pushes_a_fix_and_nobody_else_sees_the_remote() {
@@ -45,4 +53,171 @@ async fn a_test_that_leaves_jobs_behind_fails() {
     test.member("triager", Role::Triager).await;
     test.report().await;
     assert!(test.jobs_left().await > 0);
+}
+
+/// A fixer with a clone of a case.
+struct Bench {
+    test: TestApp,
+    git: Git,
+    clone: std::path::PathBuf,
+    case: CaseId,
+    fixer: Actor,
+    manager: Actor,
+}
+
+impl Bench {
+    async fn lay(site: Site) -> Self {
+        let test = TestApp::on(site).await;
+        test.settle().await;
+        let (fixer, manager) =
+            (test.member("fixer", Role::Fixer).await, test.member("manager", Role::ReleaseManager).await);
+        let case = test.accepted_case(&fixer).await;
+        let git = test.git(&fixer).await;
+        git.succeed(test.site.path(), &["clone", "-q", &test.remote(&case), "clone"]).await;
+        let clone = test.site.path().join("clone");
+        Self { test, git, clone, case, fixer, manager }
+    }
+
+    async fn refs(&self) -> String {
+        self.git.succeed(&self.clone, &["ls-remote", "origin"]).await
+    }
+
+    async fn refused(&self, refspec: &str) -> String {
+        let before = self.refs().await;
+        let said = self.git.fail(&self.clone, &["push", "-q", "origin", refspec]).await;
+        assert_eq!(self.refs().await, before, "{refspec}");
+        said
+    }
+
+    /// Counts objects that wait in quarantine, and packs that were begun.
+    fn left_over(&self) -> usize {
+        let mut folders = vec![self.test.site.config().data.join("repos/case")];
+        let mut count = 0;
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
+                let name = entry.file_name();
+                count += usize::from(name.to_string_lossy().contains("tmp_"));
+                if entry.file_type().unwrap().is_dir() {
+                    folders.push(entry.path());
+                }
+            }
+        }
+        count
+    }
+}
+
+/// Attack: writing where a push has no business: public lines, tags, refs that git reads by itself, fixes of no line.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_push_to_any_other_ref_is_refused_with_a_sentence() {
+    let bench = Bench::lay(Site::with_project().await).await;
+    bench.git.commit(&bench.clone, "sample.c", "mended\n").await;
+    bench.git.succeed(&bench.clone, &["tag", "-a", "-m", "mine", "mine"]).await;
+    for (refspec, sentence) in [
+        ("HEAD:refs/heads/main", "main is a public line"),
+        ("+HEAD:refs/heads/1.x", "1.x is a public line"),
+        (":refs/heads/main", "main is a public line"),
+        ("HEAD:refs/heads/other", "other cannot be pushed"),
+        ("HEAD:refs/heads/fix/none", "No line is named none"),
+        ("HEAD:refs/tags/v9", "Tags are made by the release"),
+        ("mine:refs/heads/wip/mine", "must be a commit"),
+        ("HEAD:refs/notes/commits", "cannot be"),
+        ("HEAD:refs/keep/1", "cannot be"),
+        ("HEAD:refs/replace/0000000000000000000000000000000000000001", "cannot be"),
+        ("HEAD:refs/heads/refs/heads/main", "cannot be"),
+    ] {
+        let said = bench.refused(refspec).await;
+        // What git itself refuses does not reach the sentence.
+        assert!(said.contains(sentence) || said.contains("remote rejected"), "{refspec}: {said}");
+    }
+    bench.git.succeed(&bench.clone, &["push", "-q", "origin", "HEAD:refs/heads/wip/mine"]).await;
+    // One bad ref takes the good ones with it.
+    let both = ["push", "-q", "origin", "HEAD:refs/heads/wip/2", "HEAD:refs/heads/main"];
+    bench.git.fail(&bench.clone, &both).await;
+    assert!(!bench.refs().await.contains("wip/2"));
+    bench.test.settle().await;
+}
+
+/// Attack: getting a fix approved and swapping it afterwards.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_approved_fix_is_neither_rewritten_nor_removed() {
+    let bench = Bench::lay(Site::with_project().await).await;
+    let reviewer = bench.test.person("reviewer").await;
+    let handle = "reviewer".parse().unwrap();
+    case::invite(&bench.test.app, &bench.manager, &bench.case, &handle, Role::Reviewer).await.unwrap();
+    let reviewer = signed_in(reviewer);
+
+    let head = bench.git.commit(&bench.clone, "sample.c", "mended\n").await;
+    bench.git.succeed(&bench.clone, &["push", "-q", "origin", "HEAD:refs/heads/fix/main"]).await;
+    let (head, line): (CommitId, _) = (head.parse().unwrap(), "main".parse().unwrap());
+    fix::approve(&bench.test.app, &reviewer, &bench.case, (None, &line), &head).await.unwrap();
+    bench.git.succeed(&bench.clone, &["commit", "-q", "--amend", "-m", "something else"]).await;
+    for refspec in ["HEAD:refs/heads/fix/main", "+HEAD:refs/heads/fix/main"] {
+        bench.refused(refspec).await;
+    }
+    assert!(bench.refused("+HEAD:refs/heads/fix/main").await.contains("is approved and may only grow"));
+    assert!(bench.refused(":refs/heads/fix/main").await.contains("is approved and stays"));
+    bench.git.succeed(&bench.clone, &["reset", "-q", "--hard", head.as_str()]).await;
+    bench.git.commit(&bench.clone, "sample.c", "mended more\n").await;
+    bench.git.succeed(&bench.clone, &["push", "-q", "origin", "HEAD:refs/heads/fix/main"]).await;
+    let view = case::show(&bench.test.app, &reviewer, &bench.case).await.unwrap();
+    assert!(!view.fixes[0].approved, "what grew is looked at again");
+    bench.test.settle().await;
+}
+
+/// Attack: filling the disk by a push.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_push_over_the_limit_is_refused_and_leaves_nothing() {
+    let mut site = Site::with_project().await;
+    site.configure(|config| config.git.max_push_bytes = 64 * 1024);
+    let bench = Bench::lay(site).await;
+    let noise: Vec<u8> = (0..8).flat_map(|_| embargo::crypto::token::random::<{ 64 * 1024 }>()).collect();
+    std::fs::write(bench.clone.join("noise.bin"), noise).unwrap();
+    bench.git.commit(&bench.clone, "sample.c", "mended\n").await;
+    let before = bench.refs().await;
+    let said = bench.git.fail(&bench.clone, &["push", "origin", "HEAD:refs/heads/wip/noise"]).await;
+    assert!(!said.contains("panicked"), "{said}");
+    assert_eq!(bench.refs().await, before);
+    bench.test.app.git.finish().await;
+    assert_eq!(bench.left_over(), 0);
+    bench.git.succeed(&bench.clone, &["reset", "-q", "--hard", "origin/main"]).await;
+    bench.git.commit(&bench.clone, "sample.c", "mended\n").await;
+    bench.git.succeed(&bench.clone, &["push", "-q", "origin", "HEAD:refs/heads/wip/small"]).await;
+    bench.test.settle().await;
+}
+
+/// A client that goes away in the middle of its pack moves nothing and leaves nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_push_that_is_cut_off_half_way_changes_nothing() {
+    let bench = Bench::lay(Site::with_project().await).await;
+    let head = bench.git.commit(&bench.clone, "sample.c", "mended\n").await;
+    let before = bench.refs().await;
+    let packed = bench.git.succeed(&bench.clone, &["pack-objects", "--all", "-q", "pack"]).await;
+    let pack = std::fs::read(bench.clone.join(format!("pack-{packed}.pack"))).unwrap();
+    let zero = "0".repeat(40);
+    let line = format!("{zero} {head} refs/heads/fix/main\0 report-status atomic\n");
+    let mut body = format!("{:04x}{line}0000", line.len() + 4).into_bytes();
+    let whole = body.len() + pack.len();
+    body.extend_from_slice(&pack[..pack.len() / 2]);
+
+    let address = bench.test.app.config.listen;
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    let token = bench.test.token(&bench.fixer, &[Scope::GitWrite], None).await;
+    let head = format!(
+        "POST /{}/sample/git-receive-pack HTTP/1.1\r\nHost: {address}\r\nContent-Length: {whole}\r\n\
+         Content-Type: application/x-git-receive-pack-request\r\nAuthorization: Bearer {}\r\n\r\n",
+        bench.case,
+        token.secret(),
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(&body).await.unwrap();
+    stream.shutdown().await.unwrap();
+    let mut answer = Vec::new();
+    // However it ends for the client, what counts is what the server keeps.
+    let _ = stream.read_to_end(&mut answer).await;
+    bench.test.app.git.finish().await;
+    assert!(!String::from_utf8_lossy(&answer).contains("unpack ok"));
+    assert_eq!(bench.refs().await, before);
+    assert_eq!(bench.left_over(), 0);
+    bench.git.succeed(&bench.clone, &["push", "-q", "origin", "HEAD:refs/heads/fix/main"]).await;
+    bench.test.settle().await;
 }

@@ -144,7 +144,7 @@ pub(crate) fn short(commit: &str) -> &str {
 pub(crate) fn instant_field(id: &str, label: &str) -> Markup {
     html! {
         label for=(id) { (label) " " span.soft { "(UTC)" } }
-        input id=(id) name="at" type="datetime-local" required data-utc="";
+        input id=(id) name="at" type="datetime-local" required;
     }
 }
 

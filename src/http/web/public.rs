@@ -114,7 +114,7 @@ fn list_page(advisories: &[PublishedView], contacts: &[ContactView]) -> Markup {
             }
         }
     };
-    Frame::anyone().page("Security advisories", content)
+    Frame::stranger().page("Security advisories", content)
 }
 
 fn advisory_page(id: &AdvisoryId, body: &str) -> Markup {
@@ -123,7 +123,7 @@ fn advisory_page(id: &AdvisoryId, body: &str) -> Markup {
         (PreEscaped(body))
         p { a href={ "/advisories/" (id) ".md" } { "This advisory as Markdown" } " · " a href="/advisories" { "All advisories" } }
     };
-    Frame::anyone().page(id.as_str(), content)
+    Frame::stranger().page(id.as_str(), content)
 }
 
 #[cfg(test)]

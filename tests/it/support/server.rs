@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use embargo::app::{App, Clock, CrashPoint, Outside};
 use embargo::domain::access::Role;
-use embargo::domain::account::TokenWish;
+use embargo::domain::account::{KeyKind, TokenWish};
 use embargo::domain::actor::{Actor, Reach, Scope, Via};
 use embargo::domain::id::{CaseId, PersonId};
 use embargo::domain::report::{ClaimedSeverity, CreditWish, ReportBody};
@@ -94,13 +94,13 @@ impl TestApp {
         self.app.url(path)
     }
 
-    /// Adds a person, who is in no team.
+    /// Adds a person with an SSH key, who is in no team.
     pub(crate) async fn person(&self, handle: &str) -> PersonId {
         let new = NewPerson {
             handle: handle.parse().unwrap(),
             name: format!("Sample {handle}").parse().unwrap(),
             email: Some(format!("{handle}@example.org").parse().unwrap()),
-            keys: Vec::new(),
+            keys: vec![(KeyKind::Ssh, self.signer(handle).key().to_string())],
         };
         Console::from(&*self.app).add_person(new).await.unwrap().id
     }

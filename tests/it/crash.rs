@@ -1,0 +1,176 @@
+//! The real program, killed in the middle of a push, and started again; and a second one on the same data folder.
+
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
+
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::PathBuf;
+use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
+
+use embargo::domain::access::Role;
+use embargo::domain::actor::Scope;
+use embargo::domain::id::CaseId;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, Command};
+
+use crate::support::client::Caller;
+use crate::support::git::Git;
+use crate::support::server::TestApp;
+use crate::support::site::Site;
+
+/// A site with an accepted case and no server on it.
+struct Quiet {
+    site: Site,
+    config: PathBuf,
+    base: String,
+    case: CaseId,
+    caller: Caller,
+}
+
+impl Quiet {
+    async fn prepare() -> Self {
+        let mut site = Site::with_project().await;
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let listen = free.local_addr().unwrap();
+        drop(free);
+        let base = format!("http://{listen}");
+        site.configure(|config| {
+            config.listen = listen;
+            config.base_url = base.parse().unwrap();
+        });
+        let config = site.path().join("config.toml");
+        std::fs::write(&config, toml::to_string(&site.config()).unwrap()).unwrap();
+        let test = TestApp::on(site).await;
+        // The real program lives by the machine's clock, and a token made long ago would be over.
+        test.app.clock.set(jiff::Timestamp::now());
+        test.settle().await;
+        let fixer = test.member("fixer", Role::Fixer).await;
+        let case = test.accepted_case(&fixer).await;
+        let scopes = [Scope::GitRead, Scope::GitWrite, Scope::ApiRead];
+        let caller = test.token(&fixer, &scopes, None).await;
+        let site = test.close().await;
+        Self { site, config, base, case, caller }
+    }
+
+    /// Starts the program and returns once it serves.
+    async fn serve(&self, crash_at: Option<&str>) -> Child {
+        let mut child = self.start(crash_at);
+        let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
+        let mut heard = Vec::new();
+        loop {
+            let line = said.next_line().await.unwrap().unwrap_or_else(|| panic!("it ended: {heard:#?}"));
+            if line.contains("serving") {
+                break;
+            }
+            heard.push(line);
+        }
+        // Read to the end, so that it never waits for its log to be taken.
+        #[expect(clippy::disallowed_methods, reason = "ends with the child")]
+        tokio::spawn(async move { while said.next_line().await.is_ok_and(|line| line.is_some()) {} });
+        child
+    }
+
+    fn start(&self, crash_at: Option<&str>) -> Child {
+        #[expect(clippy::disallowed_methods, reason = "the program under test, as its operator starts it")]
+        let mut command = Command::new(env!("CARGO_BIN_EXE_embargo"));
+        command.arg("--config").arg(&self.config).arg("serve");
+        if let Some(point) = crash_at {
+            command.args(["--crash-at", point]);
+        }
+        command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin");
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true).spawn().unwrap()
+    }
+
+    async fn fix(&self) -> serde_json::Value {
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let address = format!("{}/api/v1/cases/{}", self.base, self.case);
+        let answer = client.get(address).bearer_auth(self.caller.secret()).send().await.unwrap();
+        let view: serde_json::Value = answer.json().await.unwrap();
+        view["fixes"][0].clone()
+    }
+
+    fn git(&self) -> Git {
+        self.caller.git()
+    }
+
+    fn remote(&self) -> String {
+        format!("{}/{}/sample", self.base, self.case)
+    }
+}
+
+async fn stop(mut child: Child) -> ExitStatus {
+    let id = rustix::process::Pid::from_raw(i32::try_from(child.id().unwrap()).unwrap()).unwrap();
+    rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
+    child.wait().await.unwrap()
+}
+
+/// Attack, or bad luck: the machine goes down between the judgement of a push and its record, or between the moved ref and
+/// what follows from it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_killed_in_mid_push_settles_it_when_it_starts_again() {
+    let quiet = Quiet::prepare().await;
+    let clone = quiet.site.path().join("clone");
+    let mut head = String::new();
+    for (round, (point, stands)) in [("push:intended", false), ("push:moved", true)].into_iter().enumerate() {
+        let mut doomed = quiet.serve(Some(point)).await;
+        if !clone.exists() {
+            quiet.git().succeed(quiet.site.path(), &["clone", "-q", &quiet.remote(), "clone"]).await;
+        }
+        let before = quiet.fix().await["head"].clone();
+        head = quiet.git().commit(&clone, "sample.c", &format!("mended {round}\n")).await;
+        let push = ["push", "-q", "origin", "HEAD:refs/heads/fix/main"];
+        // Whatever git makes of the broken connection: what counts is what stands afterwards.
+        quiet.git().run(&clone, &push).await;
+        assert_eq!(doomed.wait().await.unwrap().signal(), Some(9), "nothing passed {point}");
+
+        let server = quiet.serve(None).await;
+        let fix = quiet.fix().await;
+        let refs = quiet.git().succeed(&clone, &["ls-remote", "origin", "refs/heads/fix/main"]).await;
+        if stands {
+            assert!(refs.starts_with(&head), "{point}: {refs}");
+            assert_eq!(fix["head"], head, "{point}");
+            assert!(fix["run"].is_string(), "the check that was lost is queued: {fix}");
+        } else {
+            assert!(!refs.starts_with(&head), "{point}: {refs}");
+            assert_eq!(fix["head"], before, "{point}");
+        }
+        quiet.git().succeed(&clone, &push).await;
+        assert_eq!(quiet.fix().await["head"], head);
+        assert!(stop(server).await.success());
+    }
+    assert!(!head.is_empty());
+    // Nothing that happened broke the chain.
+    #[expect(clippy::disallowed_methods, reason = "the program under test, as its operator starts it")]
+    let mut verify = Command::new(env!("CARGO_BIN_EXE_embargo"));
+    let verified = verify.arg("--config").arg(&quiet.config).args(["audit", "verify"]).output().await.unwrap();
+    assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stderr));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_program_on_the_data_folder_says_so_and_ends() {
+    let quiet = Quiet::prepare().await;
+    let first = quiet.serve(None).await;
+    let second = quiet.start(None).wait_with_output().await.unwrap();
+    assert_eq!(second.status.code(), Some(3));
+    let said = String::from_utf8_lossy(&second.stderr);
+    assert!(said.contains("another embargo server is running on the data folder"), "{said}");
+    assert!(!said.contains("panicked"), "{said}");
+    assert!(quiet.fix().await.is_object(), "the first goes on");
+    assert!(stop(first).await.success());
+    let third = quiet.serve(None).await;
+    assert!(stop(third).await.success());
+}
+
+impl TestApp {
+    /// Ends the server and hands back its site once nothing of it runs any more.
+    async fn close(mut self) -> Site {
+        self.settle().await;
+        let inside = Arc::downgrade(&self.app);
+        let site = std::mem::replace(&mut self.site, Site::make());
+        drop(self);
+        while inside.strong_count() > 0 {
+            tokio::task::yield_now().await;
+        }
+        site
+    }
+}

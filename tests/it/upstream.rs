@@ -1,0 +1,110 @@
+//! A public repository that misbehaves: the project page says so in a sentence, and nothing that was mirrored is lost.
+
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
+
+use embargo::domain::access::Role;
+use embargo::domain::actor::Actor;
+use embargo::git::Repo;
+use embargo::store;
+use embargo::wire::project::RepositoryView;
+use embargo::workflow::project;
+
+use crate::support::git::Git;
+use crate::support::server::TestApp;
+use crate::support::site::Site;
+
+/// Fetches now and returns what the project page says about the one repository.
+async fn look(test: &TestApp, member: &Actor) -> RepositoryView {
+    let id = "sample".parse().unwrap();
+    project::mirror_now(&test.app, member, &id).await.unwrap();
+    test.settle().await;
+    project::show(&test.app, member, &id).await.unwrap().repositories.remove(0)
+}
+
+fn heads(view: &RepositoryView) -> Vec<Option<String>> {
+    view.lines.iter().map(|line| line.head.clone()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upstream_that_is_gone_or_empty_is_told_and_loses_nothing() {
+    let test = TestApp::start().await;
+    let member = test.member("manager", Role::ReleaseManager).await;
+    let fine = look(&test, &member).await;
+    assert_eq!(fine.state, "ok");
+    assert!(heads(&fine).iter().all(Option::is_some));
+    let (there, away) = (test.site.upstream(), test.site.path().join("away.git"));
+
+    std::fs::rename(&there, &away).unwrap();
+    let gone = look(&test, &member).await;
+    assert_eq!(gone.state, "moved");
+    assert!(gone.note.contains("correct `url`") && gone.note.contains("stays"), "{}", gone.note);
+    assert_eq!(heads(&gone), heads(&fine));
+
+    Git::anonymous().succeed(test.site.path(), &["init", "-q", "--bare", "upstream.git"]).await;
+    let empty = look(&test, &member).await;
+    assert_eq!(empty.state, "empty");
+    assert_eq!(heads(&empty), heads(&fine));
+
+    std::fs::remove_dir_all(&there).unwrap();
+    std::fs::write(&there, "not a repository").unwrap();
+    let odd = look(&test, &member).await;
+    assert!(["moved", "down"].contains(&odd.state.as_str()), "{} {}", odd.state, odd.note);
+    assert_eq!(heads(&odd), heads(&fine));
+
+    std::fs::remove_file(&there).unwrap();
+    std::fs::rename(&away, &there).unwrap();
+    let back = look(&test, &member).await;
+    assert_eq!((back.state.as_str(), heads(&back)), ("ok", heads(&fine)));
+    // A case whose remote is made now has the lines that were there all the time.
+    let case = test.accepted_case(&member).await;
+    let branches = test.git(&member).await.succeed(test.site.path(), &["ls-remote", "--heads", &test.remote(&case)]).await;
+    assert!(branches.contains(fine.lines[0].head.as_ref().unwrap()), "{branches}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upstream_that_does_not_answer_is_asked_again() {
+    let mut site = Site::with_project().await;
+    let there = site.upstream().display().to_string();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let nobody = format!("http://127.0.0.1:{}/sample.git", free.local_addr().unwrap().port());
+    drop(free);
+    site.configure(|config| config.projects[0].repositories[0].url.clone_from(&nobody));
+    let test = TestApp::on(site).await;
+    let member = test.member("manager", Role::ReleaseManager).await;
+    let down = look(&test, &member).await;
+    assert_eq!(down.state, "down");
+    assert!(down.note.contains("asked again in a minute"), "{}", down.note);
+    assert!(!down.note.contains(&there));
+    assert!(heads(&down).iter().all(Option::is_none));
+    // The case is accepted meanwhile: its remote waits for the mirror, and says so.
+    let (_, receipt) = test.report().await;
+    let case = receipt.case.parse().unwrap();
+    embargo::workflow::case::act(&test.app, &member, &case, embargo::workflow::case::Act::Accept).await.unwrap();
+    test.settle().await;
+    let view = embargo::workflow::case::show(&test.app, &member, &case).await.unwrap();
+    assert!(view.remote_pending && view.remotes.is_empty());
+}
+
+/// Attack: history rewritten upstream, so that what a fix was built on is gone for everybody else.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upstream_that_was_rewritten_is_told_and_the_old_commits_stay() {
+    let test = TestApp::start().await;
+    let member = test.member("manager", Role::ReleaseManager).await;
+    let before = look(&test, &member).await;
+    let old = before.lines[0].head.clone().unwrap();
+    let (git, work) = (Git::anonymous(), test.site.work());
+    git.succeed(&work, &["commit", "-q", "--amend", "-m", "another past"]).await;
+    git.succeed(&work, &["push", "-q", "--force", "origin", "HEAD:refs/heads/main"]).await;
+    let after = look(&test, &member).await;
+    assert_eq!(after.state, "rewritten");
+    assert!(after.note.contains("rewrote refs/heads/main") || after.note.contains("rewrote main"), "{}", after.note);
+    assert_ne!(after.lines[0].head.as_ref(), Some(&old));
+    assert_eq!(after.lines[1].head, before.lines[1].head);
+    let mut rows = test.app.read().await.unwrap();
+    let upstream = store::project::upstreams(&mut rows, &"sample".parse().unwrap()).await.unwrap()[0].id;
+    drop(rows);
+    let mirror = test.app.git.path(&Repo::Mirror(upstream));
+    assert_eq!(git.succeed(&mirror, &["cat-file", "-t", &old]).await, "commit");
+    let kept = git.succeed(&mirror, &["for-each-ref", "--contains", &old, "--format=%(refname)"]).await;
+    assert!(!kept.is_empty(), "a ref keeps it from being swept");
+}
