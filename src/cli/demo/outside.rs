@@ -59,7 +59,7 @@ impl Browser {
 }
 
 /// Looks at everything the disclosure promised.
-pub(super) async fn look(stage: &Stage, released: &Released, tale: &mut Tale) -> Result<()> {
+pub(super) async fn look(stage: &Stage<'_>, released: &Released, tale: &mut Tale) -> Result<()> {
     let clone = repository(stage, released, tale).await?;
     if stage.upstream.is_sample() {
         exploit(stage, &clone, tale).await?;
@@ -69,7 +69,7 @@ pub(super) async fn look(stage: &Stage, released: &Released, tale: &mut Tale) ->
 }
 
 /// Clones the public repository anew and checks merges and signed tags.
-async fn repository(stage: &Stage, released: &Released, tale: &mut Tale) -> Result<PathBuf> {
+async fn repository(stage: &Stage<'_>, released: &Released, tale: &mut Tale) -> Result<PathBuf> {
     let outside = stage.folder.at("outside");
     let clone = outside.join("clone");
     git(&outside).args(["clone", "--quiet", "--", &stage.public]).arg(&clone).succeed().await?;
@@ -80,7 +80,7 @@ async fn repository(stage: &Stage, released: &Released, tale: &mut Tale) -> Resu
     for line in &stage.upstream.lines {
         told.push(merged_and_tagged(&clone, &signers, line, released).await?);
     }
-    tale.step("clone", format!("from outside: {}", told.join("; ")));
+    tale.step("public", format!("from outside: {}", told.join("; ")));
     Ok(clone)
 }
 
@@ -107,7 +107,7 @@ async fn merged_and_tagged(clone: &Path, signers: &Path, line: &Line, released: 
 }
 
 /// Tries the proof of concept on what everybody gets now.
-async fn exploit(stage: &Stage, clone: &Path, tale: &mut Tale) -> Result<()> {
+async fn exploit(stage: &Stage<'_>, clone: &Path, tale: &mut Tale) -> Result<()> {
     let proof = stage.folder.at("outside");
     write(&proof, &[sample::PROOF])?;
     let mut told = Vec::new();
@@ -138,7 +138,7 @@ pub(super) async fn refused(proof: &Path, tree: &Path) -> Result<String> {
     }
 }
 
-async fn pages(stage: &Stage, released: &Released, tale: &mut Tale) -> Result<()> {
+async fn pages(stage: &Stage<'_>, released: &Released, tale: &mut Tale) -> Result<()> {
     let id = &released.advisory;
     let browser = &stage.browser;
     let page = format!("/advisories/{id}");
@@ -159,14 +159,14 @@ async fn pages(stage: &Stage, released: &Released, tale: &mut Tale) -> Result<()
 }
 
 /// Waits until the reporter's mailbox holds the mail that names the advisory.
-async fn mail(stage: &Stage, released: &Released, tale: &mut Tale) -> Result<()> {
+async fn mail(stage: &Stage<'_>, released: &Released, tale: &mut Tale) -> Result<()> {
     let sentence = "No mail about the advisory reached the reporter.";
     until(POST, sentence, async || {
-        let there = letters(&stage.folder)?.iter().any(|text| text.contains(REPORTER_MAIL) && text.contains(&released.advisory));
+        let there = letters(stage.folder)?.iter().any(|text| text.contains(REPORTER_MAIL) && text.contains(&released.advisory));
         Ok(there.then_some(()))
     })
     .await?;
-    let all = letters(&stage.folder)?.len();
+    let all = letters(stage.folder)?.len();
     tale.step("mail", format!("{REPORTER_MAIL} heard of {}; {all} mails in all, none says what it is about", released.advisory));
     Ok(())
 }

@@ -29,9 +29,9 @@ pub(super) const PROJECT: &str = "demo";
 const START: Duration = Duration::from_secs(60);
 
 /// Everything the story plays on.
-pub(super) struct Stage {
+pub(super) struct Stage<'a> {
     /// The folder of everything.
-    pub(super) folder: Folder,
+    pub(super) folder: &'a Folder,
     /// The server's address.
     pub(super) server: String,
     /// What fetches public pages.
@@ -127,10 +127,10 @@ impl Drop for Folder {
     }
 }
 
-impl Stage {
+impl<'a> Stage<'a> {
     /// Sets everything up; every server that runs is put into `servers` at once.
-    pub(super) async fn set(demo: &Demo, servers: &mut Servers, tale: &mut Tale) -> Result<Self> {
-        let folder = Folder::make(demo.keep.as_deref())?;
+    pub(super) async fn set(demo: &Demo, place: (&'a Folder, &mut Servers), tale: &mut Tale) -> Result<Self> {
+        let (folder, servers) = place;
         let upstream = match &demo.repo {
             Some(source) => Upstream::real((&folder.at(""), &folder.at("forge")), source, &demo.lines, &demo.tags).await?,
             None => Upstream::sample(&folder.at(""), &folder.at("forge")).await?,
@@ -142,17 +142,17 @@ impl Stage {
         tale.step("upstream", detail);
         tale.url("upstream", &public);
 
-        let mail = mail_server(&folder, servers).await?;
+        let mail = mail_server(folder, servers).await?;
         let manager = MANAGER.move_in(&folder.at("homes")).await?;
         let server = format!("http://{}", free_address().await?);
-        let tag_key = init(&folder, &server, MANAGER.arguments(&manager)).await?;
-        configure(&folder, mail, &upstream, &public)?;
+        let tag_key = init(folder, &server, MANAGER.arguments(&manager)).await?;
+        configure(folder, mail, &upstream, &public)?;
         let browser = Browser::open(&server)?;
-        serve(&folder, &browser, servers).await?;
+        serve(folder, &browser, servers).await?;
         tale.step("server", format!("set up and started at {server}, mail goes to 127.0.0.1:{}", mail.port()));
         tale.url("server", &server);
 
-        let cast = cast(&folder, &server, manager).await?;
+        let cast = cast(folder, &server, manager).await?;
         tale.step("people", "a maintainer, a reviewer and a release manager signed in by SSH key; the reporter has no account");
         Ok(Self { folder, server, browser, tag_key, upstream, public, cast, _forge: forge })
     }
@@ -164,7 +164,7 @@ impl Stage {
 
     /// Makes a one-time link that signs a person in.
     pub(super) async fn link(&self, handle: &str) -> Result<String> {
-        let made = operator(&self.folder)?.args(["admin", "person", "link", handle]).succeed().await?;
+        let made = operator(self.folder)?.args(["admin", "person", "link", handle]).succeed().await?;
         let made: Link = serde_json::from_str(&made).map_err(|error| Failure::because("No link was made.", error))?;
         Ok(made.link)
     }

@@ -37,7 +37,7 @@ pub(super) struct Mended {
 }
 
 /// Tells the first half.
-pub(super) async fn tell(stage: &Stage, tale: &mut Tale) -> Result<Mended> {
+pub(super) async fn tell(stage: &Stage<'_>, tale: &mut Tale) -> Result<Mended> {
     mirrored(stage, tale).await?;
     let case = report(stage, tale).await?;
     accept(stage, &case, tale).await?;
@@ -53,7 +53,7 @@ pub(super) async fn tell(stage: &Stage, tale: &mut Tale) -> Result<Mended> {
 }
 
 /// Waits until the server has fetched the public repository.
-async fn mirrored(stage: &Stage, tale: &mut Tale) -> Result<()> {
+async fn mirrored(stage: &Stage<'_>, tale: &mut Tale) -> Result<()> {
     let manager = &stage.cast.manager;
     let found = until(FIRST_FETCH, "The mirror of the public repository was not made.", async || {
         let view: ProjectView = manager.embargo(&["project", "show", PROJECT]).await?;
@@ -70,7 +70,7 @@ async fn mirrored(stage: &Stage, tale: &mut Tale) -> Result<()> {
 }
 
 /// Reports, with a proof of concept that is encrypted before it leaves the reporter's machine.
-async fn report(stage: &Stage, tale: &mut Tale) -> Result<String> {
+async fn report(stage: &Stage<'_>, tale: &mut Tale) -> Result<String> {
     let reporter = &stage.cast.reporter;
     let sample = stage.upstream.is_sample();
     let (title, text) = if sample {
@@ -94,7 +94,7 @@ async fn report(stage: &Stage, tale: &mut Tale) -> Result<String> {
 }
 
 /// Accepts the case and waits for its private remote.
-async fn accept(stage: &Stage, case: &str, tale: &mut Tale) -> Result<()> {
+async fn accept(stage: &Stage<'_>, case: &str, tale: &mut Tale) -> Result<()> {
     let maintainer = &stage.cast.maintainer;
     for act in ["acknowledge", "validate", "accept"] {
         maintainer.embargo::<IgnoredAny>(&["case", act, case]).await?;
@@ -111,7 +111,7 @@ async fn accept(stage: &Stage, case: &str, tale: &mut Tale) -> Result<()> {
 }
 
 /// Clones the public repository and begins a fix in the clone.
-async fn begin(stage: &Stage, case: &str, tale: &mut Tale) -> Result<PathBuf> {
+async fn begin(stage: &Stage<'_>, case: &str, tale: &mut Tale) -> Result<PathBuf> {
     let maintainer = &stage.cast.maintainer;
     let work = stage.folder.at("work");
     let clone = work.join("maintainer");
@@ -145,7 +145,7 @@ fn helper() -> Result<String> {
 }
 
 /// Pushes the test alone: checks must be red.
-async fn show_the_hole(stage: &Stage, clone: &Path, mended: &mut Mended, tale: &mut Tale) -> Result<()> {
+async fn show_the_hole(stage: &Stage<'_>, clone: &Path, mended: &mut Mended, tale: &mut Tale) -> Result<()> {
     let mut told = Vec::new();
     let mut pushed = Vec::new();
     for line in &stage.upstream.lines {
@@ -160,7 +160,7 @@ async fn show_the_hole(stage: &Stage, clone: &Path, mended: &mut Mended, tale: &
 }
 
 /// Pushes the fix: checks must be green.
-async fn push_the_fix(stage: &Stage, clone: &Path, mended: &mut Mended, tale: &mut Tale) -> Result<()> {
+async fn push_the_fix(stage: &Stage<'_>, clone: &Path, mended: &mut Mended, tale: &mut Tale) -> Result<()> {
     for line in &stage.upstream.lines {
         let head = match &line.fix {
             Fix::Written { mended: file, .. } => {
@@ -181,7 +181,7 @@ async fn push_the_fix(stage: &Stage, clone: &Path, mended: &mut Mended, tale: &m
     Ok(())
 }
 
-async fn commit_and_push(stage: &Stage, clone: &Path, line: &Line, (file, message): (sample::File, &str)) -> Result<String> {
+async fn commit_and_push(stage: &Stage<'_>, clone: &Path, line: &Line, (file, message): (sample::File, &str)) -> Result<String> {
     let maintainer = &stage.cast.maintainer;
     let branch = format!("fix/{}", line.name);
     maintainer.git(clone).args(["switch", "--quiet", &branch]).succeed().await?;
@@ -192,7 +192,7 @@ async fn commit_and_push(stage: &Stage, clone: &Path, line: &Line, (file, messag
     maintainer.git(clone).args(["rev-parse", "HEAD"]).succeed().await
 }
 
-async fn push_taken(stage: &Stage, clone: &Path, line: &Line, (commit, source): (&str, &Path)) -> Result<String> {
+async fn push_taken(stage: &Stage<'_>, clone: &Path, line: &Line, (commit, source): (&str, &Path)) -> Result<String> {
     let maintainer = &stage.cast.maintainer;
     let branch = format!("fix/{}", line.name);
     maintainer.git(clone).args(["switch", "--quiet", &branch]).succeed().await?;
@@ -204,7 +204,7 @@ async fn push_taken(stage: &Stage, clone: &Path, line: &Line, (commit, source): 
 }
 
 /// The reviewer approves each fix at its commit.
-async fn approve(stage: &Stage, mended: &Mended, tale: &mut Tale) -> Result<()> {
+async fn approve(stage: &Stage<'_>, mended: &Mended, tale: &mut Tale) -> Result<()> {
     for (line, head) in &mended.fixes {
         let words = ["fix", "approve", &mended.case, "--line", line, "--commit", head];
         stage.cast.reviewer.embargo::<IgnoredAny>(&words).await?;
@@ -215,7 +215,7 @@ async fn approve(stage: &Stage, mended: &Mended, tale: &mut Tale) -> Result<()> 
 }
 
 /// Fetches the proof of concept and tries it before and after the fix.
-async fn attachment(stage: &Stage, clone: &Path, mended: &Mended, tale: &mut Tale) -> Result<()> {
+async fn attachment(stage: &Stage<'_>, clone: &Path, mended: &Mended, tale: &mut Tale) -> Result<()> {
     let maintainer = &stage.cast.maintainer;
     let view = show(maintainer, &mended.case).await?;
     let sent = view.attachments.first().ok_or_else(|| Failure::Refused("The attachment did not arrive.".to_owned()))?;
