@@ -4,7 +4,8 @@ create table advisory (
     "case" text primary key references "case" (id),
     draft blob not null,                         -- sealed JSON
     edited_at integer not null,
-    approved_digest blob,                        -- SHA-256 of the documents as they will be published
+    edited_by text references person (id),       -- who edited last: may not approve what they wrote
+    approved_digest blob,                        -- SHA-256 of the settled text; an edit voids it
     approved_by text references person (id),
     approved_at integer,
     public_id text unique,                       -- given when first frozen

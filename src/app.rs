@@ -78,7 +78,9 @@ pub enum Error {
     #[error(transparent)]
     Mail(#[from] crate::notify::OptionsError),
     /// The data folder.
-    #[error("the data folder {path} cannot be used: it must exist or be creatable, and belong to the user that runs the server")]
+    #[error(
+        "the data folder {path} cannot be used: it must exist or be creatable, and belong to the user that runs the server"
+    )]
     Data {
         /// Which folder.
         path: String,
@@ -345,7 +347,10 @@ async fn prove(config: &Config) -> Checks {
     let folder = config.checks_folder();
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o711).create(&folder);
     if made.is_err() {
-        return Checks::Off(format!("The folder {} could not be made: make it for the server's user.", folder.display()));
+        return Checks::Off(format!(
+            "The folder {} could not be made: make it for the server's user.",
+            folder.display()
+        ));
     }
     match Sandbox::prove(config.ci.clone(), &folder).await {
         Ok(sandbox) => Checks::Ready(Box::new(sandbox)),

@@ -210,12 +210,14 @@ impl BaseUrl {
 impl FromStr for BaseUrl {
     type Err = Malformed;
     fn from_str(text: &str) -> Result<Self, Malformed> {
-        let rule = Malformed::new("base_url looks like https://security.example.org, without a path; plain http is for 127.0.0.1, [::1] and localhost");
+        let rule = Malformed::new(
+            "base_url looks like https://security.example.org, without a path; plain http is for 127.0.0.1, [::1] and localhost",
+        );
         let text = text.trim_end_matches('/');
         let Some((scheme, authority)) = text.split_once("://") else { return Err(rule) };
-        let host = authority.rsplit_once(':').map_or(authority, |(host, port)| {
-            if port.bytes().all(|b| b.is_ascii_digit()) { host } else { authority }
-        });
+        let host = authority
+            .rsplit_once(':')
+            .map_or(authority, |(host, port)| if port.bytes().all(|b| b.is_ascii_digit()) { host } else { authority });
         let local = matches!(host, "127.0.0.1" | "[::1]" | "localhost");
         let plain = authority.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.:[]".contains(&b));
         if authority.is_empty() || !plain || !(scheme == "https" || (scheme == "http" && local)) {
@@ -270,8 +272,7 @@ impl Config {
     /// Reads and checks the file.
     pub fn load(path: &Path) -> Result<Self, Error> {
         let shown = path.display().to_string();
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| Error::Unreadable { path: shown.clone(), source })?;
+        let text = std::fs::read_to_string(path).map_err(|source| Error::Unreadable { path: shown.clone(), source })?;
         Self::parse(&text).map_err(|what| Error::Wrong { path: shown, what })
     }
 
@@ -321,12 +322,16 @@ impl Config {
                     return Err(format!("repository {} of project {} names no lines.", repository.name, project.id));
                 }
                 if repository.lines.iter().collect::<BTreeSet<_>>().len() != repository.lines.len() {
-                    return Err(format!("repository {} of project {} names a line twice.", repository.name, project.id));
+                    return Err(format!(
+                        "repository {} of project {} names a line twice.",
+                        repository.name, project.id
+                    ));
                 }
             }
         }
         if self.keys.folder.starts_with(&self.data) {
-            return Err("keys.folder lies inside data: a copy of the data folder must not hold the keys that open it.".to_owned());
+            return Err("keys.folder lies inside data: a copy of the data folder must not hold the keys that open it."
+                .to_owned());
         }
         Ok(())
     }

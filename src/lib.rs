@@ -27,5 +27,5 @@ pub mod http;
 pub mod notify;
 pub mod store;
 pub mod wire;
-pub mod workflow;
 pub mod worker;
+pub mod workflow;

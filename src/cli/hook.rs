@@ -10,28 +10,34 @@ use crate::wire::hook::{HookAnswer, HookCall, HookName};
 /// Bytes git may hand to a hook.
 const LONGEST: u64 = 1024 * 1024;
 /// How long the server may take to look through a push.
-const PATIENCE: Duration = Duration::from_secs(600);
+const PATIENCE: Duration = Duration::from_mins(10);
 
 /// Runs a hook and returns whether the push goes on.
-#[expect(clippy::print_stderr, reason = "what a hook prints is what the pusher reads")]
 pub(super) fn run(hook: HookName) -> bool {
     match ask(hook) {
         Ok(answer) => {
             for line in &answer.lines {
-                eprintln!("{line}");
+                say(line);
             }
             answer.accepted
         }
         Err(sentence) => {
-            eprintln!("embargo: {sentence}");
+            say(&format!("embargo: {sentence}"));
             false
         }
     }
 }
 
+/// What a hook writes to standard error is what the pusher reads.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
+}
+
 fn ask(hook: HookName) -> Result<HookAnswer, &'static str> {
-    let socket = variable("EMBARGO_SOCKET").ok_or("EMBARGO_SOCKET is not set: this repository takes pushes only through its server")?;
-    let ticket = variable("EMBARGO_TICKET").ok_or("EMBARGO_TICKET is not set: this repository takes pushes only through its server")?;
+    let socket = variable("EMBARGO_SOCKET")
+        .ok_or("EMBARGO_SOCKET is not set: this repository takes pushes only through its server")?;
+    let ticket = variable("EMBARGO_TICKET")
+        .ok_or("EMBARGO_TICKET is not set: this repository takes pushes only through its server")?;
     let call = HookCall { hook, ticket, quarantine: variable("GIT_QUARANTINE_PATH"), updates: updates()? };
     let gone = "the server does not answer: push again in a moment";
     let mut stream = UnixStream::connect(socket).map_err(|_| gone)?;

@@ -40,8 +40,7 @@ pub(super) async fn run(path: &Path, serve: &Serve) -> Result<()> {
         .await
         .map_err(|error| Failure::because(format!("The address {listen} cannot be listened on."), error))?;
     worker::start(&app).await.map_err(|error| Failure::because("The server was not started.", error))?;
-    let mut alarms =
-        worker::clock::start(&app).await.map_err(|error| Failure::failed(error.to_string()))?;
+    let mut alarms = worker::clock::start(&app).await.map_err(|error| Failure::failed(error.to_string()))?;
     let stop = CancellationToken::new();
     let tasks = TaskTracker::new();
     tasks.spawn(worker::run(Arc::clone(&app), stop.clone()));
@@ -78,7 +77,8 @@ async fn told() {
 
 /// Sends the log to standard error. Other crates are heard from when something is wrong.
 fn watch(serve: &Serve) {
-    let filter = EnvFilter::try_new(format!("warn,embargo={}", serve.log)).unwrap_or_else(|_| EnvFilter::new("warn,embargo=info"));
+    let filter = EnvFilter::try_new(format!("warn,embargo={}", serve.log))
+        .unwrap_or_else(|_| EnvFilter::new("warn,embargo=info"));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
     // Set twice only where a test runs the server in its own process.
     let _ = if serve.log_json { log.json().try_init() } else { log.with_ansi(false).try_init() };

@@ -39,7 +39,9 @@ pub enum ShelfError {
     #[error("{0}")]
     Refused(#[from] Refused),
     /// It is longer than allowed.
-    #[error("The attachment is longer than the {limit} bytes that are left for it: send a smaller one or tell us another way.")]
+    #[error(
+        "The attachment is longer than the {limit} bytes that are left for it: send a smaller one or tell us another way."
+    )]
     TooLong {
         /// Bytes it might have had.
         limit: u64,
@@ -108,8 +110,7 @@ impl Shelf {
         S: Stream<Item = io::Result<Bytes>> + Send,
     {
         let path = part.to_owned();
-        let mut file =
-            blocking(move || OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)).await?;
+        let mut file = blocking(move || OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)).await?;
         let mut cipher = std::pin::pin!(cipher);
         let (mut size, mut hash, mut scanner) = (0_u64, Running::default(), Scanner::new());
         while let Some(piece) = cipher.next().await {

@@ -366,7 +366,8 @@ fn via_reaches(via: &Via, case: &CaseId, project: &ProjectId) -> bool {
     match via {
         Via::Session { .. } | Via::Console => true,
         Via::Token(reach) => {
-            reach.case.as_ref().is_none_or(|only| only == case) && reach.project.as_ref().is_none_or(|only| only == project)
+            reach.case.as_ref().is_none_or(|only| only == case)
+                && reach.project.as_ref().is_none_or(|only| only == project)
         }
     }
 }

@@ -186,7 +186,8 @@ mod tests {
 
     #[test]
     fn a_rejected_revision_leaves_the_agreed_date() {
-        let (active, _) = Embargo::none().propose(&case(), at(100), Side::Team, at(1)).unwrap().0.settle(&case()).unwrap();
+        let (active, _) =
+            Embargo::none().propose(&case(), at(100), Side::Team, at(1)).unwrap().0.settle(&case()).unwrap();
         let (revise, _) = active.propose(&case(), at(200), Side::Reporter, at(2)).unwrap();
         let (back, _) = revise.reject(&case()).unwrap();
         assert_eq!(back.agreed(), Some(at(100)));

@@ -65,7 +65,9 @@ impl Fix {
     ) -> Result<Change<Approval>, Refusal> {
         if self.head.as_ref() != Some(head) {
             return Err(Refusal::moment(match &self.head {
-                Some(current) => format!("The fix is at {} now, not at {}: look at it again.", current.short(), head.short()),
+                Some(current) => {
+                    format!("The fix is at {} now, not at {}: look at it again.", current.short(), head.short())
+                }
                 None => "Nothing is pushed to this fix yet.".to_owned(),
             }));
         }

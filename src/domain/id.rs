@@ -208,8 +208,7 @@ impl fmt::Display for CaseId {
 impl FromStr for CaseId {
     type Err = Malformed;
     fn from_str(text: &str) -> Result<Self, Malformed> {
-        let (prefix, number) =
-            numbered(text, "").ok_or_else(|| Malformed::new("a case id looks like OCTO-42"))?;
+        let (prefix, number) = numbered(text, "").ok_or_else(|| Malformed::new("a case id looks like OCTO-42"))?;
         Ok(Self { prefix, number })
     }
 }
@@ -238,8 +237,7 @@ impl fmt::Display for ReleaseId {
 impl FromStr for ReleaseId {
     type Err = Malformed;
     fn from_str(text: &str) -> Result<Self, Malformed> {
-        let (prefix, number) =
-            numbered(text, "R").ok_or_else(|| Malformed::new("a release id looks like OCTO-R3"))?;
+        let (prefix, number) = numbered(text, "R").ok_or_else(|| Malformed::new("a release id looks like OCTO-R3"))?;
         Ok(Self { prefix, number })
     }
 }
@@ -283,7 +281,9 @@ mod tests {
 
     #[test]
     fn odd_spellings_of_a_case_id_are_refused() {
-        for odd in ["", "OCTO", "OCTO-", "OCTO-0", "OCTO-042", "octo-1", "OCTO-1 ", "OCTO--1", "-1", "O-1", "OCTO-9999999999"] {
+        for odd in
+            ["", "OCTO", "OCTO-", "OCTO-0", "OCTO-042", "octo-1", "OCTO-1 ", "OCTO--1", "-1", "O-1", "OCTO-9999999999"]
+        {
             assert!(odd.parse::<CaseId>().is_err(), "{odd:?}");
         }
     }

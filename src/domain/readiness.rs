@@ -12,7 +12,8 @@ use super::embargo::Embargo;
 use super::id::{CaseId, LineId, PersonId, ReleaseId, words};
 use super::manifest::ChecksWord;
 use super::refusal::Refusal;
-use super::release::{Candidate, Policy, Rehearsal, Release, ReleaseState, Target, inputs};
+use super::rehearsal::{Candidate, Rehearsal, Target, inputs};
+use super::release::{Policy, Release, ReleaseState};
 use super::repo::{CommitId, LineName, RepoName};
 
 words! {
@@ -224,7 +225,11 @@ impl Release {
     pub fn readiness(&self, facts: &Facts, policy: &Policy) -> Result<Ready, Vec<Blocker>> {
         let mut blockers = Vec::new();
         if self.cases.is_empty() {
-            blockers.push(self.blocker(BlockerKind::NoCase, "A release needs at least one case.", Role::ReleaseManager));
+            blockers.push(self.blocker(
+                BlockerKind::NoCase,
+                "A release needs at least one case.",
+                Role::ReleaseManager,
+            ));
         }
         self.instant(facts, &mut blockers);
         for case in &self.cases {
@@ -252,14 +257,11 @@ impl Release {
             blockers.push(self.blocker(BlockerKind::SigningKey, sentence, Role::ReleaseManager));
         }
         if !facts.mail {
-            let sentence = "No mail server: the operator names one in `config.toml`, so that reporters hear of the release.";
+            let sentence =
+                "No mail server: the operator names one in `config.toml`, so that reporters hear of the release.";
             blockers.push(self.blocker(BlockerKind::Mail, sentence, Role::ReleaseManager));
         }
-        if blockers.is_empty() {
-            Ok(Ready { release: self.id.clone(), version: self.version })
-        } else {
-            Err(blockers)
-        }
+        if blockers.is_empty() { Ok(Ready { release: self.id.clone(), version: self.version }) } else { Err(blockers) }
     }
 
     fn instant(&self, facts: &Facts, blockers: &mut Vec<Blocker>) {
@@ -282,7 +284,11 @@ impl Release {
             add(BlockerKind::CaseState, format!("{case} is {}: accept it first.", known.state), Role::Triager);
         }
         if let Some(other) = &known.elsewhere {
-            add(BlockerKind::CaseElsewhere, format!("{case} is in {other} too: abandon one of them."), Role::ReleaseManager);
+            add(
+                BlockerKind::CaseElsewhere,
+                format!("{case} is in {other} too: abandon one of them."),
+                Role::ReleaseManager,
+            );
         }
         if let Err(refusal) = known.embargo.allows(self.due_at) {
             add(BlockerKind::Date, format!("{case}: {refusal}"), Role::Triager);
@@ -315,7 +321,9 @@ impl Release {
         }
         if advisory.digest.is_none() || advisory.digest != advisory.approved {
             let sentence = match advisory.approved {
-                Some(_) => format!("The advisory of {case} changed since it was approved: approve it as it will be published."),
+                Some(_) => {
+                    format!("The advisory of {case} changed since it was approved: approve it as it will be published.")
+                }
                 None => format!("The advisory of {case} is not approved."),
             };
             add(BlockerKind::AdvisoryApproval, sentence, Role::Reviewer);
@@ -348,7 +356,10 @@ impl Release {
             Rehearsal::Trouble { sentence, .. } => add(BlockerKind::Conflict, format!("On {line}: {sentence}")),
             Rehearsal::Candidate(Candidate { inputs: built_from, .. }) => {
                 if *built_from != inputs(tip, &fixes, self.dated_at, tag) {
-                    add(BlockerKind::RehearsalStale, format!("The line {line}, a fix or the instant moved since the rehearsal."));
+                    add(
+                        BlockerKind::RehearsalStale,
+                        format!("The line {line}, a fix or the instant moved since the rehearsal."),
+                    );
                 }
             }
         }

@@ -1,5 +1,7 @@
 //! Tests of readiness, with the sample release and facts that the tests of the transitions use too.
 
+use std::fmt::Write as _;
+
 use super::*;
 use crate::domain::id::{Minted, UpstreamId};
 use crate::domain::project::TeamKind;
@@ -94,8 +96,9 @@ fn each_thing_amiss_is_named_once_with_who_can_mend_it() {
         ("case public", |facts| facts.cases[0].published = true),
         ("case elsewhere", |facts| facts.cases[0].elsewhere = Some("DEMO-R2".parse().unwrap())),
         ("date later", |facts| {
-            let (embargo, _) =
-                Embargo::none().propose(&facts.cases[0].case, at(2_000), crate::domain::embargo::Side::Reporter, at(1)).unwrap();
+            let (embargo, _) = Embargo::none()
+                .propose(&facts.cases[0].case, at(2_000), crate::domain::embargo::Side::Reporter, at(1))
+                .unwrap();
             facts.cases[0].embargo = embargo;
         }),
         ("no fix", |facts| facts.cases[0].fixes[0].head = None),
@@ -117,7 +120,8 @@ fn each_thing_amiss_is_named_once_with_who_can_mend_it() {
     let mut table = String::new();
     for (name, change) in each {
         for blocker in blockers(change) {
-            table += &format!("{name}: {} ({}) {} -> {}\n", blocker.kind, blocker.owner, blocker.sentence, blocker.link);
+            let Blocker { kind, sentence, owner, link } = blocker;
+            let _ = writeln!(table, "{name}: {kind} ({owner}) {sentence} -> {link}");
         }
     }
     insta::assert_snapshot!(table);

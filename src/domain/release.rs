@@ -10,12 +10,14 @@ use super::change::{Change, Version};
 use super::digest::Digest;
 use super::effect::NothingPublic;
 use super::event::{Event, EventKind};
+use super::hold::Hold;
 use super::id::{CaseId, LineId, PersonId, ProjectId, ReleaseId, UpstreamId, words};
 use super::manifest::{Manifest, with_instant};
 use super::project::TeamKind;
 use super::readiness::Ready;
 use super::refusal::Refusal;
-use super::repo::{CommitId, TagName};
+use super::rehearsal::{Rehearsal, Target};
+use super::repo::TagName;
 use super::sealed::Sealed;
 
 words! {
@@ -35,26 +37,6 @@ words! {
         Done = "done",
         /// Given up.
         Abandoned = "abandoned",
-    }
-}
-
-words! {
-    /// The one reason a release is held for.
-    HoldReason {
-        /// A public line is not where it was when the release was frozen.
-        LineMoved = "line_moved",
-        /// A tag of the release exists already.
-        TagTaken = "tag_taken",
-        /// The public repository did not answer in time; nothing was sent.
-        UpstreamDown = "upstream_down",
-        /// The public repository refused the push; nothing was sent.
-        PushRefused = "push_refused",
-        /// The public repository refused after objects were sent, or has some refs and not others.
-        PartlyPublic = "partly_public",
-        /// What was frozen is no longer what was approved.
-        NotReady = "not_ready",
-        /// This server could not do its own part.
-        Trouble = "trouble",
     }
 }
 
@@ -86,50 +68,6 @@ pub struct Plan {
     pub due_at: Timestamp,
 }
 
-/// One tag on one line.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Target {
-    /// The repository.
-    pub upstream: UpstreamId,
-    /// The line.
-    pub line: LineId,
-    /// The tag.
-    pub tag: TagName,
-    /// How the last rehearsal went here.
-    pub rehearsal: Rehearsal,
-}
-
-/// How a rehearsal went on one target.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Rehearsal {
-    /// None yet.
-    None,
-    /// No candidate; why.
-    Trouble {
-        /// A sentence, free of case text.
-        sentence: String,
-        /// When.
-        at: Timestamp,
-    },
-    /// What the release would push.
-    Candidate(Candidate),
-}
-
-/// What a release would push to one target.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Candidate {
-    /// The public tip it was built on.
-    pub base: CommitId,
-    /// The merged commit.
-    pub commit: CommitId,
-    /// The tag's object; the commit itself for a lightweight tag.
-    pub tag_object: CommitId,
-    /// What it was built from: [`inputs`].
-    pub inputs: Digest,
-    /// When.
-    pub at: Timestamp,
-}
-
 /// The frozen manifest.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Frozen {
@@ -150,15 +88,6 @@ pub struct Arming {
     pub due_at: Timestamp,
     /// When they did.
     pub armed_at: Timestamp,
-}
-
-/// Why a release is held.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Hold {
-    /// The one reason.
-    pub reason: HoldReason,
-    /// A sentence, free of case text.
-    pub note: String,
 }
 
 /// A release.
@@ -207,29 +136,6 @@ impl Policy {
     }
 }
 
-impl HoldReason {
-    /// Tells what helps: `true` if trying again is safe and may be enough, `false` if a person has to mend something first.
-    pub fn safe_to_retry(self) -> bool {
-        match self {
-            Self::UpstreamDown | Self::Trouble => true,
-            Self::LineMoved | Self::TagTaken | Self::PushRefused | Self::PartlyPublic | Self::NotReady => false,
-        }
-    }
-
-    /// Says what to do, in a sentence.
-    pub fn advice(self) -> &'static str {
-        match self {
-            Self::LineMoved => "Needs a person: reopen the plan, rehearse on the new tip, freeze and arm again.",
-            Self::TagTaken => "Needs a person: remove the tag in public or plan another one.",
-            Self::UpstreamDown => "Safe to retry: resume once the public repository answers.",
-            Self::PushRefused => "Needs a person: give the server's key the right to push these refs, then resume.",
-            Self::PartlyPublic => "Needs a person now: look at the public refs, push what is missing by hand, then resume.",
-            Self::NotReady => "Needs a person: see what blocks it, then rehearse, freeze and arm again.",
-            Self::Trouble => "Safe to retry: see the server's log, then resume.",
-        }
-    }
-}
-
 impl Release {
     /// Plans a release over cases and lines.
     pub fn plan(plan: Plan, now: Timestamp) -> Result<Change<Self>, Refusal> {
@@ -248,8 +154,7 @@ impl Release {
         }
         ahead(plan.due_at, now)?;
         let event = Event::of_release(EventKind::ReleasePlanned, &plan.id, format!("for {}", plan.due_at));
-        let target =
-            |(upstream, line, tag)| Target { upstream, line, tag, rehearsal: Rehearsal::None };
+        let target = |(upstream, line, tag)| Target { upstream, line, tag, rehearsal: Rehearsal::None };
         let next = Self {
             id: plan.id,
             project: plan.project,
@@ -322,7 +227,14 @@ impl Release {
             }
         }
         let event = self.event(EventKind::ReleasePlanned, "reopened".to_owned());
-        let next = Self { state: ReleaseState::Planned, frozen: None, armings: Vec::new(), hold: None, begun_at: None, ..self };
+        let next = Self {
+            state: ReleaseState::Planned,
+            frozen: None,
+            armings: Vec::new(),
+            hold: None,
+            begun_at: None,
+            ..self
+        };
         Ok(Change::new(next, event))
     }
 
@@ -375,9 +287,7 @@ impl Release {
         ahead(due_at, now)?;
         let event = self.event(EventKind::ReleasePostponed, format!("{} to {due_at}", self.due_at));
         match self.state {
-            ReleaseState::Planned => {
-                Ok(Change::new(Self { due_at, dated_at: whole_second(due_at), ..self }, event))
-            }
+            ReleaseState::Planned => Ok(Change::new(Self { due_at, dated_at: whole_second(due_at), ..self }, event)),
             ReleaseState::Frozen | ReleaseState::Armed => {
                 let bound = |arming: &Arming| {
                     let later = due_at.duration_since(arming.due_at);
@@ -386,7 +296,7 @@ impl Release {
                 let kept = self.armings.iter().all(bound);
                 let (state, armings) =
                     if kept { (self.state, self.armings) } else { (ReleaseState::Frozen, Vec::new()) };
-                Ok(Change::new(Self { due_at, state, armings, ..self }, event))
+                Ok(Change::new(Self { state, due_at, armings, ..self }, event))
             }
             ReleaseState::Running | ReleaseState::Held if self.public_at.is_some() => Err(Self::no_way_back()),
             ReleaseState::Running | ReleaseState::Held => {
@@ -552,14 +462,6 @@ impl Release {
     fn out_of_turn(&self, act: &str, from: &str) -> Refusal {
         Refusal::moment(format!("This release is {}; only a release that is {from} can be {act}.", self.state))
     }
-}
-
-/// Names what a candidate is built from: the public tip, the fixes in order, the dates and the tag.
-pub fn inputs(base: &CommitId, fixes: &[CommitId], dated_at: Timestamp, tag: &TagName) -> Digest {
-    let dated_at = dated_at.as_second().to_be_bytes();
-    let mut parts: Vec<&[u8]> = vec![b"embargo-candidate-1", base.as_str().as_bytes(), &dated_at, tag.as_str().as_bytes()];
-    parts.extend(fixes.iter().map(|fix| fix.as_str().as_bytes()));
-    Digest::of_parts(&parts)
 }
 
 fn ahead(due_at: Timestamp, now: Timestamp) -> Result<(), Refusal> {

@@ -1,10 +1,13 @@
 //! Tests of a release's transitions.
 
+use std::fmt::Write as _;
+
 use super::*;
 use crate::domain::effect::{journal, nothing_public};
+use crate::domain::hold::HoldReason;
 use crate::domain::manifest::{ChecksWord, Document, FrozenAdvisory, FrozenFix, RefMove, Repository};
 use crate::domain::readiness::tests::{at, oid, person, ready, release};
-use crate::domain::repo::RefName;
+use crate::domain::repo::{CommitId, RefName};
 
 fn policy() -> Policy {
     Policy::of(TeamKind::Several)
@@ -30,7 +33,11 @@ fn manifest(release: &Release) -> Manifest {
             name: "core".parse().unwrap(),
             cases: release.cases.clone(),
             refs: vec![
-                RefMove { name: "refs/heads/main".parse().unwrap(), old: candidate.base.clone(), new: candidate.commit.clone() },
+                RefMove {
+                    name: "refs/heads/main".parse().unwrap(),
+                    old: candidate.base.clone(),
+                    new: candidate.commit.clone(),
+                },
                 RefMove { name: RefName::tag(&target.tag), old: CommitId::zero(), new: candidate.tag_object.clone() },
             ],
         }],
@@ -121,7 +128,7 @@ fn every_state_and_command_pair_has_one_answer() {
                     format!("{}{public}, {} armed", change.next.state, change.next.armings.len())
                 },
             );
-            table += &format!("{state} / {name}: {end}\n");
+            let _ = writeln!(table, "{state} / {name}: {end}");
         }
     }
     insta::assert_snapshot!(table);

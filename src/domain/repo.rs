@@ -85,7 +85,10 @@ fn short_name(text: &str) -> bool {
     !text.is_empty()
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._/+-".contains(&b))
         && text.split('/').all(|part| {
-            !part.is_empty() && !part.starts_with(['.', '-']) && !part.ends_with('.') && !part.to_ascii_lowercase().ends_with(".lock")
+            !part.is_empty()
+                && !part.starts_with(['.', '-'])
+                && !part.ends_with('.')
+                && !part.to_ascii_lowercase().ends_with(".lock")
         })
         && !text.contains("..")
         && text != "HEAD"
@@ -154,8 +157,20 @@ mod tests {
     #[test]
     fn refs_that_would_bite_later_are_refused() {
         for bad in [
-            "refs/heads/-u", "refs/heads/refs/heads/main", "refs/replace/0", "refs/notes/commits", "HEAD", "refs/heads/", "refs/heads/a..b",
-            "refs/heads/a.lock", "refs/heads/a/", "refs/heads//a", "refs/heads/a b", "refs/heads/.a", "refs/heads/a/-b", "refs/heads/HEAD",
+            "refs/heads/-u",
+            "refs/heads/refs/heads/main",
+            "refs/replace/0",
+            "refs/notes/commits",
+            "HEAD",
+            "refs/heads/",
+            "refs/heads/a..b",
+            "refs/heads/a.lock",
+            "refs/heads/a/",
+            "refs/heads//a",
+            "refs/heads/a b",
+            "refs/heads/.a",
+            "refs/heads/a/-b",
+            "refs/heads/HEAD",
         ] {
             assert!(bad.parse::<RefName>().is_err(), "{bad}");
         }

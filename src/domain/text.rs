@@ -135,7 +135,9 @@ mod tests {
     #[test]
     fn an_address_cannot_carry_headers() {
         assert!("sample@example.org".parse::<EmailAddress>().is_ok());
-        for bad in ["x", "@example.org", "a@", "a b@example.org", "a@example.org\r\nBcc: b@example.org", "<a@example.org>"] {
+        for bad in
+            ["x", "@example.org", "a@", "a b@example.org", "a@example.org\r\nBcc: b@example.org", "<a@example.org>"]
+        {
             assert!(bad.parse::<EmailAddress>().is_err(), "{bad:?}");
         }
     }

@@ -79,11 +79,8 @@ async fn push(
         let admitted = remote::admit(&app, &actor, (&case, &name), Service::ReceivePack, stage).await?;
         let Some(ticket) = admitted.ticket else { return Err(Error::NotFound) };
         let Some(request) = parts(request) else { return Err(unreadable()) };
-        let hooks = Hooks {
-            binary: app.binary.clone(),
-            socket: app.config.hook_socket(),
-            ticket: ticket.word().clone(),
-        };
+        let hooks =
+            Hooks { binary: app.binary.clone(), socket: app.config.hook_socket(), ticket: ticket.word().clone() };
         Ok(app.git.serve_push(&admitted.repo, request, hooks, ticket).await?)
     };
     answer(served.await)
@@ -126,7 +123,10 @@ fn answer(served: workflow::Result<Served>) -> Response {
     match served {
         Ok(served) => {
             let status = StatusCode::from_u16(served.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            let headers = [(header::CONTENT_TYPE, served.content_type), (header::CACHE_CONTROL, "no-cache, max-age=0, must-revalidate")];
+            let headers = [
+                (header::CONTENT_TYPE, served.content_type),
+                (header::CACHE_CONTROL, "no-cache, max-age=0, must-revalidate"),
+            ];
             (status, headers, Body::from_stream(served.body)).into_response()
         }
         Err(Error::Refused(refusal)) => (StatusCode::FORBIDDEN, format!("{refusal}\n")).into_response(),

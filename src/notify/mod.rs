@@ -300,8 +300,8 @@ fn password(path: &std::path::Path) -> Result<Secret, OptionsError> {
 mod tests {
     use super::notice::Notice;
     use super::*;
-    use crate::domain::id::Minted;
     use crate::domain::id::MailId;
+    use crate::domain::id::Minted;
     use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
     use tokio::net::TcpListener;
 

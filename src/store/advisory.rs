@@ -22,6 +22,8 @@ pub struct Draft {
     pub sealed: Sealed<Advisory>,
     /// When it was last edited.
     pub edited_at: Timestamp,
+    /// Who edited it last.
+    pub edited_by: Option<PersonId>,
     /// The hash that was approved, and by whom.
     pub approved: Option<(Digest, PersonId)>,
     /// Its public id, once one was given.
@@ -34,7 +36,8 @@ pub struct Draft {
 pub async fn get(rows: &mut impl Rows, grant: &Grant) -> Result<Option<Draft>> {
     let case = grant.case().to_string();
     let row = sqlx::query!(
-        r#"select draft, edited_at, approved_digest, approved_by, public_id, version from advisory where "case" = ?"#,
+        r#"select draft, edited_at, edited_by, approved_digest, approved_by, public_id, version
+           from advisory where "case" = ?"#,
         case
     )
     .fetch_optional(rows.conn())
@@ -45,6 +48,7 @@ pub async fn get(rows: &mut impl Rows, grant: &Grant) -> Result<Option<Draft>> {
         Ok(Draft {
             sealed: Sealed::from_envelope(row.draft),
             edited_at: instant(row.edited_at, "advisory", "edited_at")?,
+            edited_by: parsed_opt(row.edited_by.as_deref(), "advisory", "edited_by")?,
             approved: digest.zip(by),
             public_id: parsed_opt(row.public_id.as_deref(), "advisory", "public_id")?,
             version: Version(row.version),
@@ -53,17 +57,19 @@ pub async fn get(rows: &mut impl Rows, grant: &Grant) -> Result<Option<Draft>> {
     .transpose()
 }
 
-/// Saves the draft; `version` is the one that was edited, none for the first. An approval of other text falls away.
+/// Saves the draft; `version` is the one that was edited, none for the first. The approval of the earlier text is void.
 pub async fn edit(tx: &mut Tx, grant: &Grant, sealed: &Sealed<Advisory>, version: Option<Version>) -> Result<()> {
     let (case, now, draft) = (grant.case().to_string(), tx.now().as_millisecond(), sealed.envelope());
+    let by = grant.actor().person().map(|person| person.to_string());
     let result = match version {
         Some(Version(version)) => {
             sqlx::query!(
-                r#"update advisory set draft = ?, edited_at = ?, approved_digest = null, approved_by = null, approved_at = null,
-                     version = version + 1
+                r#"update advisory set draft = ?, edited_at = ?, edited_by = ?, approved_digest = null, approved_by = null,
+                     approved_at = null, version = version + 1
                    where "case" = ? and version = ?"#,
                 draft,
                 now,
+                by,
                 case,
                 version
             )
@@ -72,10 +78,11 @@ pub async fn edit(tx: &mut Tx, grant: &Grant, sealed: &Sealed<Advisory>, version
         }
         None => {
             sqlx::query!(
-                r#"insert into advisory ("case", draft, edited_at) values (?, ?, ?) on conflict ("case") do nothing"#,
+                r#"insert into advisory ("case", draft, edited_at, edited_by) values (?, ?, ?, ?) on conflict ("case") do nothing"#,
                 case,
                 draft,
-                now
+                now,
+                by
             )
             .execute(tx.conn())
             .await?
@@ -95,7 +102,7 @@ pub async fn name(tx: &mut Tx, grant: &Grant, id: &AdvisoryId) -> Result<()> {
     one_row(&result)
 }
 
-/// Records the approval of the documents with this hash.
+/// Records the approval of the text with this hash.
 pub async fn approve(tx: &mut Tx, grant: &Grant, person: PersonId, approved: (Digest, Version)) -> Result<()> {
     let (case, person, now) = (grant.case().to_string(), person.to_string(), tx.now().as_millisecond());
     let (digest, Version(version)) = approved;
@@ -148,3 +155,7 @@ pub async fn waived(rows: &mut impl Rows, grant: &Grant, fix: FixId, head: &Comm
     .await?;
     row.map(|row| parsed(&row.person, "waiver", "person")).transpose()
 }
+
+#[cfg(test)]
+#[path = "advisory_tests.rs"]
+mod tests;

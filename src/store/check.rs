@@ -69,7 +69,8 @@ pub struct Lines {
 /// Queues a run.
 pub async fn queue(tx: &mut Tx, grant: &Grant, run: &Run) -> Result<()> {
     let (id, case, line) = (run.id.to_string(), run.case.to_string(), run.line.to_string());
-    let (head, base, state, at) = (run.head.as_str(), run.base.as_str(), run.state.as_str(), run.queued_at.as_millisecond());
+    let (head, base, state, at) =
+        (run.head.as_str(), run.base.as_str(), run.state.as_str(), run.queued_at.as_millisecond());
     sqlx::query!(
         r#"insert into check_run (id, "case", line, head, base, state, queued_at) values (?, ?, ?, ?, ?, ?, ?)"#,
         id,
@@ -233,7 +234,13 @@ pub async fn jobs(rows: &mut impl Rows, grant: &Grant, run: CheckRunId) -> Resul
 }
 
 /// Moves a job to another state.
-pub async fn move_job(tx: &mut Tx, grant: &Grant, job: CheckJobId, state: CheckState, reason: Option<&Sealed<String>>) -> Result<()> {
+pub async fn move_job(
+    tx: &mut Tx,
+    grant: &Grant,
+    job: CheckJobId,
+    state: CheckState,
+    reason: Option<&Sealed<String>>,
+) -> Result<()> {
     let (id, word, now) = (job.to_string(), state.as_str(), tx.now().as_millisecond());
     let ended = state.terminal().then_some(now);
     let reason = reason.map(Sealed::envelope);

@@ -6,6 +6,7 @@ use crate::domain::access::Grants;
 use crate::domain::actor::Actor;
 use crate::domain::effect::{Effect, Outcome};
 use crate::domain::event::{Event, EventKind};
+use crate::domain::hold::HoldReason;
 use crate::domain::id::ReleaseId;
 
 use super::{Error, Result, Rows, Tx, instant_opt, one_row, parsed, parsed_opt};
@@ -63,22 +64,19 @@ impl TryFrom<EffectRow> for Effect {
 /// Takes the right to run this release from whoever had it; `None` unless the release is running.
 pub async fn take(tx: &mut Tx, release: &ReleaseId) -> Result<Option<Fence>> {
     let id = release.to_string();
-    let row = sqlx::query!("update release set fence = fence + 1 where id = ? and state = 'running' returning fence", id)
-        .fetch_optional(tx.conn())
-        .await?;
+    let row =
+        sqlx::query!("update release set fence = fence + 1 where id = ? and state = 'running' returning fence", id)
+            .fetch_optional(tx.conn())
+            .await?;
     Ok(row.map(|row| Fence { release: release.clone(), number: row.fence }))
 }
 
 /// Checks that the right is still this run's, and that the release still runs.
 pub async fn holds(tx: &mut Tx, fence: &Fence) -> Result<bool> {
     let id = fence.release.to_string();
-    let row = sqlx::query!(
-        "select id from release where id = ? and fence = ? and state = 'running'",
-        id,
-        fence.number
-    )
-    .fetch_optional(tx.conn())
-    .await?;
+    let row = sqlx::query!("select id from release where id = ? and fence = ? and state = 'running'", id, fence.number)
+        .fetch_optional(tx.conn())
+        .await?;
     Ok(row.is_some())
 }
 
@@ -140,7 +138,7 @@ pub async fn revive(tx: &mut Tx, effects: Vec<Effect>, release: &ReleaseId) -> R
     for effect in effects.into_iter().map(Effect::revive) {
         let (position, state) = (i64::from(effect.position), effect.state.as_str());
         let retry = effect.retry_at.map(jiff::Timestamp::as_millisecond);
-        let reason = effect.reason.map(|reason| reason.as_str());
+        let reason = effect.reason.map(HoldReason::as_str);
         sqlx::query!(
             "update effect set state = ?, retry_at = ?, reason = ? where release = ? and position = ?",
             state,
@@ -159,7 +157,7 @@ async fn save(tx: &mut Tx, actor: &Actor, fence: &Fence, effect: Effect) -> Resu
     let id = fence.release.to_string();
     let (position, state, attempts) = (i64::from(effect.position), effect.state.as_str(), i64::from(effect.attempts));
     let retry = effect.retry_at.map(jiff::Timestamp::as_millisecond);
-    let reason = effect.reason.map(|reason| reason.as_str());
+    let reason = effect.reason.map(HoldReason::as_str);
     let started = effect.started_at.map(jiff::Timestamp::as_millisecond);
     let done = effect.done_at.map(jiff::Timestamp::as_millisecond);
     let result = sqlx::query!(

@@ -36,9 +36,14 @@ impl TryFrom<FixRow> for Fix {
 /// Finds the fix of a line in the case, making its row when this is the first push to it.
 pub async fn of_line(tx: &mut Tx, grant: &Grant, line: LineId, id: FixId) -> Result<Fix> {
     let (case, line, id) = (grant.case().to_string(), line.to_string(), id.to_string());
-    sqlx::query!(r#"insert into fix (id, "case", line) values (?, ?, ?) on conflict ("case", line) do nothing"#, id, case, line)
-        .execute(tx.conn())
-        .await?;
+    sqlx::query!(
+        r#"insert into fix (id, "case", line) values (?, ?, ?) on conflict ("case", line) do nothing"#,
+        id,
+        case,
+        line
+    )
+    .execute(tx.conn())
+    .await?;
     let row = sqlx::query_as!(
         FixRow,
         r#"select id, "case", line, head, pushed_by, pushed_at, version from fix where "case" = ? and line = ?"#,
@@ -112,8 +117,8 @@ pub async fn approvals(rows: &mut impl Rows, grant: &Grant, fix: FixId) -> Resul
         fix,
         case
     )
-        .fetch_all(rows.conn())
-        .await?;
+    .fetch_all(rows.conn())
+    .await?;
     found
         .into_iter()
         .map(|row| {

@@ -67,7 +67,8 @@ pub async fn claim(tx: &mut Tx, lease_until: Timestamp) -> Result<Option<Claimed
     .fetch_optional(tx.conn())
     .await?;
     row.map(|row| {
-        let job = serde_json::from_str(&row.payload).map_err(|_| Error::Inconsistent { table: "job", column: "payload" })?;
+        let job =
+            serde_json::from_str(&row.payload).map_err(|_| Error::Inconsistent { table: "job", column: "payload" })?;
         Ok(Claimed { id: row.id, job, attempt: row.attempts, fence: row.fence })
     })
     .transpose()
@@ -127,7 +128,9 @@ pub async fn settle(tx: &mut Tx, claimed: &Claimed, settled: &Settled) -> Result
             .await?
         }
     };
-    sqlx::query!("delete from job where state = 'done' and queued_at < ? - 7 * 86400000", now).execute(tx.conn()).await?;
+    sqlx::query!("delete from job where state = 'done' and queued_at < ? - 7 * 86400000", now)
+        .execute(tx.conn())
+        .await?;
     one_row(&result)
 }
 

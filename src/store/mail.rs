@@ -66,7 +66,8 @@ pub async fn queue(tx: &mut Tx, mail: &Mail) -> Result<()> {
 /// Finds the case of a mail, so that it can be opened under a grant.
 pub async fn case_of(rows: &mut impl Rows, id: MailId) -> Result<Option<CaseId>> {
     let id = id.to_string();
-    let row = sqlx::query!(r#"select "case" as "case!" from mail where id = ?"#, id).fetch_optional(rows.conn()).await?;
+    let row =
+        sqlx::query!(r#"select "case" as "case!" from mail where id = ?"#, id).fetch_optional(rows.conn()).await?;
     row.map(|row| parsed(&row.case, "mail", "case")).transpose()
 }
 

@@ -106,10 +106,8 @@ pub async fn team_seat(rows: &mut impl Rows, actor: &Actor, project: &ProjectId)
     )
     .fetch_optional(rows.conn())
     .await?;
-    row.map(|row| {
-        Ok(TeamSeat { project: project.clone(), person, role: parsed(&row.role, "team_member", "role")? })
-    })
-    .transpose()
+    row.map(|row| Ok(TeamSeat { project: project.clone(), person, role: parsed(&row.role, "team_member", "role")? }))
+        .transpose()
 }
 
 /// Lists the team of a project.

@@ -246,9 +246,12 @@ pub async fn tag_style(rows: &mut impl Rows, line: LineId) -> Result<TagStyle> {
 /// Takes the next case id of a project.
 pub async fn next_case(tx: &mut Tx, project: &Project) -> Result<CaseId> {
     let id = project.id.to_string();
-    let row = sqlx::query!("update project set next_case = next_case + 1 where id = ? returning next_case - 1 as \"n!: i64\"", id)
-        .fetch_one(tx.conn())
-        .await?;
+    let row = sqlx::query!(
+        "update project set next_case = next_case + 1 where id = ? returning next_case - 1 as \"n!: i64\"",
+        id
+    )
+    .fetch_one(tx.conn())
+    .await?;
     Ok(CaseId::new(project.prefix.clone(), number(row.n)?))
 }
 

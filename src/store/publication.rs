@@ -158,21 +158,18 @@ pub async fn publish(
 /// Names the public advisory of a case, if it is up. For the server's chores and the case's members.
 pub async fn of_case(rows: &mut impl Rows, case: &CaseId) -> Result<Option<AdvisoryId>> {
     let case = case.to_string();
-    let row = sqlx::query!(r#"select id from published_advisory where "case" = ?"#, case)
-        .fetch_optional(rows.conn())
-        .await?;
+    let row =
+        sqlx::query!(r#"select id from published_advisory where "case" = ?"#, case).fetch_optional(rows.conn()).await?;
     row.map(|row| parsed(&row.id, "published_advisory", "id")).transpose()
 }
 
 /// Finds a public file by its path.
 pub async fn file(rows: &mut impl Rows, path: &DocumentPath) -> Result<Option<Publication>> {
     let path = path.as_str();
-    let row = sqlx::query!(
-        "select advisory, media_type, body, sha256, published_at from publication where path = ?",
-        path
-    )
-    .fetch_optional(rows.conn())
-    .await?;
+    let row =
+        sqlx::query!("select advisory, media_type, body, sha256, published_at from publication where path = ?", path)
+            .fetch_optional(rows.conn())
+            .await?;
     row.map(|row| {
         Ok(Publication {
             advisory: parsed(&row.advisory, "publication", "advisory")?,

@@ -54,8 +54,7 @@ pub async fn intend(tx: &mut Tx, grant: &Grant, push: &Push) -> Result<()> {
 /// Marks a push as settled, or as void when none of its refs moved. A push that was settled before stays as it is.
 pub async fn settle(tx: &mut Tx, actor: &Actor, push: &Push, came_true: bool) -> Result<()> {
     let (id, now) = (push.id.to_string(), tx.now().as_millisecond());
-    let (state, kind) =
-        if came_true { ("settled", EventKind::PushSettled) } else { ("void", EventKind::PushVoided) };
+    let (state, kind) = if came_true { ("settled", EventKind::PushSettled) } else { ("void", EventKind::PushVoided) };
     let result = sqlx::query!(
         "update push set state = ?, settled_at = ?, version = version + 1 where id = ? and state = 'intended'",
         state,

@@ -6,8 +6,10 @@ use crate::domain::access::{Grant, Grants};
 use crate::domain::actor::Actor;
 use crate::domain::change::{Change, Version};
 use crate::domain::digest::Digest;
+use crate::domain::hold::Hold;
 use crate::domain::id::{CaseId, PersonId, ProjectId, ReleaseId};
-use crate::domain::release::{Arming, Candidate, Frozen, Hold, Rehearsal, Release, ReleaseState, Target};
+use crate::domain::rehearsal::{Candidate, Rehearsal, Target};
+use crate::domain::release::{Arming, Frozen, Release, ReleaseState};
 use crate::domain::sealed::Sealed;
 
 use super::{Error, Result, Rows, Tx, instant, instant_opt, one_row, parsed, parsed_opt};

@@ -7,10 +7,11 @@ use crate::domain::case::{Case, CaseState};
 use crate::domain::effect::{Effect, EffectState, Outcome, Recipient, journal};
 use crate::domain::embargo::Embargo;
 use crate::domain::event::{Event, EventKind};
+use crate::domain::hold::HoldReason;
 use crate::domain::id::{LineId, MemberId, Minted, UpstreamId};
 use crate::domain::manifest::{Document, FrozenAdvisory, Manifest, Repository};
 use crate::domain::project::{Line, Project, TagStyle, TeamKind};
-use crate::domain::release::{HoldReason, Plan, Policy};
+use crate::domain::release::{Plan, Policy};
 use crate::store::{Reader, Store, case, effect, event, member, project, publication};
 
 struct House {
@@ -202,7 +203,8 @@ async fn a_release_survives_its_row() {
     let frozen = Some(Frozen { lasting: Digest::of(b"manifest"), sealed: Sealed::from_envelope(vec![7]) });
     let arming = Arming { person: person(1), digest: Digest::of(b"manifest"), due_at: at(1_000), armed_at: at(60) };
     let hold = Some(Hold { reason: HoldReason::LineMoved, note: "main moved".to_owned() });
-    let held = Release { state: ReleaseState::Held, frozen, armings: vec![arming], hold, begun_at: Some(at(1_000)), ..saved };
+    let held =
+        Release { state: ReleaseState::Held, frozen, armings: vec![arming], hold, begun_at: Some(at(1_000)), ..saved };
     let change = Change::new(held, Event::new(EventKind::ReleaseHeld, "test"));
     let saved = save(&mut tx, &CHORE, change).await.unwrap();
     tx.commit().await.unwrap();

@@ -97,7 +97,8 @@ pub async fn receive(tx: &mut Tx, report: &Report, recognition: &Recognition) ->
 
 /// Finds the report whose claim code has this slow hash.
 pub async fn claimed(rows: &mut impl Rows, claim: &[u8]) -> Result<Option<(ReportId, CaseId)>> {
-    let row = sqlx::query!(r#"select id, "case" from report where claim = ?"#, claim).fetch_optional(rows.conn()).await?;
+    let row =
+        sqlx::query!(r#"select id, "case" from report where claim = ?"#, claim).fetch_optional(rows.conn()).await?;
     row.map(|row| Ok((parsed(&row.id, "report", "id")?, parsed(&row.case, "report", "case")?))).transpose()
 }
 
@@ -142,9 +143,14 @@ pub async fn case_of(rows: &mut impl Rows, report: ReportId) -> Result<Option<Ca
 /// Saves what a reporter changed in their own report.
 pub async fn rewrite(tx: &mut Tx, grant: &Grant, report: &Report) -> Result<()> {
     let (id, case, body) = (report.id.to_string(), grant.case().to_string(), report.body.envelope());
-    let result = sqlx::query!(r#"update report set body = ?, version = version + 1 where id = ? and "case" = ?"#, body, id, case)
-        .execute(tx.conn())
-        .await?;
+    let result = sqlx::query!(
+        r#"update report set body = ?, version = version + 1 where id = ? and "case" = ?"#,
+        body,
+        id,
+        case
+    )
+    .execute(tx.conn())
+    .await?;
     super::one_row(&result)?;
     let event = Event::of_case(EventKind::CreditSettled, grant.case(), id);
     super::event::append(tx, grant.actor(), &event).await

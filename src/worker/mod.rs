@@ -127,7 +127,11 @@ async fn renew(app: &App, claimed: &Claimed) {
             Ok(()) => {}
             Err(crate::store::Error::Conflict) => return,
             Err(error) => {
-                tracing::warn!(job = claimed.id, error = &error as &dyn std::error::Error, "a lease could not be renewed");
+                tracing::warn!(
+                    job = claimed.id,
+                    error = &error as &dyn std::error::Error,
+                    "a lease could not be renewed"
+                );
             }
         }
     }

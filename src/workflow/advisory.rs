@@ -1,88 +1,126 @@
-//! The advisory of a case: drafted, approved by the hash of what will be published, read by the public afterwards.
+//! The advisory of a case: drafted, edited, previewed, and approved by the hash of what will be published.
+//!
+//! The hash covers the rendered files, so a release says tags and commits first; whatever changes a byte of them leaves the
+//! approval behind. The sealed draft holds what people wrote. Reporters are joined to it by their own wish whenever it is
+//! read, so that a changed wish shows at once.
 
-use jiff::Timestamp;
-
-use super::readiness::{DRAFT, gather, read_draft};
+use super::readiness::{DRAFT, Layout, gather, public_url, read_draft};
 use super::{Error, Result, open, shown_at};
-use crate::app::App;
-use crate::domain::access::{Action, Grant};
+use crate::app::{App, Unsealing};
+use crate::domain::access::{Action, Grant, Holder};
 use crate::domain::actor::Actor;
-use crate::domain::advisory::{Advisory, AffectedLine, Credit, CreditConsent, CreditKind, Package};
+use crate::domain::advisory::{Advisory, AffectedLine, Package};
+use crate::domain::case::{Case, CaseState};
 use crate::domain::change::Version;
+use crate::domain::credit;
 use crate::domain::digest::Digest;
-use crate::domain::id::CaseId;
-use crate::domain::manifest::DocumentPath;
+use crate::domain::id::{CaseId, PersonId};
+use crate::domain::plain::AdvisoryId;
+use crate::domain::project::TeamKind;
 use crate::domain::refusal::Refusal;
 use crate::domain::report::{CreditWish, ReportBody};
 use crate::domain::text::Title;
-use crate::export::feed::{self, FeedEntry};
-use crate::store::publication::Publication;
+use crate::export::{Published, PublishedLine};
+use crate::store::advisory::Draft;
 use crate::store::{self, Tx};
-use crate::wire::advisory::{AdvisoryView, DocumentView, EditAdvisory, PublishedView};
+use crate::wire::advisory::{AdvisoryView, CreditView, DocumentView, EditAdvisory, Format};
 use crate::wire::release::PlanTarget;
 
-/// How many advisories the public feed holds.
-const FEED: i64 = 50;
+/// The draft of a case with what belongs to it.
+struct Known {
+    case: Case,
+    unsealing: Unsealing,
+    row: Option<Draft>,
+    written: Advisory,
+    wishes: Vec<CreditWish>,
+}
+
+impl Known {
+    /// Returns the advisory as it would be published: the draft, and the reporters as they wish.
+    fn whole(&self) -> Advisory {
+        self.written.clone().with_reporters(&self.wishes)
+    }
+
+    fn editor(&self) -> Option<PersonId> {
+        self.row.as_ref().and_then(|row| row.edited_by)
+    }
+
+    fn changeable(&self) -> Result<(), Refusal> {
+        if self.case.published_at.is_some() {
+            return Err(Refusal::moment("This advisory is public: it is no longer edited here."));
+        }
+        if self.case.state == CaseState::Closed {
+            return Err(Refusal::moment("This case is closed: nothing of it will be published."));
+        }
+        Ok(())
+    }
+}
 
 /// Shows the draft, what it lacks, and the files as they would be published now.
 pub async fn show(app: &App, actor: &Actor, case: &CaseId) -> Result<AdvisoryView> {
+    let rendered = rendered(app, actor, case).await?;
     let mut tx = app.begin("advisory.show").await?;
     let grant = open(&mut tx, actor, case, Action::ReadTeam).await?;
-    begin(app, &mut tx, &grant, &[]).await?;
-    let draft = store::advisory::get(&mut tx, &grant).await?.ok_or(Error::NotFound)?;
-    let advisory = read_draft(&app.unsealing(&mut tx, &grant).await?, case, &draft)?;
+    let known = know(app, &mut tx, &grant).await?;
+    let view = view(app, &mut tx, &grant, (&known, rendered)).await?;
     app.commit(tx).await?;
-    let rendered = rendered(app, actor, case).await?;
-    let digest = rendered.as_ref().map(|(digest, _)| *digest);
-    Ok(AdvisoryView {
-        id: draft.public_id.map(|id| id.to_string()),
-        missing: advisory.completeness(),
-        advisory,
-        version: draft.version.0,
-        approved: digest.is_some() && draft.approved.map(|(approved, _)| approved) == digest,
-        digest,
-        documents: rendered.map(|(_, documents)| documents).unwrap_or_default(),
-    })
+    Ok(view)
 }
 
-/// Saves the draft. An approval of other text falls away.
+/// Saves the draft. An approval of the earlier text is void.
 pub async fn edit(app: &App, actor: &Actor, case: &CaseId, wish: &EditAdvisory) -> Result<()> {
     let mut tx = app.begin("advisory.edit").await?;
     let grant = open(&mut tx, actor, case, Action::EditAdvisory).await?;
-    if store::case::get(&mut tx, &grant).await?.published_at.is_some() {
-        return Err(Refusal::moment("This advisory is public: it is no longer edited here.").into());
-    }
-    begin(app, &mut tx, &grant, &[]).await?;
-    let sealed = app.sealing(&mut tx, &grant).await?.seal(DRAFT, &case.to_string(), &wish.advisory)?;
-    store::advisory::edit(&mut tx, &grant, &sealed, Some(Version(wish.version))).await?;
+    let known = know(app, &mut tx, &grant).await?;
+    known.changeable()?;
+    wish.advisory.leaves_reporters_out(&known.wishes)?;
+    let sealed = known.unsealing.seal(DRAFT, &case.to_string(), &wish.advisory)?;
+    store::advisory::edit(&mut tx, &grant, &sealed, wish.version.map(Version)).await?;
     Ok(app.commit(tx).await?)
 }
 
 /// Approves the text by the hash of what was read; anything else by now is a refusal.
 pub async fn approve(app: &App, actor: &Actor, case: &CaseId, read: &Digest) -> Result<()> {
-    let rendered = rendered(app, actor, case).await?;
-    let Some((digest, _)) = rendered else {
+    let Some((digest, _)) = rendered(app, actor, case).await? else {
         return Err(Refusal::moment(
-            "Plan the release of this case first: its advisory names tags and dates, and is approved as it will be published.",
+            "Plan the release of this case first: its advisory names tags and commits, and is approved as it will be published.",
         )
         .into());
     };
-    if digest != *read {
-        return Err(Refusal::moment("The advisory, a fix or the plan changed since you read it: read it again.").into());
-    }
     let mut tx = app.begin("advisory.approve").await?;
     let grant = open(&mut tx, actor, case, Action::ApproveAdvisory).await?;
     let Some(person) = actor.person() else { return Err(Error::NotFound) };
-    let draft = store::advisory::get(&mut tx, &grant).await?.ok_or(Error::NotFound)?;
-    let advisory = read_draft(&app.unsealing(&mut tx, &grant).await?, case, &draft)?;
-    if let Some(lack) = advisory.completeness().into_iter().next() {
-        return Err(Refusal::moment(format!("The advisory is not complete: {lack}")).into());
+    if digest != *read {
+        return Err(Refusal::moment("The advisory, a fix or the plan changed since you read it: read it again.").into());
     }
-    store::advisory::approve(&mut tx, &grant, person, (digest, draft.version)).await?;
+    let known = know(app, &mut tx, &grant).await?;
+    known.changeable()?;
+    let Some(row) = &known.row else { return Err(Error::NotFound) };
+    credit::may_approve(person, row.edited_by, team(app, &known.case))?;
+    let missing = known.whole().completeness();
+    if !missing.is_empty() {
+        return Err(Error::Blocked(missing));
+    }
+    // A draft edited since it was rendered has another version by now or another hash at the freezing: both end the approval.
+    store::advisory::approve(&mut tx, &grant, person, (digest, row.version)).await?;
     Ok(app.commit(tx).await?)
 }
 
-/// Starts a draft from what the reports and the plan say, unless there is one.
+/// Renders the advisory as it would be published now; before a release, what it will say is stood in for.
+pub async fn preview(app: &App, actor: &Actor, case: &CaseId, format: Format) -> Result<DocumentView> {
+    let documents = match rendered(app, actor, case).await? {
+        Some((_, documents)) => documents,
+        None => stood_in(app, actor, case).await?,
+    };
+    let media_type = match format {
+        Format::Osv => "application/json",
+        Format::Markdown => "text/markdown; charset=utf-8",
+        Format::Html => "text/html; charset=utf-8",
+    };
+    documents.into_iter().find(|document| document.media_type == media_type).ok_or(Error::NotFound)
+}
+
+/// Starts a draft from what the report and the plan say, unless there is one.
 pub(super) async fn begin(app: &App, tx: &mut Tx, grant: &Grant, targets: &[PlanTarget]) -> Result<()> {
     if store::advisory::get(tx, grant).await?.is_some() {
         return Ok(());
@@ -91,17 +129,8 @@ pub(super) async fn begin(app: &App, tx: &mut Tx, grant: &Grant, targets: &[Plan
     let unsealing = app.unsealing(tx, grant).await?;
     let title: Title = unsealing.open(("case", "title"), &case.id.to_string(), &case.title)?;
     let mut draft = Advisory::draft(title);
-    for report in store::report::of_case(tx, grant).await? {
-        let body: ReportBody = unsealing.open(("report", "body"), &report.id.to_string(), &report.body)?;
-        draft.credits.extend(credit(&body.credit));
-    }
     let settings = app.config.project(&case.project);
-    let package = settings.and_then(|settings| {
-        Some(Package {
-            ecosystem: settings.ecosystem.as_ref()?.parse().ok()?,
-            name: settings.package.as_ref()?.parse().ok()?,
-        })
-    });
+    let package = package(app, &case);
     let repositories = settings.map(|settings| settings.repositories.as_slice()).unwrap_or_default();
     for target in targets {
         let named = |repository: &&crate::config::RepositoryConfig| match &target.repository {
@@ -110,7 +139,8 @@ pub(super) async fn begin(app: &App, tx: &mut Tx, grant: &Grant, targets: &[Plan
         };
         let Some(repository) = repositories.iter().find(named) else { continue };
         let version = target.tag.as_str();
-        let version = version.strip_prefix('v').filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit())).unwrap_or(version);
+        let version =
+            version.strip_prefix('v').filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit())).unwrap_or(version);
         draft.affected.push(AffectedLine {
             repository: repository.name.clone(),
             line: target.line.clone(),
@@ -126,14 +156,9 @@ pub(super) async fn begin(app: &App, tx: &mut Tx, grant: &Grant, targets: &[Plan
     Ok(store::advisory::edit(tx, grant, &sealed, None).await?)
 }
 
-/// Takes a reporter's own wish as their answer.
-fn credit(wish: &CreditWish) -> Option<Credit> {
-    let (name, consent) = match wish {
-        CreditWish::Named { name } => (name.clone(), CreditConsent::Agreed),
-        CreditWish::Anonymous => ("Anonymous".parse().ok()?, CreditConsent::Anonymous),
-        CreditWish::Unnamed => return None,
-    };
-    Some(Credit { name, kind: CreditKind::Finder, url: None, consent })
+/// Opens a draft and joins the reporters to it.
+pub(super) async fn whole(tx: &mut Tx, grant: &Grant, unsealing: &Unsealing, draft: &Draft) -> Result<Advisory> {
+    Ok(read_draft(unsealing, grant.case(), draft)?.with_reporters(&wishes(tx, grant, unsealing).await?))
 }
 
 /// Renders the case's files as its live release would publish them; `None` while it is in no release.
@@ -149,49 +174,158 @@ async fn rendered(app: &App, actor: &Actor, case: &CaseId) -> Result<Option<(Dig
     app.commit(tx).await?;
     let Some(found) = gathered.advisories.into_iter().find(|rendered| &rendered.case == case) else { return Ok(None) };
     let digest = Digest::from_bytes(found.documents.digest());
-    let views = found.documents.into_vec().into_iter().map(|document| DocumentView {
-        path: document.path,
-        media_type: document.media_type.to_owned(),
-        text: String::from_utf8_lossy(&document.bytes).into_owned(),
-    });
+    let views = found.documents.into_vec().into_iter().map(shown);
     Ok(Some((digest, views.collect())))
 }
 
-/// Reads a public file: no one is asked who they are.
-pub async fn file(app: &App, path: &DocumentPath) -> Result<Publication> {
-    let mut rows = app.read().await?;
-    store::publication::file(&mut rows, path).await?.ok_or(Error::NotFound)
-}
-
-/// Lists the public advisories, newest first.
-pub async fn published(app: &App) -> Result<Vec<PublishedView>> {
-    let mut rows = app.read().await?;
-    let found = store::publication::list(&mut rows, 500).await?;
-    let view = |published: store::publication::Published| PublishedView {
-        id: published.id.to_string(),
-        project: published.project.to_string(),
-        title: published.title.to_string(),
-        published_at: shown_at(published.published_at),
-    };
-    Ok(found.into_iter().map(view).collect())
-}
-
-/// Renders the public feed.
-pub async fn atom(app: &App) -> Result<Vec<u8>> {
-    let mut rows = app.read().await?;
-    let mut entries = Vec::new();
-    for published in store::publication::list(&mut rows, FEED).await? {
-        let path: DocumentPath = format!("advisories/{}.html", published.id).parse()?;
-        let Some(file) = store::publication::file(&mut rows, &path).await? else { continue };
-        let name = store::project::find(&mut rows, &published.project).await?.map(|project| project.name);
-        entries.push(FeedEntry {
-            id: published.id,
-            title: published.title,
-            project: name.unwrap_or_else(|| published.project.to_string()).parse()?,
-            published_at: published.published_at,
-            modified_at: published.modified_at,
-            html: String::from_utf8_lossy(&file.body).into_owned(),
+/// Renders the files of a case that is in no release: a number of 0, today's date, the fixes as they are pushed.
+async fn stood_in(app: &App, actor: &Actor, case: &CaseId) -> Result<Vec<DocumentView>> {
+    let mut tx = app.begin("advisory.preview").await?;
+    let grant = open(&mut tx, actor, case, Action::ReadTeam).await?;
+    let known = know(app, &mut tx, &grant).await?;
+    let layout = Layout::of(&mut tx, &known.case.project).await?;
+    let fixes = store::fix::of_case(&mut tx, &grant).await?;
+    let at = known.case.published_at.or(known.case.embargo.agreed()).unwrap_or(tx.now());
+    app.commit(tx).await?;
+    let mut lines = Vec::new();
+    for line in &layout.lines {
+        let Some(upstream) = layout.upstreams.iter().find(|upstream| upstream.id == line.upstream) else { continue };
+        lines.push(PublishedLine {
+            repository: upstream.name.clone(),
+            line: line.name.clone(),
+            repository_url: public_url(&upstream.url)?,
+            fix_commit: fixes.iter().find(|fix| fix.line == line.id).and_then(|fix| fix.head.clone()),
+            tag: None,
         });
     }
-    Ok(feed::advisories(&app.config.base_url.as_str().parse()?, Timestamp::UNIX_EPOCH, &entries))
+    let year = u16::try_from(at.to_zoned(jiff::tz::TimeZone::UTC).year()).unwrap_or_default();
+    let id = match known.row.as_ref().and_then(|row| row.public_id.clone()) {
+        Some(id) => id,
+        None => AdvisoryId::new(&layout.project.prefix, year, 0)?,
+    };
+    let published = Published {
+        id,
+        project: layout.project.name.parse()?,
+        base_url: app.config.base_url.as_str().parse()?,
+        osv_prefix: None,
+        published_at: at,
+        modified_at: at,
+        lines,
+        advisory: known.whole(),
+    };
+    Ok(published.render().into_vec().into_iter().map(shown).collect())
+}
+
+async fn know(app: &App, tx: &mut Tx, grant: &Grant) -> Result<Known> {
+    let unsealing = app.unsealing(tx, grant).await?;
+    let case = store::case::get(tx, grant).await?;
+    let wishes = wishes(tx, grant, &unsealing).await?;
+    let row = store::advisory::get(tx, grant).await?;
+    let written = match &row {
+        Some(row) => read_draft(&unsealing, &case.id, row)?,
+        None => first(app, tx, &case, &unsealing).await?,
+    };
+    Ok(Known { case, unsealing, row, written, wishes })
+}
+
+async fn wishes(tx: &mut Tx, grant: &Grant, unsealing: &Unsealing) -> Result<Vec<CreditWish>> {
+    let mut wishes = Vec::new();
+    for report in store::report::of_case(tx, grant).await? {
+        let body: ReportBody = unsealing.open(("report", "body"), &report.id.to_string(), &report.body)?;
+        wishes.push(body.credit);
+    }
+    Ok(wishes)
+}
+
+/// Makes the draft that people begin with: the case's title, and every line of the project.
+async fn first(app: &App, tx: &mut Tx, case: &Case, unsealing: &Unsealing) -> Result<Advisory> {
+    let title = unsealing.open(("case", "title"), &case.id.to_string(), &case.title)?;
+    let layout = Layout::of(tx, &case.project).await?;
+    let package = package(app, case);
+    let mut draft = Advisory::draft(title);
+    for line in layout.lines {
+        let Some(upstream) = layout.upstreams.iter().find(|upstream| upstream.id == line.upstream) else { continue };
+        draft.affected.push(AffectedLine {
+            repository: upstream.name.clone(),
+            line: line.name,
+            package: package.clone(),
+            introduced: None,
+            last_affected: None,
+            fixed: None,
+            tag: None,
+            fix_commit: None,
+        });
+    }
+    Ok(draft)
+}
+
+async fn view(
+    app: &App,
+    tx: &mut Tx,
+    grant: &Grant,
+    found: (&Known, Option<(Digest, Vec<DocumentView>)>),
+) -> Result<AdvisoryView> {
+    let (known, rendered) = found;
+    let seats = store::member::of_case(tx, grant).await?;
+    let named = |person: PersonId| {
+        seats
+            .iter()
+            .find(|seat| seat.holder == Holder::Person(person))
+            .and_then(|seat| seat.person.as_ref().map(|(handle, _)| format!("@{handle}")))
+            .unwrap_or_else(|| "a former member".to_owned())
+    };
+    let whole = known.whole();
+    let row = known.row.as_ref();
+    let approval = row.and_then(|row| row.approved.as_ref());
+    let digest = rendered.as_ref().map(|(digest, _)| *digest);
+    let approved = digest.is_some() && approval.map(|(approved, _)| *approved) == digest;
+    let missing = whole.completeness();
+    let reviewer = grant.actor().person().filter(|_| grant.also(Action::ApproveAdvisory));
+    let barred = reviewer.and_then(|person| {
+        let allowed =
+            known.changeable().and_then(|()| credit::may_approve(person, known.editor(), team(app, &known.case)));
+        let early =
+            Refusal::moment("Plan the release of this case first: an advisory is approved as it will be published.");
+        allowed.and_then(|()| digest.map(|_| ()).ok_or(early)).err()
+    });
+    let credits = whole.settle_credits().into_iter().map(|credit| CreditView {
+        name: credit.name,
+        kind: credit.kind.to_string(),
+        url: credit.url.map(|url| url.to_string()),
+    });
+    Ok(AdvisoryView {
+        id: row.and_then(|row| row.public_id.as_ref()).map(ToString::to_string),
+        advisory: known.written.clone(),
+        version: row.map(|row| row.version.0),
+        edited_by: known.editor().map(named),
+        edited_at: row.map(|row| shown_at(row.edited_at)),
+        may_approve: reviewer.is_some() && barred.is_none() && missing.is_empty() && !approved,
+        missing,
+        digest,
+        approved,
+        approved_by: approval.map(|(_, person)| named(*person)),
+        credits: credits.collect(),
+        waiting_credits: whole.waiting_credits(),
+        may_edit: grant.also(Action::EditAdvisory) && known.changeable().is_ok(),
+        not_approvable: barred.map(|refusal| refusal.to_string()),
+        documents: rendered.map(|(_, documents)| documents).unwrap_or_default(),
+    })
+}
+
+fn shown(document: crate::export::Document) -> DocumentView {
+    DocumentView {
+        path: document.path,
+        media_type: document.media_type.to_owned(),
+        text: String::from_utf8_lossy(&document.bytes).into_owned(),
+    }
+}
+
+fn package(app: &App, case: &Case) -> Option<Package> {
+    let settings = app.config.project(&case.project)?;
+    let ecosystem = settings.ecosystem.as_deref()?.parse().ok()?;
+    Some(Package { ecosystem, name: settings.package.as_deref()?.parse().ok()? })
+}
+
+fn team(app: &App, case: &Case) -> TeamKind {
+    app.config.project(&case.project).map_or(TeamKind::Several, |settings| settings.team)
 }

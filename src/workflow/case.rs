@@ -255,7 +255,9 @@ pub async fn invite(app: &App, actor: &Actor, case: &CaseId, handle: &Handle, ro
         return Err(Refusal::input("A reporter's seat comes with their report.").into());
     }
     let person = store::account::by_handle(&mut tx, handle).await?.ok_or_else(|| {
-        Refusal::input(format!("Nobody here has the handle {handle}: the operator adds people with `embargo admin person add`."))
+        Refusal::input(format!(
+            "Nobody here has the handle {handle}: the operator adds people with `embargo admin person add`."
+        ))
     })?;
     let seats = store::member::of_case(&mut tx, &grant).await?;
     let sits_above =
@@ -329,7 +331,11 @@ async fn needs(app: &App, tx: &mut Tx, grant: &Grant, case: &Case) -> Result<Vec
         match case.state {
             CaseState::Received if case.acknowledged_at.is_none() => {
                 let left = 7 - (now.duration_since(case.opened_at).as_hours() / 24);
-                needs.push(if left > 0 { format!("Answer the reporter within {left} days") } else { "Answer the reporter: it is late".to_owned() });
+                needs.push(if left > 0 {
+                    format!("Answer the reporter within {left} days")
+                } else {
+                    "Answer the reporter: it is late".to_owned()
+                });
             }
             CaseState::Received => needs.push("Say whether it is a vulnerability".to_owned()),
             CaseState::Valid => needs.push("Accept or defer it".to_owned()),

@@ -104,7 +104,8 @@ pub async fn perform(app: &App, id: CheckRunId) -> Result<Settled> {
         };
         states.push(state);
     }
-    let note = if plan.jobs.is_empty() { "No workflow of this project runs for pull requests to this line." } else { "" };
+    let note =
+        if plan.jobs.is_empty() { "No workflow of this project runs for pull requests to this line." } else { "" };
     end(app, &run, CheckState::sum(&states), note).await
 }
 
@@ -242,7 +243,7 @@ async fn plan(app: &App, run: &Run, line: &Line) -> Result<Plan> {
         None => run.base.clone(),
     };
     let mut files = Vec::new();
-    for folder in crate::ci::plan::FOLDERS {
+    for folder in ci::plan::FOLDERS {
         // The first folder that is there counts, as on the forges themselves.
         if !files.is_empty() {
             break;
@@ -325,7 +326,10 @@ async fn one(
         Ok(outcome) => (outcome.state, None),
         Err(Error::Internal(source)) => {
             tracing::error!(job = %id, error = &*source as &dyn std::error::Error, "a check could not be run");
-            (CheckState::Lost, Some("The check could not be run here: run it again, and tell the operator if it stays."))
+            (
+                CheckState::Lost,
+                Some("The check could not be run here: run it again, and tell the operator if it stays."),
+            )
         }
         Err(error) => return Err(error),
     };
@@ -417,7 +421,7 @@ async fn end(app: &App, run: &Run, state: CheckState, note: &str) -> Result<Sett
         rows::move_run(&mut tx, &grant, &now, state, note).await?;
     }
     let project = store::case::get(&mut tx, &grant).await?.project;
-    super::release::rehearse_open(&mut tx, &project).await?;
+    super::rehearsal::rehearse_open(&mut tx, &project).await?;
     app.commit(tx).await?;
     let _ = app.check_news.send(run.id);
     Ok(Settled::Done)

@@ -13,11 +13,13 @@ use crate::domain::access::{Action, Consent, Grants, Holder, Role};
 use crate::domain::actor::{Actor, Chore};
 use crate::domain::digest::Digest;
 use crate::domain::effect::{Effect, Next, Outcome, Phase, Recipient, Target, journal, next, nothing_public};
+use crate::domain::hold::{Hold, HoldReason};
 use crate::domain::id::{CaseId, MailId, MemberId, Minted, ReleaseId};
 use crate::domain::job::Job;
 use crate::domain::manifest::Manifest;
 use crate::domain::readiness::BlockerKind;
-use crate::domain::release::{Hold, HoldReason, Rehearsal, Release, ReleaseState};
+use crate::domain::rehearsal::Rehearsal;
+use crate::domain::release::{Release, ReleaseState};
 use crate::domain::report::ReportBody;
 use crate::domain::text::EmailAddress;
 use crate::notify::notice::Notice;
@@ -97,7 +99,8 @@ async fn begin(app: &App, id: &ReleaseId) -> Result<()> {
         // A stale rehearsal whose lines stand still means that a fix moved after freezing.
         (None, Some(blocker)) if blocker.kind == BlockerKind::RehearsalStale => Some(Hold {
             reason: HoldReason::NotReady,
-            note: "A fix changed after the release was frozen: what was armed is no longer what its authors want.".to_owned(),
+            note: "A fix changed after the release was frozen: what was armed is no longer what its authors want."
+                .to_owned(),
         }),
         (None, Some(blocker)) => Some(Hold { reason: HoldReason::NotReady, note: blocker.sentence.clone() }),
         (None, None) => None,
@@ -326,7 +329,10 @@ impl Run<'_> {
                 | Phase::NotifyPublic
                 | Phase::OpenCase,
                 _,
-            ) => Ok(Outcome::Failed(HoldReason::Trouble, "The journal names a target that does not fit its phase.".to_owned())),
+            ) => Ok(Outcome::Failed(
+                HoldReason::Trouble,
+                "The journal names a target that does not fit its phase.".to_owned(),
+            )),
         }
     }
 
@@ -398,11 +404,9 @@ fn fault(phase: Phase) -> Outcome {
     let note = "This server could not do its part: see its log.".to_owned();
     match phase {
         Phase::PushFixes => Outcome::Unknown(note),
-        Phase::Preflight
-        | Phase::VerifyPublic
-        | Phase::PublishAdvisories
-        | Phase::NotifyPublic
-        | Phase::OpenCase => Outcome::Again(note),
+        Phase::Preflight | Phase::VerifyPublic | Phase::PublishAdvisories | Phase::NotifyPublic | Phase::OpenCase => {
+            Outcome::Again(note)
+        }
     }
 }
 

@@ -32,17 +32,12 @@ pub async fn approve(
     let now = tx.now();
     let change = fix.approve(head, person, team, now)?;
     store::fix::approve(&mut tx, &grant, fix.id, change).await?;
-    super::release::rehearse_open(&mut tx, &found.project).await?;
+    super::rehearsal::rehearse_open(&mut tx, &found.project).await?;
     drop(line);
     Ok(app.commit(tx).await?)
 }
 
-async fn find(
-    tx: &mut Tx,
-    grant: &Grant,
-    case: &Case,
-    which: (Option<&RepoName>, &LineName),
-) -> Result<(Line, Fix)> {
+async fn find(tx: &mut Tx, grant: &Grant, case: &Case, which: (Option<&RepoName>, &LineName)) -> Result<(Line, Fix)> {
     let upstreams = store::project::upstreams(tx, &case.project).await?;
     let lines = store::project::lines(tx, &case.project).await?;
     let named = |line: &&Line| {
@@ -50,9 +45,12 @@ async fn find(
             && which.0.is_none_or(|name| upstreams.iter().any(|u| u.id == line.upstream && &u.name == name))
     };
     let mut matching = lines.iter().filter(named);
-    let line = matching.next().ok_or_else(|| Refusal::input(format!("There is no line {} in this project.", which.1)))?;
+    let line =
+        matching.next().ok_or_else(|| Refusal::input(format!("There is no line {} in this project.", which.1)))?;
     if matching.next().is_some() {
-        return Err(Refusal::input(format!("Several repositories have a line {}: name the repository too.", which.1)).into());
+        return Err(
+            Refusal::input(format!("Several repositories have a line {}: name the repository too.", which.1)).into()
+        );
     }
     let fixes = store::fix::of_case(tx, grant).await?;
     let fix = fixes.into_iter().find(|fix| fix.line == line.id);
@@ -77,7 +75,8 @@ pub(super) async fn views(app: &App, tx: &mut Tx, grant: &Grant, case: &Case) ->
     };
     let mut views = Vec::new();
     for line in lines {
-        let repository = upstreams.iter().find(|u| u.id == line.upstream).map(|u| u.name.to_string()).unwrap_or_default();
+        let repository =
+            upstreams.iter().find(|u| u.id == line.upstream).map(|u| u.name.to_string()).unwrap_or_default();
         let fix = fixes.iter().find(|fix| fix.line == line.id);
         let Some((fix, head)) = fix.and_then(|fix| fix.head.as_ref().map(|head| (fix, head))) else {
             views.push(FixView {

@@ -136,10 +136,7 @@ pub async fn mirror(app: &App, id: UpstreamId) -> Result<Settled> {
     let Some(settings) = settings(app, &upstream) else { return Ok(Settled::Done) };
     let remote = remote(&upstream.url, settings)?;
     let progress = app.progress.clone();
-    let outcome = app
-        .git
-        .update_mirror(id, &remote, move |step| progress.set(id, step), Interrupt::default())
-        .await;
+    let outcome = app.git.update_mirror(id, &remote, move |step| progress.set(id, step), Interrupt::default()).await;
     app.progress.clear(id);
     let (state, sentence, kind, moved) = told(outcome, &upstream)?;
     let retry = matches!(state, UpstreamState::Down);
@@ -151,7 +148,7 @@ pub async fn mirror(app: &App, id: UpstreamId) -> Result<Settled> {
         for case in store::case::with_remotes(&mut tx, &upstream.project).await? {
             store::job::queue(&mut tx, &Job::Remote { case }, now).await?;
         }
-        super::release::rehearse_open(&mut tx, &upstream.project).await?;
+        super::rehearsal::rehearse_open(&mut tx, &upstream.project).await?;
     }
     let again = tx.now() + SignedDuration::from_secs(60);
     app.commit(tx).await?;
@@ -182,9 +179,10 @@ fn told(outcome: Result<MirrorOutcome, MirrorError>, upstream: &Upstream) -> Res
                 Ok((UpstreamState::Rewritten, sentence, Some(EventKind::MirrorTroubled), true))
             }
         }
-        Err(MirrorError::Down { .. }) => {
-            troubled(UpstreamState::Down, "The upstream repository does not answer. It is asked again in a minute; nothing is lost.")
-        }
+        Err(MirrorError::Down { .. }) => troubled(
+            UpstreamState::Down,
+            "The upstream repository does not answer. It is asked again in a minute; nothing is lost.",
+        ),
         Err(MirrorError::Moved { .. }) => troubled(
             UpstreamState::Moved,
             "The upstream repository is not at this address any more: correct `url` in the configuration. What was mirrored stays.",
@@ -197,10 +195,9 @@ fn told(outcome: Result<MirrorOutcome, MirrorError>, upstream: &Upstream) -> Res
             UpstreamState::Moved,
             "No git repository answers at this address: correct `url` in the configuration. What was mirrored stays.",
         ),
-        Err(MirrorError::Empty) => troubled(
-            UpstreamState::Empty,
-            "The upstream repository has no branches. What was mirrored before stays.",
-        ),
+        Err(MirrorError::Empty) => {
+            troubled(UpstreamState::Empty, "The upstream repository has no branches. What was mirrored before stays.")
+        }
         Err(MirrorError::Incomplete) => troubled(
             UpstreamState::Down,
             "The upstream repository sent an incomplete history. Nothing was changed; it is asked again in a minute.",

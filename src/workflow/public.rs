@@ -5,9 +5,9 @@
 use super::{Error, Result};
 use crate::app::App;
 use crate::domain::effect::Outcome;
+use crate::domain::hold::HoldReason;
 use crate::domain::id::UpstreamId;
 use crate::domain::manifest::{Manifest, RefMove};
-use crate::domain::release::HoldReason;
 use crate::domain::repo::RefName;
 use crate::git::Repo;
 use crate::git::mirror::Upstream;
@@ -47,7 +47,8 @@ impl<'a> Public<'a> {
         drop(rows);
         let settings = super::project::settings(app, &upstream).ok_or(Error::NotFound)?;
         let remote = super::project::remote(&upstream.url, settings)?;
-        let leased = |moved: &RefMove| Leased { name: moved.name.clone(), old: moved.old.clone(), new: moved.new.clone() };
+        let leased =
+            |moved: &RefMove| Leased { name: moved.name.clone(), old: moved.old.clone(), new: moved.new.clone() };
         let repo = Repo::Release(manifest.release.clone(), id);
         Ok(Self { app, repo, remote, plan: wanted.refs.iter().map(leased).collect() })
     }
@@ -70,13 +71,14 @@ impl<'a> Public<'a> {
                 let tag = |leased: &&Leased| leased.old.is_zero();
                 let mut tags = self.plan.iter().filter(tag).peekable();
                 let at_new = |leased: &Leased| refs.get(&leased.name) == Some(&leased.new);
-                let left_behind = |leased: &Leased| !leased.old.is_zero() && refs.get(&leased.name) == Some(&leased.old);
+                let left_behind =
+                    |leased: &Leased| !leased.old.is_zero() && refs.get(&leased.name) == Some(&leased.old);
                 // The tags are ours and no line is where it was: the push went through, and somebody pushed after it.
                 if tags.peek().is_some() && tags.all(at_new) && !self.plan.iter().any(left_behind) {
                     return Stand::There;
                 }
-                let foreign =
-                    |leased: &&Leased| !at_new(leased) && !left_behind(leased) && !(leased.old.is_zero() && !refs.contains_key(&leased.name));
+                let absent = |leased: &Leased| leased.old.is_zero() && !refs.contains_key(&leased.name);
+                let foreign = |leased: &&Leased| !(at_new(leased) || left_behind(leased) || absent(leased));
                 match self.plan.iter().find(foreign) {
                     Some(leased) if leased.old.is_zero() => Stand::Tagged,
                     Some(leased) => Stand::Moved(leased.name.clone()),
@@ -91,7 +93,9 @@ impl<'a> Public<'a> {
         match self.stand().await {
             Stand::There => return Outcome::Done("in public already".to_owned()),
             Stand::Untouched => {}
-            Stand::Silent => return Outcome::Again("The public repository does not answer; nothing was sent.".to_owned()),
+            Stand::Silent => {
+                return Outcome::Again("The public repository does not answer; nothing was sent.".to_owned());
+            }
             Stand::Mixed => return partly("Part of the release is in public already."),
             Stand::Moved(name) => return moved(&name),
             Stand::Tagged => return tagged(),
@@ -137,7 +141,9 @@ impl<'a> Public<'a> {
             }
             Ok(PushOutcome::Stale { refs }) => self.stale(&refs),
             Ok(PushOutcome::Refused { sent: false, .. }) => refused(),
-            Ok(PushOutcome::Refused { sent: true, .. }) => partly("The public repository refused the push after it had the objects: they may be public."),
+            Ok(PushOutcome::Refused { sent: true, .. }) => {
+                partly("The public repository refused the push after it had the objects: they may be public.")
+            }
         };
         // An earlier try of our own may have come through meanwhile: what stands in public decides.
         match self.stand().await {
@@ -154,7 +160,9 @@ impl<'a> Public<'a> {
             Stand::There => Outcome::Done(format!("{} refs read back", self.plan.len())),
             Stand::Silent => Outcome::Again("The public repository does not answer.".to_owned()),
             Stand::Untouched => Outcome::Again("The public repository does not show the push yet.".to_owned()),
-            Stand::Mixed | Stand::Moved(_) | Stand::Tagged => partly("The public refs are not where the release put them."),
+            Stand::Mixed | Stand::Moved(_) | Stand::Tagged => {
+                partly("The public refs are not where the release put them.")
+            }
         }
     }
 

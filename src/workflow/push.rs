@@ -142,7 +142,7 @@ async fn settle_one(app: &App, push: &Push) -> Result<Vec<CheckRunId>> {
         let Some(line) = fixed_line(&lines, push, &name) else { continue };
         queued.extend(revise(app, &mut tx, &grant, (push, line, &update, tips.get(&line.id))).await?);
     }
-    super::release::rehearse_open(&mut tx, &found.project).await?;
+    super::rehearsal::rehearse_open(&mut tx, &found.project).await?;
     app.commit(tx).await?;
     Ok(queued)
 }
@@ -177,7 +177,7 @@ async fn revise(
         Some(head) => {
             let base = base.cloned().unwrap_or_else(CommitId::zero);
             super::check::queue(app, tx, grant, (line, &head, base)).await.map(Some)
-        },
+        }
         None => Ok(None),
     }
 }

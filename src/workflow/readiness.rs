@@ -16,7 +16,8 @@ use crate::domain::plain::{AdvisoryId, RepositoryUrl};
 use crate::domain::project::{Line, Project, TagStyle, Upstream};
 use crate::domain::readiness::{AdvisoryFacts, CaseFacts, Checks, Facts, FixFacts, TargetFacts};
 use crate::domain::refusal::Malformed;
-use crate::domain::release::{Policy, Release, Target};
+use crate::domain::rehearsal::Target;
+use crate::domain::release::{Policy, Release};
 use crate::domain::repo::{CommitId, RefName};
 use crate::export::{Documents, Published, PublishedLine};
 use crate::git::Repo;
@@ -210,7 +211,7 @@ async fn case_facts(
     let advisory = match &draft {
         Some(draft) => {
             let unsealing = app.unsealing(tx, grant).await?;
-            Some(read_draft(&unsealing, grant.case(), draft)?)
+            Some(super::advisory::whole(tx, grant, &unsealing, draft).await?)
         }
         None => None,
     };
@@ -309,7 +310,9 @@ fn checks(state: Option<CheckState>, waived: bool) -> Checks {
         Some(CheckState::Skipped) => Checks::Nothing,
         Some(CheckState::Unsupported | CheckState::Lost) if waived => Checks::Waived,
         Some(CheckState::Unsupported | CheckState::Lost | CheckState::NeedsApproval) => Checks::NotRun,
-        Some(CheckState::Waiting | CheckState::Blocked | CheckState::Running | CheckState::Cancelling) => Checks::Running,
+        Some(CheckState::Waiting | CheckState::Blocked | CheckState::Running | CheckState::Cancelling) => {
+            Checks::Running
+        }
         Some(CheckState::Failure | CheckState::Cancelled | CheckState::TimedOut) => Checks::Failed,
     }
 }
@@ -350,6 +353,6 @@ fn render(
 }
 
 /// Writes an upstream's address as anybody may clone it.
-fn public_url(url: &str) -> Result<RepositoryUrl, Malformed> {
+pub(super) fn public_url(url: &str) -> Result<RepositoryUrl, Malformed> {
     if url.starts_with('/') { format!("file://{url}").parse() } else { url.parse() }
 }

@@ -69,8 +69,7 @@ pub async fn admit(
             }
             if stage == Stage::Begins {
                 let push: PushId = app.mint();
-                let stands_for =
-                    PushTicket { actor: actor.clone(), case: case.clone(), upstream, push };
+                let stands_for = PushTicket { actor: actor.clone(), case: case.clone(), upstream, push };
                 app.tickets.issue(token::mint(Kind::Ticket), stands_for)
             } else {
                 None
@@ -118,11 +117,7 @@ pub async fn make(app: &App, case: &CaseId) -> Result<Settled> {
     Ok(Settled::Done)
 }
 
-async fn upstream(
-    rows: &mut impl Rows,
-    project: &crate::domain::id::ProjectId,
-    name: &RepoName,
-) -> Result<UpstreamId> {
+async fn upstream(rows: &mut impl Rows, project: &crate::domain::id::ProjectId, name: &RepoName) -> Result<UpstreamId> {
     let found = store::project::upstreams(rows, project).await?;
     found.into_iter().find(|upstream| &upstream.name == name).map(|upstream| upstream.id).ok_or(Error::NotFound)
 }

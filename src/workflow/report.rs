@@ -8,10 +8,10 @@ use futures_util::stream::BoxStream;
 
 use super::{Error, Result, open, shown_at};
 use crate::app::App;
+use crate::crypto::attachment;
 use crate::crypto::recipient::{AgeRecipient, Recipients};
 use crate::crypto::shelf::ShelfError;
 use crate::crypto::token::{self, ClaimCode, Kind};
-use crate::crypto::attachment;
 use crate::domain::access::{Action, Consent, Holder, Role};
 use crate::domain::actor::{Actor, Chore};
 use crate::domain::case::{Case, CaseState};
@@ -196,7 +196,11 @@ pub async fn news(app: &App, feed: &str) -> Result<Vec<jiff::Timestamp>> {
     let thread = store::report::thread(&mut rows, &grant).await?;
     let found = store::case::get(&mut rows, &grant).await?;
     let mut times: Vec<_> = thread.iter().filter(|m| m.author.is_some()).map(|m| m.written_at).collect();
-    times.extend([Some(found.opened_at), found.acknowledged_at, found.accepted_at, found.published_at, found.closed_at].into_iter().flatten());
+    times.extend(
+        [Some(found.opened_at), found.acknowledged_at, found.accepted_at, found.published_at, found.closed_at]
+            .into_iter()
+            .flatten(),
+    );
     times.sort_unstable();
     times.dedup();
     Ok(times)
@@ -218,9 +222,7 @@ pub async fn show(app: &App, actor: &Actor, case: &CaseId) -> Result<ReporterVie
     let recipients = recipients(app, &mut tx, &found.project).await?;
     app.commit(tx).await?;
     let (state, next) = plain_words(&found);
-    let proposed = |side| {
-        found.embargo.proposed().filter(|(_, by)| *by == side).map(|(at, _)| shown_at(at))
-    };
+    let proposed = |side| found.embargo.proposed().filter(|(_, by)| *by == side).map(|(at, _)| shown_at(at));
     Ok(ReporterView {
         case: case.to_string(),
         project: project.name,

@@ -8,7 +8,7 @@ use crate::git::Repo;
 use crate::store;
 
 /// Leftovers of killed pushes are removed when they are older than this.
-const LEFTOVER_AGE: Duration = Duration::from_secs(3600);
+const LEFTOVER_AGE: Duration = Duration::from_hours(1);
 
 /// Settles lost pushes, wakes due releases, removes leftovers. Twice does no harm.
 pub async fn run(app: &App) -> Result<()> {

@@ -103,7 +103,10 @@ fn names(place: &str, value: &toml::Value) -> BTreeSet<String> {
 fn optional_fields() -> Vec<&'static str> {
     let sources = [
         include_str!("../../src/config.rs"),
-        include_str!("../../src/notify/mod.rs").split("impl Default for Options").next().expect("there is a first part"),
+        include_str!("../../src/notify/mod.rs")
+            .split("impl Default for Options")
+            .next()
+            .expect("there is a first part"),
     ];
     let fields = sources.iter().flat_map(|text| text.lines()).filter_map(|line| {
         let (name, kind) = line.trim().strip_prefix("pub ")?.split_once(": ")?;

@@ -13,8 +13,8 @@ use std::sync::Arc;
 
 use embargo::app::{App, Clock, CrashPoint, Outside};
 use embargo::config::Config;
-use embargo::domain::account::KeyKind;
 use embargo::domain::access::Role;
+use embargo::domain::account::KeyKind;
 use embargo::domain::actor::{Actor, Via};
 use embargo::domain::id::{CaseId, FixId, PersonId, ReleaseId};
 use embargo::domain::repo::CommitId;
@@ -119,7 +119,11 @@ impl House {
             targets: LINES
                 .iter()
                 .zip(TAGS)
-                .map(|(line, tag)| PlanTarget { repository: None, line: line.parse().unwrap(), tag: tag.parse().unwrap() })
+                .map(|(line, tag)| PlanTarget {
+                    repository: None,
+                    line: line.parse().unwrap(),
+                    tag: tag.parse().unwrap(),
+                })
                 .collect(),
             due_at: at(INSTANT),
         };

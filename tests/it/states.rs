@@ -58,10 +58,8 @@ fn every_checked_word_is_a_word_of_the_code() {
         let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
         checked.extend(word_lists(&text));
     }
-    let checked: BTreeMap<&str, BTreeSet<&str>> = checked
-        .iter()
-        .map(|(column, words)| (column.as_str(), words.iter().map(String::as_str).collect()))
-        .collect();
+    let checked: BTreeMap<&str, BTreeSet<&str>> =
+        checked.iter().map(|(column, words)| (column.as_str(), words.iter().map(String::as_str).collect())).collect();
     assert_eq!(checked, known());
 }
 

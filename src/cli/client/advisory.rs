@@ -1,96 +1,377 @@
-//! Commands about the advisory of a case.
+//! `embargo advisory`: show, edit, preview, export and approve.
+//!
+//! Guards: a draft is edited in a file of the user alone, which is removed when the server has it; an approval names the
+//! hash of what was shown. Leaves what a draft may say to the server.
 
 use std::fs;
-use std::path::PathBuf;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 
+use super::command::edit_file;
+use super::credentials::{folder, write_private};
 use super::server::Server;
 use super::{Failure, Output, Result};
-use crate::domain::advisory::Advisory;
+use crate::domain::advisory::{Advisory, AffectedLine};
 use crate::domain::digest::Digest;
 use crate::domain::id::CaseId;
-use crate::wire::advisory::{AdvisoryView, ApproveAdvisory, EditAdvisory};
+use crate::domain::plain::{CveId, Version};
+use crate::domain::repo::LineName;
+use crate::domain::severity::Severity;
+use crate::domain::text::{Body, Title};
+use crate::wire::advisory::{AdvisoryView, ApproveAdvisory, DocumentView, EditAdvisory, Format};
 
-/// Commands about advisories.
+/// Commands about a case's advisory.
 #[derive(Debug, Subcommand)]
 pub(crate) enum AdvisoryCommand {
-    /// Show the draft as JSON, to be changed and given back with `edit`
+    /// Show the draft, what it lacks and who will be thanked
     Show {
-        /// Which case
+        /// The case
         case: CaseId,
     },
-    /// Give the draft a new text
-    Edit {
-        /// Which case
-        case: CaseId,
-        /// A file of JSON as `show` prints it
-        file: PathBuf,
-    },
-    /// Show a file as it would be published now
+    /// Change the draft: by options, from a file, or in your editor
+    Edit(Edit),
+    /// Print the advisory as it would be published now
     Preview {
-        /// Which case
+        /// The case
         case: CaseId,
-        /// The ending of the file's name: html, md or json
-        #[arg(long, default_value = "md")]
-        format: String,
+        /// `osv`, `markdown` or `html`
+        #[arg(long, default_value = "markdown")]
+        format: Format,
     },
-    /// Approve what would be published now, by its hash
-    Approve {
-        /// Which case
+    /// Write the advisory as it would be published now into a file
+    Export {
+        /// The case
         case: CaseId,
-        /// The hash that `preview` printed
+        /// `osv`, `markdown` or `html`
+        #[arg(long)]
+        format: Format,
+        /// The file [default: standard output]
+        #[arg(long, short, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+    /// Approve the advisory as it will be published
+    Approve {
+        /// The case
+        case: CaseId,
+        /// The hash you read, as `embargo advisory show` prints it
         digest: Digest,
     },
 }
 
-/// Runs a command about advisories.
-pub(super) async fn run(command: &AdvisoryCommand, url: Option<&str>, output: Output) -> Result<()> {
-    let server = Server::signed_in(url)?;
+/// Arguments of `embargo advisory edit`.
+#[derive(Debug, Args)]
+pub(crate) struct Edit {
+    /// The case
+    case: CaseId,
+    /// Take the whole draft from this file: JSON, or TOML by its ending
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["title", "text_file", "affected", "severity", "cve", "workaround_file"])]
+    file: Option<PathBuf>,
+    /// One line that names software and flaw
+    #[arg(long)]
+    title: Option<Title>,
+    /// What happens, to whom, and what to do: Markdown from a file, or `-`
+    #[arg(long, value_name = "FILE")]
+    text_file: Option<PathBuf>,
+    /// Where a line is fixed and since when it was affected: LINE=FIXED[,INTRODUCED], or REPOSITORY:LINE=…
+    #[arg(long, value_name = "LINE=FIXED", value_parser = ranged)]
+    affected: Vec<Ranged>,
+    /// `low`, `medium`, `high`, `critical`, a CVSS vector, or `none:` and the reason
+    #[arg(long, value_parser = severity)]
+    severity: Option<Severity>,
+    /// The CVE id
+    #[arg(long)]
+    cve: Option<CveId>,
+    /// What helps those who cannot update: Markdown from a file, or `-`
+    #[arg(long, value_name = "FILE")]
+    workaround_file: Option<PathBuf>,
+}
+
+/// One line's range, as `--affected` takes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Ranged {
+    repository: Option<String>,
+    line: LineName,
+    fixed: Version,
+    introduced: Option<Version>,
+}
+
+impl Edit {
+    fn by_options(&self) -> bool {
+        let texts = self.title.is_some() || self.text_file.is_some() || self.workaround_file.is_some();
+        texts || !self.affected.is_empty() || self.severity.is_some() || self.cve.is_some()
+    }
+
+    fn apply(&self, mut draft: Advisory) -> Result<Advisory> {
+        if let Some(title) = &self.title {
+            draft.title = title.clone();
+        }
+        if let Some(file) = &self.text_file {
+            draft.description = Some(text(file)?);
+        }
+        if let Some(file) = &self.workaround_file {
+            draft.workaround = Some(text(file)?);
+        }
+        if let Some(severity) = &self.severity {
+            draft.severity = Some(severity.clone());
+        }
+        if let Some(cve) = &self.cve {
+            draft.cve = Some(cve.clone());
+        }
+        if !self.affected.is_empty() {
+            draft.affected = affected(&draft.affected, &self.affected)?;
+        }
+        Ok(draft)
+    }
+}
+
+/// Runs a command about an advisory.
+pub(super) async fn run(command: &AdvisoryCommand, server: Option<&str>, output: Output) -> Result<()> {
+    let server = Server::signed_in(server)?;
     match command {
         AdvisoryCommand::Show { case } => {
-            let view: AdvisoryView = server.get(&path(case)).await?;
-            for lack in &view.missing {
-                output.remark(lack);
-            }
-            let text = serde_json::to_string_pretty(&view.advisory)
-                .map_err(|error| Failure::because("The draft is no JSON.", error))?;
-            output.result(&view, &text)
+            let view: AdvisoryView = server.get(&format!("/cases/{case}/advisory")).await?;
+            output.result(&view, &shown(case, &view))
         }
-        AdvisoryCommand::Edit { case, file } => {
-            let unreadable = |error| Failure::because(format!("The file {} could not be read.", file.display()), error);
-            let text = fs::read_to_string(file).map_err(unreadable)?;
-            let advisory: Advisory = serde_json::from_str(&text)
-                .map_err(|error| Failure::because("The file is not a draft as `embargo advisory show` prints it.", error))?;
-            let before: AdvisoryView = server.get(&path(case)).await?;
-            let wish = EditAdvisory { advisory, version: before.version };
-            let view: AdvisoryView = server.put(&path(case), &wish).await?;
-            output.result(&view, &summed(&view))
+        AdvisoryCommand::Edit(edit) => {
+            let view = edited(&server, edit).await?;
+            output.result(&view, &shown(&edit.case, &view))
         }
         AdvisoryCommand::Preview { case, format } => {
-            let view: AdvisoryView = server.get(&path(case)).await?;
-            let ending = format!(".{format}");
-            let Some(document) = view.documents.iter().find(|document| document.path.ends_with(&ending)) else {
-                return Err(Failure::Refused(
-                    "There is no such file yet: plan the release of this case first, and ask for html, md or json.".to_owned(),
-                ));
-            };
-            if let Some(digest) = &view.digest {
-                output.remark(&format!("digest: {digest}"));
-            }
-            output.result(&view, &document.text)
+            let document = preview(&server, case, *format).await?;
+            output.result(&document, &document.text)
+        }
+        AdvisoryCommand::Export { case, format, output: None } => {
+            let document = preview(&server, case, *format).await?;
+            output.result(&document, &document.text)
+        }
+        AdvisoryCommand::Export { case, format, output: Some(file) } => {
+            let document = preview(&server, case, *format).await?;
+            write_private(file, &document.text)?;
+            output.result(&document, &format!("Wrote {}, to be named {} in public.", file.display(), document.path))
         }
         AdvisoryCommand::Approve { case, digest } => {
-            let view: AdvisoryView = server.post(&format!("{}/approve", path(case)), &ApproveAdvisory { digest: *digest }).await?;
+            let approval = ApproveAdvisory { digest: *digest };
+            let view: AdvisoryView = server.post(&format!("/cases/{case}/advisory/approve"), &approval).await?;
             output.result(&view, &format!("Approved the advisory of {case} at {}.", digest.short()))
         }
     }
 }
 
-fn path(case: &CaseId) -> String {
-    format!("/cases/{case}/advisory")
+async fn preview(server: &Server, case: &CaseId, format: Format) -> Result<DocumentView> {
+    server.get(&format!("/cases/{case}/advisory/preview?format={format}")).await
 }
 
-fn summed(view: &AdvisoryView) -> String {
-    if view.missing.is_empty() { "The draft is complete.".to_owned() } else { view.missing.join("\n") }
+async fn edited(server: &Server, edit: &Edit) -> Result<AdvisoryView> {
+    let path = format!("/cases/{}/advisory", edit.case);
+    let view: AdvisoryView = server.get(&path).await?;
+    let (version, before) = (view.version, view.advisory);
+    if let Some(file) = &edit.file {
+        let advisory = parsed(file, &read(file)?)?;
+        return server.put(&path, &EditAdvisory { advisory, version }).await;
+    }
+    if edit.by_options() {
+        let advisory = edit.apply(before)?;
+        return server.put(&path, &EditAdvisory { advisory, version }).await;
+    }
+    let file = folder()?.join(format!("{}.json", edit.case));
+    if file.exists() {
+        return Err(Failure::Refused(format!(
+            "{} is left from an earlier edit: send it with --file, or remove it.",
+            file.display()
+        )));
+    }
+    let json =
+        serde_json::to_string_pretty(&before).map_err(|error| Failure::because("The draft is no JSON.", error))?;
+    write_private(&file, &format!("{json}\n"))?;
+    if !edit_file(&file).map_err(|error| Failure::because("The editor could not be started: set EDITOR.", error))? {
+        let _ = fs::remove_file(&file);
+        return Err(Failure::Refused("The editor gave up: nothing was changed.".to_owned()));
+    }
+    // What the server does not take stays on disk, so that no work is lost.
+    let kept = |failure: Failure| match failure {
+        Failure::Refused(sentence) => Failure::Refused(format!("{sentence} Your text is kept in {}.", file.display())),
+        failed @ Failure::Failed { .. } => failed,
+    };
+    let advisory = parsed(&file, &read(&file)?).map_err(kept)?;
+    let saved = server.put(&path, &EditAdvisory { advisory, version }).await.map_err(kept)?;
+    let _ = fs::remove_file(&file);
+    Ok(saved)
+}
+
+/// Replaces the ranges that are named and keeps the others; a line that is not in the draft yet is added to its repository.
+fn affected(before: &[AffectedLine], given: &[Ranged]) -> Result<Vec<AffectedLine>> {
+    let mut lines = before.to_vec();
+    for range in given {
+        let named = |line: &AffectedLine| {
+            line.line == range.line && range.repository.as_ref().is_none_or(|name| line.repository.as_str() == name)
+        };
+        let mut matching = lines.iter_mut().filter(|line| named(line));
+        match (matching.next(), matching.next()) {
+            (Some(line), None) => {
+                line.fixed = Some(range.fixed.clone());
+                line.introduced.clone_from(&range.introduced);
+                line.last_affected = None;
+            }
+            (Some(_), Some(_)) => {
+                let sentence = format!(
+                    "The draft names the line {} more than once: say REPOSITORY:LINE, or edit the file.",
+                    range.line
+                );
+                return Err(Failure::Refused(sentence));
+            }
+            (None, _) => {
+                let Some(name) = &range.repository else {
+                    let sentence = format!("The draft names no line {}: say REPOSITORY:LINE to add it.", range.line);
+                    return Err(Failure::Refused(sentence));
+                };
+                lines.push(AffectedLine {
+                    repository: name.parse()?,
+                    line: range.line.clone(),
+                    package: before.iter().find_map(|line| line.package.clone()),
+                    introduced: range.introduced.clone(),
+                    last_affected: None,
+                    fixed: Some(range.fixed.clone()),
+                    tag: None,
+                    fix_commit: None,
+                });
+            }
+        }
+    }
+    Ok(lines)
+}
+
+fn ranged(text: &str) -> Result<Ranged, String> {
+    let form = || "a range is LINE=FIXED or LINE=FIXED,INTRODUCED".to_owned();
+    let told = |error: crate::domain::refusal::Malformed| error.to_string();
+    let (place, range) = text.split_once('=').ok_or_else(form)?;
+    let (repository, line) = place.split_once(':').map_or((None, place), |(name, line)| (Some(name.to_owned()), line));
+    let (fixed, introduced) = range.split_once(',').map_or((range, None), |(fixed, first)| (fixed, Some(first)));
+    Ok(Ranged {
+        repository,
+        line: line.parse().map_err(told)?,
+        fixed: fixed.parse().map_err(told)?,
+        introduced: introduced.map(str::parse).transpose().map_err(told)?,
+    })
+}
+
+fn severity(text: &str) -> Result<Severity, String> {
+    let told = |error: crate::domain::refusal::Malformed| error.to_string();
+    if let Some(reason) = text.strip_prefix("none:") {
+        return reason.trim().parse().map(Severity::None).map_err(told);
+    }
+    if text.starts_with("CVSS:") {
+        return text.parse().map(Severity::Cvss).map_err(told);
+    }
+    text.parse().map(Severity::Word).map_err(told)
+}
+
+fn parsed(file: &Path, text: &str) -> Result<Advisory> {
+    let wrong = |error: String| Failure::Refused(format!("{} is no advisory: {error}", file.display()));
+    if file.extension().is_some_and(|ending| ending == "toml") {
+        return toml::from_str(text).map_err(|error| wrong(error.message().to_owned()));
+    }
+    serde_json::from_str(text).map_err(|error| wrong(error.to_string()))
+}
+
+fn text(file: &Path) -> Result<Body> {
+    Ok(read(file)?.parse()?)
+}
+
+fn read(file: &Path) -> Result<String> {
+    let unreadable = |error| Failure::because(format!("{} could not be read.", file.display()), error);
+    if file == Path::new("-") {
+        let mut text = String::new();
+        std::io::stdin().lock().read_to_string(&mut text).map_err(unreadable)?;
+        return Ok(text);
+    }
+    fs::read_to_string(file).map_err(unreadable)
+}
+
+fn shown(case: &CaseId, view: &AdvisoryView) -> String {
+    let mut lines = vec![format!("{case}  {}", view.advisory.title)];
+    let mut put = |name: &str, value: &str| lines.push(format!("{name:<10} {value}"));
+    put("id", view.id.as_deref().unwrap_or("given when a release is planned"));
+    if let Some(editor) = &view.edited_by {
+        put("edited by", editor);
+    }
+    match (&view.digest, view.approved, &view.approved_by) {
+        (Some(digest), true, Some(who)) => put("approved", &format!("{digest} by {who}")),
+        (Some(digest), true, None) => put("approved", &digest.to_string()),
+        (Some(digest), false, _) => put("to approve", &digest.to_string()),
+        (None, _, _) => put("to approve", "nothing until a release says tags and commits"),
+    }
+    if let Some(barred) = &view.not_approvable {
+        put("but", barred);
+    }
+    for credit in &view.credits {
+        put("thanks", &format!("{} ({})", credit.name, credit.kind));
+    }
+    if view.waiting_credits > 0 {
+        put("waiting", &format!("{} asked for a credit and not answered", view.waiting_credits));
+    }
+    for lack in &view.missing {
+        put("missing", lack);
+    }
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(repository: &str, name: &str) -> AffectedLine {
+        AffectedLine {
+            repository: repository.parse().unwrap(),
+            line: name.parse().unwrap(),
+            package: None,
+            introduced: None,
+            last_affected: Some("1.0".parse().unwrap()),
+            fixed: None,
+            tag: None,
+            fix_commit: None,
+        }
+    }
+
+    #[test]
+    fn a_range_replaces_its_line_and_no_other() {
+        let before = [line("core", "main"), line("core", "1.x")];
+        let after = affected(&before, &[ranged("1.x=1.4.2,1.2.0").unwrap()]).unwrap();
+        assert_eq!(after[0], before[0]);
+        assert_eq!(after[1].fixed.as_ref().unwrap().as_str(), "1.4.2");
+        assert_eq!(after[1].introduced.as_ref().unwrap().as_str(), "1.2.0");
+        assert_eq!(after[1].last_affected, None);
+    }
+
+    #[test]
+    fn an_ambiguous_or_unknown_line_is_not_guessed() {
+        let before = [line("core", "main"), line("docs", "main")];
+        assert!(affected(&before, &[ranged("main=2.0").unwrap()]).is_err());
+        assert!(affected(&before, &[ranged("2.x=2.0").unwrap()]).is_err());
+        assert_eq!(affected(&before, &[ranged("docs:main=2.0").unwrap()]).unwrap()[0], before[0]);
+        assert_eq!(affected(&before, &[ranged("core:2.x=2.0").unwrap()]).unwrap().len(), 3);
+        assert!(ranged("main").is_err() && ranged("main=").is_err());
+    }
+
+    #[test]
+    fn a_severity_is_a_word_a_vector_or_a_reason() {
+        assert!(matches!(severity("high"), Ok(Severity::Word(_))));
+        assert!(matches!(severity("CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"), Ok(Severity::Cvss(_))));
+        assert!(matches!(severity("none: depends on the configuration"), Ok(Severity::None(_))));
+        assert!(severity("bad").is_err() && severity("none:").is_err());
+    }
+
+    #[test]
+    fn a_draft_is_read_as_json_and_as_toml() {
+        assert!(parsed(Path::new("draft.json"), r#"{"title":"Sample flaw"}"#).is_ok());
+        assert!(
+            parsed(
+                Path::new("draft.toml"),
+                "title = \"Sample flaw\"\nseverity = { kind = \"word\", value = \"low\" }\n"
+            )
+            .is_ok()
+        );
+        assert!(parsed(Path::new("draft.json"), r#"{"titel":"x"}"#).is_err());
+    }
 }

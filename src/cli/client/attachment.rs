@@ -35,7 +35,7 @@ const PIECE: usize = 64 * 1024;
 
 /// Commands about the files of a case.
 #[derive(Debug, Subcommand)]
-pub(in crate::cli) enum AttachmentCommand {
+pub(super) enum AttachmentCommand {
     /// Encrypt a file here and attach it to a case
     Put {
         /// The case

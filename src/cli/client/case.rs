@@ -17,7 +17,7 @@ use crate::wire::case::{
 
 /// Commands about cases.
 #[derive(Debug, Subcommand)]
-pub(in crate::cli) enum CaseCommand {
+pub(super) enum CaseCommand {
     /// List your cases, those that wait for you first
     List,
     /// Show a case: reports, thread, members, attachments, fixes

@@ -22,7 +22,7 @@ const PAUSE: Duration = Duration::from_millis(300);
 
 /// Commands about checks.
 #[derive(Debug, Subcommand)]
-pub(in crate::cli) enum CheckCommand {
+pub(super) enum CheckCommand {
     /// List the runs of a case, newest first
     List {
         /// The case

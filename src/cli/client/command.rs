@@ -1,5 +1,5 @@
-//! The client's children: git in the clone one stands in, `ssh-keygen` for keys that only it or an agent can use, and the
-//! desktop's opener.
+//! The client's children: git in the clone one stands in, `ssh-keygen` for keys that only it or an agent can use, the
+//! desktop's opener and the user's editor.
 //!
 //! Guards: no secret stands in an argument; messages go through standard input. Children keep the user's environment, which
 //! names the agent, the screen and the user's own git configuration.
@@ -53,6 +53,19 @@ fn finished(command: &mut Command) -> io::Result<Option<String>> {
     let output = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?.wait_with_output()?;
     let text = String::from_utf8_lossy(&output.stdout).trim_end().to_owned();
     Ok(output.status.success().then_some(text))
+}
+
+/// Opens a file in the editor that `VISUAL` or `EDITOR` names, and waits; tells whether it ended well.
+///
+/// The variable may hold arguments, split at spaces: no shell reads it.
+#[expect(clippy::disallowed_methods, reason = "which editor the user wants stands in the environment only")]
+pub(super) fn edit_file(file: &Path) -> io::Result<bool> {
+    let named =
+        ["VISUAL", "EDITOR"].iter().find_map(|name| std::env::var(name).ok().filter(|value| !value.trim().is_empty()));
+    let named = named.unwrap_or_else(|| "vi".to_owned());
+    let mut words = named.split_whitespace();
+    let program = words.next().unwrap_or("vi");
+    Ok(child(program).args(words).arg(file).status()?.success())
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one place where the client builds children")]

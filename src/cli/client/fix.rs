@@ -19,7 +19,7 @@ use crate::wire::project::ProjectView;
 
 /// Commands about fixes.
 #[derive(Debug, Subcommand)]
-pub(in crate::cli) enum FixCommand {
+pub(super) enum FixCommand {
     /// Add the private remote and a branch for the fix to the clone you stand in
     Start {
         /// The case

@@ -161,7 +161,10 @@ fn told(view: &ReleaseView) -> String {
     }
     for effect in &view.effects {
         let at = effect.done_at.as_deref().or(effect.started_at.as_deref()).unwrap_or("");
-        lines.push(format!("{:>3} {} {}: {} {at} {}", effect.position, effect.phase, effect.target, effect.state, effect.note));
+        lines.push(format!(
+            "{:>3} {} {}: {} {at} {}",
+            effect.position, effect.phase, effect.target, effect.state, effect.note
+        ));
     }
     lines.join("\n")
 }

@@ -27,7 +27,7 @@ use crate::wire::report::{ClaimRequest, IntakeView, ReceiptView, ReporterView, S
 
 /// Commands of reporters.
 #[derive(Debug, Subcommand)]
-pub(in crate::cli) enum ReportCommand {
+pub(super) enum ReportCommand {
     /// Report a vulnerability to a project
     Submit(Box<Submit>),
     /// Show where your report stands and what the team wrote

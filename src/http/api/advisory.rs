@@ -1,33 +1,35 @@
-//! Drafts of advisories and waivers, as JSON.
+//! Advisories, as JSON.
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Query, State};
 use axum::routing::{get, post};
+use serde::Deserialize;
 
 use super::Json;
 use crate::app::App;
 use crate::domain::id::CaseId;
 use crate::http::caller::{Client, Named};
 use crate::http::problem::{Api, ApiError};
-use crate::wire::advisory::{AdvisoryView, ApproveAdvisory, EditAdvisory, PublishedView, WaiveChecks};
+use crate::wire::advisory::{AdvisoryView, ApproveAdvisory, DocumentView, EditAdvisory, Format, WaiveChecks};
 use crate::workflow::{advisory, release};
 
 type Result<T> = std::result::Result<T, ApiError>;
 type CaseName = Named<CaseId, Api>;
 
+#[derive(Deserialize)]
+struct Wanted {
+    format: String,
+}
+
 /// Returns the routes of advisories.
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()
-        .route("/advisories", get(list))
         .route("/cases/{case}/advisory", get(show).put(edit))
+        .route("/cases/{case}/advisory/preview", get(preview))
         .route("/cases/{case}/advisory/approve", post(approve))
         .route("/cases/{case}/waive", post(waive))
-}
-
-async fn list(State(app): State<Arc<App>>) -> Result<Json<Vec<PublishedView>>> {
-    Ok(Json(advisory::published(&app).await?))
 }
 
 async fn show(State(app): State<Arc<App>>, client: Client, id: CaseName) -> Result<Json<AdvisoryView>> {
@@ -44,13 +46,23 @@ async fn edit(
     Ok(Json(advisory::show(&app, &client.actor, &id.0).await?))
 }
 
+async fn preview(
+    State(app): State<Arc<App>>,
+    client: Client,
+    id: CaseName,
+    Query(wanted): Query<Wanted>,
+) -> Result<Json<DocumentView>> {
+    let format: Format = wanted.format.parse()?;
+    Ok(Json(advisory::preview(&app, &client.actor, &id.0, format).await?))
+}
+
 async fn approve(
     State(app): State<Arc<App>>,
     client: Client,
     id: CaseName,
-    Json(wish): Json<ApproveAdvisory>,
+    Json(approval): Json<ApproveAdvisory>,
 ) -> Result<Json<AdvisoryView>> {
-    advisory::approve(&app, &client.actor, &id.0, &wish.digest).await?;
+    advisory::approve(&app, &client.actor, &id.0, &approval.digest).await?;
     Ok(Json(advisory::show(&app, &client.actor, &id.0).await?))
 }
 

@@ -20,8 +20,8 @@ use crate::domain::text::Handle;
 use crate::http::caller::{Client, Named};
 use crate::http::problem::{Api, ApiError};
 use crate::wire::case::{
-    ApproveRequest, CaseSummary, CaseView, CloseRequest, DateRequest, DateWord, EventView, InviteRequest, MessageRequest,
-    MessageTo,
+    ApproveRequest, CaseSummary, CaseView, CloseRequest, DateRequest, DateWord, EventView, InviteRequest,
+    MessageRequest, MessageTo,
 };
 use crate::wire::report::StoredView;
 use crate::workflow::case::{self, Act, DateAct};
@@ -126,7 +126,9 @@ async fn date(
 pub(super) fn date_act(asked: &DateRequest) -> std::result::Result<DateAct, crate::domain::refusal::Refusal> {
     match (asked.act, asked.at) {
         (DateWord::Propose, Some(at)) => Ok(DateAct::Propose(at)),
-        (DateWord::Propose, None) => Err(crate::domain::refusal::Refusal::input("A proposal names its instant in `at`.")),
+        (DateWord::Propose, None) => {
+            Err(crate::domain::refusal::Refusal::input("A proposal names its instant in `at`."))
+        }
         (DateWord::Accept, _) => Ok(DateAct::Accept),
         (DateWord::Reject, _) => Ok(DateAct::Reject),
         (DateWord::Terminate, _) => Ok(DateAct::Terminate),
@@ -182,7 +184,11 @@ async fn attach(
     Ok((StatusCode::CREATED, Json(stored)))
 }
 
-async fn fetch(State(app): State<Arc<App>>, client: Client, which: Named<(CaseId, AttachmentId), Api>) -> Result<Response> {
+async fn fetch(
+    State(app): State<Arc<App>>,
+    client: Client,
+    which: Named<(CaseId, AttachmentId), Api>,
+) -> Result<Response> {
     let (attachment, file) = report::fetch(&app, &client.actor, &which.0.0, which.0.1).await?;
     let headers = [
         (header::CONTENT_TYPE, "application/age".to_owned()),

@@ -13,7 +13,7 @@ use crate::domain::id::ReleaseId;
 use crate::http::caller::{Client, Named};
 use crate::http::problem::{Api, ApiError};
 use crate::wire::release::{PlanRelease, Postpone, ReleaseSummary, ReleaseView};
-use crate::workflow::release;
+use crate::workflow::{rehearsal, release};
 
 type Result<T> = std::result::Result<T, ApiError>;
 type ReleaseName = Named<ReleaseId, Api>;
@@ -51,7 +51,7 @@ async fn show(State(app): State<Arc<App>>, client: Client, id: ReleaseName) -> R
 }
 
 async fn rehearse(State(app): State<Arc<App>>, client: Client, id: ReleaseName) -> Result<Json<ReleaseView>> {
-    release::rehearse_now(&app, &client.actor, &id.0).await?;
+    rehearsal::rehearse_now(&app, &client.actor, &id.0).await?;
     Ok(Json(release::show(&app, &client.actor, &id.0).await?))
 }
 

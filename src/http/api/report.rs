@@ -53,10 +53,7 @@ async fn submit(
     Ok((StatusCode::CREATED, Json(receipt)))
 }
 
-async fn claim(
-    State(app): State<Arc<App>>,
-    Json(asked): Json<ClaimRequest>,
-) -> Result<(StatusCode, Json<VisitView>)> {
+async fn claim(State(app): State<Arc<App>>, Json(asked): Json<ClaimRequest>) -> Result<(StatusCode, Json<VisitView>)> {
     let (actor, case) = report::claim(&app, &Secret::new(asked.claim_code)).await?;
     let Actor::Reporter(report) = actor else { return Err(Error::NotFound.into()) };
     let (visit, begun) = account::begin_visit(&app, report).await?;

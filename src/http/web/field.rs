@@ -74,7 +74,8 @@ impl CreditForm {
         match self.credit.as_str() {
             "named" => {
                 let name: Result<Label, _> = self.credit_name.parse();
-                let name = name.map_err(|_| Refusal::input("Write the name the advisory should thank, in one line."))?;
+                let name =
+                    name.map_err(|_| Refusal::input("Write the name the advisory should thank, in one line."))?;
                 Ok(CreditWish::Named { name })
             }
             "anonymous" => Ok(CreditWish::Anonymous),

@@ -39,23 +39,9 @@ pub(crate) fn home_page(cases: &[CaseSummary], projects: &[Project], frame: &Fra
         }
         @if !rest.is_empty() {
             h2 { "My other cases" }
-            div.scroll tabindex="0" role="region" aria-label="My other cases" {
-                table {
-                    thead { tr { th scope="col" { "Case" } th scope="col" { "State" } th scope="col" { "My role" } th scope="col" { "Date" } } }
-                    tbody {
-                        @for case in &rest {
-                            tr {
-                                td { a href={ "/cases/" (case.id) } { (case.id) } " " (foreign(&case.title)) }
-                                td { (case_mark(&case.state)) }
-                                td { (word(&case.role)) }
-                                td { @match case.published_at.as_ref().or(case.date.as_ref()) {
-                                    Some(date) => (moment(date)),
-                                    None => span.soft { "none yet" },
-                                } }
-                            }
-                        }
-                    }
-                }
+            table.stack {
+                thead { tr { th scope="col" { "Case" } th scope="col" { "State" } th scope="col" { "My role" } th scope="col" { "Date" } } }
+                tbody { @for case in &rest { (row(case)) } }
             }
         }
         h2 { "My projects" }
@@ -86,6 +72,20 @@ fn sorted(cases: &[CaseSummary]) -> (Vec<&CaseSummary>, Vec<&CaseSummary>) {
 
 fn over(case: &CaseSummary) -> bool {
     case.published_at.is_some() || case.state == "closed"
+}
+
+fn row(case: &CaseSummary) -> Markup {
+    html! {
+        tr {
+            th scope="row" { a href={ "/cases/" (case.id) } { (case.id) } " " (foreign(&case.title)) }
+            td data-label="State" { (case_mark(&case.state)) }
+            td data-label="My role" { (word(&case.role)) }
+            td data-label="Date" { @match case.published_at.as_ref().or(case.date.as_ref()) {
+                Some(date) => (moment(date)),
+                None => span.soft { "none yet" },
+            } }
+        }
+    }
 }
 
 fn needing(case: &CaseSummary, frame: &Frame<'_>) -> Markup {

@@ -13,10 +13,11 @@ use serde::Deserialize;
 
 use self::page::Frame;
 use crate::app::App;
-use crate::http::caller::{Member, Visitor};
+use crate::http::caller::{MakesForms, Member, Visitor};
 use crate::http::problem::PageError;
 
 pub(crate) mod account;
+pub(crate) mod advisory;
 pub(crate) mod case;
 pub(crate) mod check;
 pub(crate) mod field;
@@ -24,8 +25,12 @@ pub(crate) mod home;
 pub(crate) mod page;
 pub(crate) mod piece;
 pub(crate) mod project;
+pub(crate) mod public;
+pub(crate) mod release;
 pub(crate) mod report;
 pub(crate) mod reporter;
+#[cfg(test)]
+mod samples;
 pub(crate) mod upload;
 
 type Result<T, E = PageError> = std::result::Result<T, E>;
@@ -42,8 +47,11 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         .merge(project::routes())
         .merge(case::routes())
         .merge(check::routes())
+        .merge(advisory::routes())
+        .merge(release::routes())
         .merge(report::routes())
         .merge(reporter::routes())
+        .merge(public::routes())
         .route("/style.css", get(async || asset("text/css; charset=utf-8", include_str!("style.css"))))
         .route("/script.js", get(async || asset("text/javascript; charset=utf-8", include_str!("script.js"))))
         .route("/sign-in.js", get(async || asset("text/javascript; charset=utf-8", include_str!("sign-in.js"))))
@@ -52,12 +60,12 @@ pub(crate) fn routes() -> Router<Arc<App>> {
 
 /// The frame of a page for a person who is signed in.
 fn frame_of<'a>(app: &App, member: &'a Member) -> Frame<'a> {
-    Frame::member(&member.session.form_token, app.clock.now())
+    Frame::member(member.form_token(), app.clock.now())
 }
 
 /// The frame of a page for a reporter.
 fn frame_of_visit<'a>(app: &App, visitor: &'a Visitor) -> Frame<'a> {
-    Frame::reporter(&visitor.visit.form_token, app.clock.now())
+    Frame::reporter(visitor.form_token(), app.clock.now())
 }
 
 fn asset(media_type: &'static str, text: &'static str) -> impl IntoResponse {

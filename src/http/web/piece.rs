@@ -99,7 +99,9 @@ pub(crate) fn time(at: Timestamp) -> Markup {
 /// An instant to the second that keeps its UTC text beside the reader's own time.
 pub(crate) fn exact_time(at: &str) -> Markup {
     match at.parse::<Timestamp>() {
-        Ok(instant) => html! { time.exact datetime=(instant) { (instant.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()) } },
+        Ok(instant) => {
+            html! { time.exact datetime=(instant) { (instant.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()) } }
+        }
         Err(_) => html! { (at) },
     }
 }
@@ -142,7 +144,7 @@ pub(crate) fn short(commit: &str) -> &str {
 pub(crate) fn instant_field(id: &str, label: &str) -> Markup {
     html! {
         label for=(id) { (label) " " span.soft { "(UTC)" } }
-        input id=(id) name="at" type="datetime-local" required data-utc="";
+        input id=(id) name="at" type="datetime-local" required;
     }
 }
 

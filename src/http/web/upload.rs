@@ -31,7 +31,12 @@ const IN_FLIGHT: usize = 4;
 pub(crate) type Lost = (String, String);
 
 /// Stores the files of a form whose first part is the token of its session.
-pub(crate) async fn receive(app: &App, by: &impl MakesForms, to: (&Actor, &CaseId), mut form: Multipart) -> Result<(), PageError> {
+pub(crate) async fn receive(
+    app: &App,
+    by: &impl MakesForms,
+    to: (&Actor, &CaseId),
+    mut form: Multipart,
+) -> Result<(), PageError> {
     let first = next(&mut form).await?.filter(|field| field.name() == Some("form_token"));
     let token = text(first.ok_or_else(foreign_form)?).await?;
     if !by.made(&token) {
@@ -71,16 +76,13 @@ pub(crate) async fn text(mut field: Field<'_>) -> Result<String, PageError> {
 }
 
 /// Stores a part that is a file. A file field in which nothing was chosen is passed over; a refused file is returned.
-pub(crate) async fn store(
-    app: &App,
-    actor: &Actor,
-    case: &CaseId,
-    field: Field<'_>,
-) -> Result<Option<Lost>, Error> {
+pub(crate) async fn store(app: &App, actor: &Actor, case: &CaseId, field: Field<'_>) -> Result<Option<Lost>, Error> {
     let Some(sent) = field.file_name().filter(|name| !name.is_empty()).map(str::to_owned) else { return Ok(None) };
     let name: Label = match last_part(&sent).parse() {
         Ok(name) => name,
-        Err(malformed) => return Ok(Some((last_part(&sent).to_owned(), Refusal::from(malformed as Malformed).to_string()))),
+        Err(malformed) => {
+            return Ok(Some((last_part(&sent).to_owned(), Refusal::from(malformed as Malformed).to_string())));
+        }
     };
     let kind = kind_of(name.as_str(), field.content_type());
     let (send, receive) = mpsc::channel::<io::Result<Bytes>>(IN_FLIGHT);

@@ -28,7 +28,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("worker", &["workflow", "app", "store::job", "store::Error", "domain"]),
     // Doors read what they need a Grant for, and pass on what git serves; they decide nothing.
     ("http", &["workflow", "app", "config", "wire", "domain", "store", "git::serve"]),
-    ("cli", &["http", "worker", "workflow", "app", "config", "store", "git", "crypto", "ci", "notify", "wire", "domain"]),
+    (
+        "cli",
+        &["http", "worker", "workflow", "app", "config", "store", "git", "crypto", "ci", "notify", "wire", "domain"],
+    ),
     // The client half of the binary knows the server by its JSON only.
     ("cli::client", &["wire", "domain", "crypto"]),
     ("cli::hook", &["wire::hook", "domain"]),
@@ -91,9 +94,8 @@ impl File {
             return vec![format!("{}: the module {module} has no layer", self.path)];
         };
         let paths = if module == "main" { self.root_paths() } else { self.source.crate_paths(self.depth()) };
-        let wrong = paths.into_iter().filter(|(_, path)| {
-            !is_in(path, own) && !may.iter().any(|name| is_in(path, name))
-        });
+        let wrong =
+            paths.into_iter().filter(|(_, path)| !is_in(path, own) && !may.iter().any(|name| is_in(path, name)));
         wrong.map(|(line, path)| format!("{}:{line}: {own} may not import {path}", self.path)).collect()
     }
 

@@ -34,9 +34,10 @@ impl Source {
     /// Returns every place where the words stand, not as the end of a longer name.
     pub(super) fn places<'a>(&'a self, words: &'a str) -> impl Iterator<Item = usize> + 'a {
         let named = words.starts_with(|c: char| c.is_alphanumeric() || c == '_');
-        self.text.match_indices(words).map(|(at, _)| at).filter(move |at| {
-            !(named && self.text[..*at].ends_with(|c: char| c.is_alphanumeric() || c == '_'))
-        })
+        self.text
+            .match_indices(words)
+            .map(|(at, _)| at)
+            .filter(move |at| !(named && self.text[..*at].ends_with(|c: char| c.is_alphanumeric() || c == '_')))
     }
 
     /// Returns the word before a place.

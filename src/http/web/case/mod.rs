@@ -141,11 +141,7 @@ async fn invite(State(app): State<Arc<App>>, id: CaseName, form: Form<Member, In
     Ok(to(&id.0, "members"))
 }
 
-async fn remove(
-    State(app): State<Arc<App>>,
-    who: Named<(CaseId, Handle), Page>,
-    form: Form<Member, Nothing>,
-) -> Done {
+async fn remove(State(app): State<Arc<App>>, who: Named<(CaseId, Handle), Page>, form: Form<Member, Nothing>) -> Done {
     let (id, handle) = &who.0;
     case::remove(&app, &form.by.actor, id, handle).await?;
     Ok(to(id, "members"))

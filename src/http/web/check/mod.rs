@@ -71,7 +71,11 @@ async fn show(
     Ok(page::check_page(&view, Some(&page::LogPart::new(&job.to_string(), from, log)), &frame))
 }
 
-async fn cancel(State(app): State<Arc<App>>, run: Named<CheckRunId, Page>, form: Form<Member, Nothing>) -> Result<Redirect> {
+async fn cancel(
+    State(app): State<Arc<App>>,
+    run: Named<CheckRunId, Page>,
+    form: Form<Member, Nothing>,
+) -> Result<Redirect> {
     check::cancel(&app, &form.by.actor, run.0).await?;
     Ok(Redirect::to(&format!("/checks/{}", run.0)))
 }

@@ -6,14 +6,14 @@ use axum::Router;
 use axum::extract::State;
 use axum::response::Redirect;
 use axum::routing::{get, post};
-use maud::{Markup, html};
+use maud::Markup;
 
 use super::{Nothing, Result, frame_of};
 use crate::app::App;
 use crate::domain::id::ProjectId;
 use crate::http::caller::{Form, Member, Named};
 use crate::http::problem::Page;
-use crate::workflow::project;
+use crate::workflow::{case, project, release};
 
 pub(crate) mod page;
 
@@ -24,7 +24,10 @@ pub(super) fn routes() -> Router<Arc<App>> {
 
 async fn show(State(app): State<Arc<App>>, member: Member, id: Named<ProjectId, Page>) -> Result<Markup> {
     let view = project::show(&app, &member.actor, &id.0).await?;
-    Ok(page::project_page(&view, html! {}, &frame_of(&app, &member)))
+    let releases = release::list(&app, &member.actor).await?;
+    let cases = case::list(&app, &member.actor).await?;
+    let frame = frame_of(&app, &member);
+    Ok(page::project_page(&view, super::release::page::releases(&view, &releases, &cases, &frame), &frame))
 }
 
 async fn mirror(

@@ -9,10 +9,10 @@ use axum::response::{AppendHeaders, IntoResponse};
 use axum::routing::get;
 use maud::Markup;
 
+use super::Result;
 use super::field::CreditForm;
 use super::page::Frame;
 use super::upload::{self, Lost};
-use super::Result;
 use crate::app::App;
 use crate::domain::actor::Actor;
 use crate::domain::id::{CaseId, ProjectId};

@@ -51,7 +51,7 @@ fn form(view: &IntakeView) -> Markup {
 
             label for="contact" { "Mail address " span.soft { "(optional)" } }
             input #contact name="contact" type="email" maxlength="254" autocomplete="email" aria-describedby="contact-hint";
-            p.hint #contact-hint { "Only for mails that say “there is news”. They never say what. Nobody but the team sees the address." }
+            p.hint #contact-hint { "Only for mails that say “there is news”. They never say what. The team sees only that there is an address." }
 
             label for="file" { "Files " span.soft { "(optional, each up to " (size(view.attachment_bytes)) ")" } }
             input #file name="file" type="file" multiple aria-describedby="file-hint";
@@ -107,7 +107,7 @@ pub(crate) fn receipt_page(receipt: &ReceiptView, lost: &[(String, String)], fra
             ol {
                 li { "A person of the team answers within seven days." }
                 li { "You see the state, answer questions and agree on a date at " a href="/r/" { (receipt.page) } ", where you enter the code." }
-                li { "When the fix is released, you are told before the rest of the world reads of it here." }
+                li { "When the fix is released, your page says so and links to the advisory." }
             }
             details.card {
                 summary { "Be told of news by a feed" }

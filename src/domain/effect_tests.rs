@@ -1,0 +1,174 @@
+//! Tests of the journal and of what comes next in it.
+
+use super::*;
+use crate::domain::id::Minted;
+use crate::domain::manifest::tests::sample;
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+fn sample_journal() -> Vec<Effect> {
+    let recipient = |n: u8, case: &str| Recipient { seat: MemberId::mint(1, [n; 10]), case: case.parse().unwrap() };
+    journal(&sample(), &[recipient(1, "DEMO-1"), recipient(2, "DEMO-1"), recipient(3, "DEMO-2")])
+}
+
+/// Ends the effect that is next as told, and returns which it was.
+fn turn(effects: &mut [Effect], outcome: Outcome, now: Timestamp) -> u32 {
+    let position = match next(effects, now) {
+        Next::Act(effect) | Next::Look(effect) => effect.position,
+        other => panic!("nothing to do: {other:?}"),
+    };
+    let effect = &mut effects[position as usize];
+    *effect = effect.clone().start(now).unwrap().end(outcome, now).unwrap();
+    position
+}
+
+fn find(effects: &[Effect], phase: Phase, nth: usize) -> usize {
+    effects.iter().position(|effect| effect.phase == phase).unwrap() + nth
+}
+
+#[test]
+fn the_journal_reads_as_written() {
+    let lines: Vec<_> = sample_journal()
+        .iter()
+        .map(|effect| {
+            let target = effect.target.to_string();
+            let kind = target.split('/').next().unwrap();
+            format!("{} {} {kind} after {:?}", effect.position, effect.phase, effect.needs)
+        })
+        .collect();
+    insta::assert_snapshot!(lines.join("\n"), @r"
+    0 preflight repository after []
+    1 preflight repository after []
+    2 push_fixes repository after [0, 1]
+    3 push_fixes repository after [0, 1, 2]
+    4 verify_public repository after [2]
+    5 verify_public repository after [3]
+    6 publish_advisories site after [4, 5]
+    7 publish_advisories site after [5]
+    8 notify_public seat after [6]
+    9 notify_public seat after [6]
+    10 notify_public seat after [7]
+    11 open_case case after [6]
+    12 open_case case after [7]
+    ");
+}
+
+#[test]
+fn a_run_without_trouble_goes_straight_through() {
+    let mut effects = sample_journal();
+    let order: Vec<_> = (0..effects.len()).map(|_| turn(&mut effects, Outcome::Done(String::new()), at(1))).collect();
+    assert_eq!(order, (0..13).collect::<Vec<u32>>());
+    assert_eq!(next(&effects, at(1)), Next::Done);
+}
+
+#[test]
+fn what_was_begun_is_looked_at_before_it_is_done_again() {
+    let mut effects = sample_journal();
+    assert!(matches!(next(&effects, at(1)), Next::Act(_)));
+    effects[0] = effects[0].clone().start(at(1)).unwrap();
+    assert!(matches!(next(&effects, at(1)), Next::Look(effect) if effect.position == 0));
+    effects[0] = effects[0].clone().end(Outcome::Again("no answer".to_owned()), at(1)).unwrap();
+    assert_eq!(next(&effects[..1], at(1)), Next::Wait(at(2)));
+    assert!(matches!(next(&effects, at(2)), Next::Look(effect) if effect.position == 0));
+}
+
+#[test]
+fn no_advisory_before_every_push_it_tells_of_was_read_back() {
+    let mut effects = sample_journal();
+    loop {
+        let now = at(1);
+        match next(&effects, now) {
+            Next::Act(effect) | Next::Look(effect) => {
+                let second_push = effect.position == 3;
+                let outcome = if second_push {
+                    Outcome::Failed(HoldReason::LineMoved, "moved".into())
+                } else {
+                    Outcome::Done(String::new())
+                };
+                turn(&mut effects, outcome, now);
+            }
+            Next::Hold(effect) => {
+                assert_eq!(effect.position, 3);
+                break;
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    let untouched = |effect: &&Effect| effect.state == EffectState::Pending;
+    let left: Vec<_> = effects.iter().filter(untouched).map(|effect| effect.position).collect();
+    assert_eq!(left, [5, 6, 7, 8, 9, 10, 11, 12]);
+    assert!(nothing_public(&effects).is_none());
+}
+
+#[test]
+fn a_refused_preflight_holds_before_anything_is_public() {
+    let mut effects = sample_journal();
+    turn(&mut effects, Outcome::Failed(HoldReason::LineMoved, "moved".into()), at(1));
+    turn(&mut effects, Outcome::Done(String::new()), at(1));
+    assert!(matches!(next(&effects, at(1)), Next::Hold(effect) if effect.position == 0));
+    assert!(nothing_public(&effects).is_some());
+}
+
+#[test]
+fn a_push_in_doubt_counts_as_public() {
+    let mut effects = sample_journal();
+    let push = find(&effects, Phase::PushFixes, 0);
+    effects[push] = effects[push].clone().start(at(1)).unwrap();
+    assert!(nothing_public(&effects).is_none());
+    let begun = effects[push].clone();
+    effects[push] = begun.clone().end(Outcome::Unknown("connection lost".into()), at(1)).unwrap();
+    assert!(nothing_public(&effects).is_none());
+    let refused = |reason| Outcome::Failed(reason, "refused".into());
+    effects[push] = begun.clone().end(refused(HoldReason::PartlyPublic), at(1)).unwrap();
+    assert!(nothing_public(&effects).is_none());
+    effects[push] = begun.end(refused(HoldReason::LineMoved), at(1)).unwrap();
+    assert!(nothing_public(&effects).is_some());
+}
+
+#[test]
+fn a_mail_that_fails_holds_nobody() {
+    let mut effects = sample_journal();
+    let mail = find(&effects, Phase::NotifyPublic, 0);
+    for _ in 0..mail {
+        turn(&mut effects, Outcome::Done(String::new()), at(1));
+    }
+    turn(&mut effects, Outcome::Again("server down".into()), at(1));
+    for _ in mail + 1..effects.len() {
+        turn(&mut effects, Outcome::Done(String::new()), at(1));
+    }
+    assert_eq!(next(&effects, at(1)), Next::Wait(at(2)));
+    let mut now = at(2);
+    while let Next::Look(_) = next(&effects, now) {
+        turn(&mut effects, Outcome::Again("server down".into()), now);
+        now = effects[mail].retry_at.unwrap_or(now);
+    }
+    assert_eq!((effects[mail].state, effects[mail].attempts), (EffectState::Failed, 40));
+    assert_eq!(next(&effects, now), Next::Done);
+}
+
+#[test]
+fn targets_survive_text() {
+    for effect in sample_journal() {
+        assert_eq!(effect.target.to_string().parse::<Target>().unwrap(), effect.target);
+    }
+    assert!("mail/1".parse::<Target>().is_err());
+}
+
+#[test]
+fn done_is_never_done_again() {
+    let mut effects = sample_journal();
+    turn(&mut effects, Outcome::Done(String::new()), at(1));
+    assert!(effects[0].clone().start(at(2)).is_err());
+    assert_eq!(effects[0].clone().revive(), effects[0]);
+}
+
+#[test]
+fn keys_differ_between_effects_and_stay_between_tries() {
+    let keys = |effects: &[Effect]| effects.iter().map(|effect| effect.key.clone()).collect::<Vec<_>>();
+    let (first, second) = (keys(&sample_journal()), keys(&sample_journal()));
+    assert_eq!(first, second);
+    let distinct: std::collections::BTreeSet<_> = first.iter().collect();
+    assert_eq!(distinct.len(), first.len());
+}

@@ -1,0 +1,57 @@
+//! Why a run is held: one reason, what happened, and what helps.
+
+use super::id::words;
+
+words! {
+    /// The one reason a release is held for.
+    HoldReason {
+        /// A public line is not where it was when the release was frozen.
+        LineMoved = "line_moved",
+        /// A tag of the release exists already.
+        TagTaken = "tag_taken",
+        /// The public repository did not answer in time; nothing was sent.
+        UpstreamDown = "upstream_down",
+        /// The public repository refused the push; nothing was sent.
+        PushRefused = "push_refused",
+        /// The public repository refused after objects were sent, or has some refs and not others.
+        PartlyPublic = "partly_public",
+        /// What was frozen is no longer what was approved.
+        NotReady = "not_ready",
+        /// This server could not do its own part.
+        Trouble = "trouble",
+    }
+}
+
+/// Why a release is held.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hold {
+    /// The one reason.
+    pub reason: HoldReason,
+    /// A sentence, free of case text.
+    pub note: String,
+}
+
+impl HoldReason {
+    /// Tells what helps: `true` if trying again is safe and may be enough, `false` if a person has to mend something first.
+    pub fn safe_to_retry(self) -> bool {
+        match self {
+            Self::UpstreamDown | Self::Trouble => true,
+            Self::LineMoved | Self::TagTaken | Self::PushRefused | Self::PartlyPublic | Self::NotReady => false,
+        }
+    }
+
+    /// Says what to do, in a sentence.
+    pub fn advice(self) -> &'static str {
+        match self {
+            Self::LineMoved => "Needs a person: reopen the plan, rehearse on the new tip, freeze and arm again.",
+            Self::TagTaken => "Needs a person: remove the tag in public or plan another one.",
+            Self::UpstreamDown => "Safe to retry: resume once the public repository answers.",
+            Self::PushRefused => "Needs a person: give the server's key the right to push these refs, then resume.",
+            Self::PartlyPublic => {
+                "Needs a person now: look at the public refs, push what is missing by hand, then resume."
+            }
+            Self::NotReady => "Needs a person: see what blocks it, then rehearse, freeze and arm again.",
+            Self::Trouble => "Safe to retry: see the server's log, then resume.",
+        }
+    }
+}

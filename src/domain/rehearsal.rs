@@ -1,0 +1,60 @@
+//! What a rehearsal finds: one tag on one line, and what the release would push there.
+
+use jiff::Timestamp;
+
+use super::digest::Digest;
+use super::id::{LineId, UpstreamId};
+use super::repo::{CommitId, TagName};
+
+/// One tag on one line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// The repository.
+    pub upstream: UpstreamId,
+    /// The line.
+    pub line: LineId,
+    /// The tag.
+    pub tag: TagName,
+    /// How the last rehearsal went here.
+    pub rehearsal: Rehearsal,
+}
+
+/// How a rehearsal went on one target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rehearsal {
+    /// None yet.
+    None,
+    /// No candidate; why.
+    Trouble {
+        /// A sentence, free of case text.
+        sentence: String,
+        /// When.
+        at: Timestamp,
+    },
+    /// What the release would push.
+    Candidate(Candidate),
+}
+
+/// What a release would push to one target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// The public tip it was built on.
+    pub base: CommitId,
+    /// The merged commit.
+    pub commit: CommitId,
+    /// The tag's object; the commit itself for a lightweight tag.
+    pub tag_object: CommitId,
+    /// What it was built from: [`inputs`].
+    pub inputs: Digest,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Names what a candidate is built from: the public tip, the fixes in order, the dates and the tag.
+pub fn inputs(base: &CommitId, fixes: &[CommitId], dated_at: Timestamp, tag: &TagName) -> Digest {
+    let dated_at = dated_at.as_second().to_be_bytes();
+    let mut parts: Vec<&[u8]> =
+        vec![b"embargo-candidate-1", base.as_str().as_bytes(), &dated_at, tag.as_str().as_bytes()];
+    parts.extend(fixes.iter().map(|fix| fix.as_str().as_bytes()));
+    Digest::of_parts(&parts)
+}

@@ -1,0 +1,143 @@
+//! What everybody may read: the list of advisories, their pages and files, the feed, security.txt.
+//!
+//! Guards: a page shows the stored bytes within the frame and nothing else of the case; the same to everyone, no cookie is
+//! looked at. Leaves what is published to the release.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use maud::{Markup, PreEscaped, html};
+
+use super::page::Frame;
+use crate::app::App;
+use crate::domain::plain::AdvisoryId;
+use crate::http::caller::Named;
+use crate::http::problem::{Page, PageError};
+use crate::wire::advisory::{ContactView, PublishedView};
+use crate::workflow::{Error, publication};
+
+type Result<T> = std::result::Result<T, PageError>;
+
+/// What was published stays as it is; a correction is seen within a minute.
+const KEPT: HeaderValue = HeaderValue::from_static("public, max-age=60");
+
+/// Returns the routes of what is public.
+pub(super) fn routes() -> Router<Arc<App>> {
+    Router::new()
+        .route("/advisories", get(list))
+        .route("/advisories/{name}", get(advisory))
+        .route("/advisories.atom", get(feed))
+        .route("/osv/{file}", get(osv))
+        .route("/.well-known/security.txt", get(security_txt))
+}
+
+async fn list(State(app): State<Arc<App>>) -> Result<Markup> {
+    let advisories = publication::list(&app).await?;
+    Ok(list_page(&advisories, &publication::contacts(&app)))
+}
+
+/// Serves the page of an advisory, or its Markdown under `<id>.md`.
+async fn advisory(State(app): State<Arc<App>>, name: Named<String, Page>) -> Result<Response> {
+    if name.0.strip_suffix(".md").is_some_and(|id| id.parse::<AdvisoryId>().is_ok()) {
+        return file(&app, &format!("advisories/{}", name.0)).await;
+    }
+    // Whatever is no id names no advisory.
+    let id: AdvisoryId = name.0.parse().map_err(|_| Error::NotFound)?;
+    let found = publication::page(&app, &id).await?;
+    let body = String::from_utf8_lossy(&found.body);
+    Ok(([(header::CACHE_CONTROL, KEPT)], advisory_page(&id, &body)).into_response())
+}
+
+async fn osv(State(app): State<Arc<App>>, name: Named<String, Page>) -> Result<Response> {
+    file(&app, &format!("osv/{}", name.0)).await
+}
+
+async fn feed(State(app): State<Arc<App>>) -> Result<Response> {
+    let bytes = publication::feed(&app).await?;
+    Ok(([(header::CONTENT_TYPE, "application/atom+xml; charset=utf-8")], bytes).into_response())
+}
+
+async fn security_txt(State(app): State<Arc<App>>) -> Result<Response> {
+    let text = publication::security_txt(&app)?;
+    Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response())
+}
+
+async fn file(app: &App, path: &str) -> Result<Response> {
+    let found = publication::file(app, path).await?;
+    let media_type = HeaderValue::from_str(&found.media_type).map_err(|error| Error::Internal(Box::new(error)))?;
+    Ok(([(header::CONTENT_TYPE, media_type), (header::CACHE_CONTROL, KEPT)], found.body).into_response())
+}
+
+fn list_page(advisories: &[PublishedView], contacts: &[ContactView]) -> Markup {
+    let content = html! {
+        h1 { "Security advisories" }
+        @if advisories.is_empty() {
+            p { "Nothing has been published yet." }
+        } @else {
+            table {
+                thead { tr {
+                    th scope="col" { "Advisory" } th scope="col" { "Title" } th scope="col" { "Project" } th scope="col" { "Published" }
+                } }
+                tbody {
+                    @for advisory in advisories {
+                        tr {
+                            td { a href={ "/advisories/" (advisory.id) } { (advisory.id) } }
+                            td { (advisory.title) }
+                            td { (advisory.project) }
+                            td { time datetime=(advisory.published_at) { (advisory.published_at) } }
+                        }
+                    }
+                }
+            }
+        }
+        p { a href="/advisories.atom" { "Feed of advisories" } }
+        section #policy {
+            h2 { "How vulnerabilities are handled here" }
+            p {
+                "Report in secret, without an account. A person answers within seven days. The fix is made in private, and "
+                "fix and advisory become public together, on a date agreed with you; you are credited as you wish."
+            }
+            ul {
+                @for contact in contacts {
+                    li {
+                        (contact.name) ": " a href=(contact.form) { "report a vulnerability" }
+                        @if contact.embargo_days > 0 { ", made public after " (contact.embargo_days) " days unless another date is agreed" }
+                    }
+                }
+            }
+        }
+    };
+    Frame::stranger().page("Security advisories", content)
+}
+
+fn advisory_page(id: &AdvisoryId, body: &str) -> Markup {
+    let content = html! {
+        // Rendered and escaped by us when it was approved; the bytes are those whose hash was.
+        (PreEscaped(body))
+        p { a href={ "/advisories/" (id) ".md" } { "This advisory as Markdown" } " · " a href="/advisories" { "All advisories" } }
+    };
+    Frame::stranger().page(id.as_str(), content)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn titles_are_escaped_and_stored_bodies_are_not() {
+        let listed = PublishedView {
+            id: "DEMO-2026-0001".to_owned(),
+            project: "Demo".to_owned(),
+            title: "Flaw in <demo>".to_owned(),
+            published_at: "2026-03-01T12:00:00Z".to_owned(),
+        };
+        let text = list_page(&[listed], &[]).into_string();
+        assert!(text.contains("Flaw in &lt;demo&gt;") && text.contains("/advisories/DEMO-2026-0001"), "{text}");
+        let page = advisory_page(&"DEMO-2026-0001".parse().unwrap(), "<article>x</article>").into_string();
+        assert!(page.contains("<article>x</article>"), "{page}");
+    }
+}

@@ -1,0 +1,138 @@
+//! The page of a release, and what its buttons do.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::response::Redirect;
+use axum::routing::{get, post};
+use maud::Markup;
+use serde::Deserialize;
+
+use super::field::Instant;
+use super::{Nothing, Result, frame_of};
+use crate::app::App;
+use crate::domain::id::{ProjectId, ReleaseId};
+use crate::domain::refusal::Refusal;
+use crate::http::caller::{Form, Member, Named};
+use crate::http::problem::Page;
+use crate::wire::release::{PlanRelease, PlanTarget};
+use crate::workflow::release;
+
+pub(crate) mod page;
+
+type ReleaseName = Named<ReleaseId, Page>;
+type Done = Result<Redirect>;
+
+/// Returns the routes of releases.
+pub(super) fn routes() -> Router<Arc<App>> {
+    Router::new()
+        .route("/projects/{project}/releases", post(plan))
+        .route("/releases/{release}", get(show))
+        .route("/releases/{release}/rehearse", post(rehearse))
+        .route("/releases/{release}/freeze", post(freeze))
+        .route("/releases/{release}/arm", post(arm))
+        .route("/releases/{release}/disarm", post(disarm))
+        .route("/releases/{release}/postpone", post(postpone))
+        .route("/releases/{release}/reopen", post(reopen))
+        .route("/releases/{release}/resume", post(resume))
+        .route("/releases/{release}/abandon", post(abandon))
+}
+
+#[derive(Deserialize)]
+struct Postpone {
+    at: Instant,
+}
+
+async fn show(State(app): State<Arc<App>>, member: Member, id: ReleaseName) -> Result<Markup> {
+    let view = release::show(&app, &member.actor, &id.0).await?;
+    Ok(page::release_page(&view, &frame_of(&app, &member)))
+}
+
+async fn plan(
+    State(app): State<Arc<App>>,
+    project: Named<ProjectId, Page>,
+    form: Form<Member, Vec<(String, String)>>,
+) -> Done {
+    let id = release::plan(&app, &form.by.actor, &wish(project.0, &form.value)?).await?;
+    Ok(to(&id))
+}
+
+async fn rehearse(State(app): State<Arc<App>>, id: ReleaseName, form: Form<Member, Nothing>) -> Done {
+    release::rehearse_now(&app, &form.by.actor, &id.0).await?;
+    Ok(to(&id.0))
+}
+
+async fn freeze(State(app): State<Arc<App>>, id: ReleaseName, form: Form<Member, Nothing>) -> Done {
+    release::freeze(&app, &form.by.actor, &id.0).await?;
+    Ok(to(&id.0))
+}
+
+async fn arm(State(app): State<Arc<App>>, id: ReleaseName, form: Form<Member, Nothing>) -> Done {
+    release::arm(&app, &form.by.actor, &id.0).await?;
+    Ok(to(&id.0))
+}
+
+async fn disarm(State(app): State<Arc<App>>, id: ReleaseName, form: Form<Member, Nothing>) -> Done {
+    release::disarm(&app, &form.by.actor, &id.0).await?;
+    Ok(to(&id.0))
+}
+
+async fn postpone(State(app): State<Arc<App>>, id: ReleaseName, form: Form<Member, Postpone>) -> Done {
+    release::postpone(&app, &form.by.actor, &id.0, form.value.at.0).await?;
+    Ok(to(&id.0))
+}
+
+async fn reopen(State(app): State<Arc<App>>, id: ReleaseName, form: Form<Member, Nothing>) -> Done {
+    release::reopen(&app, &form.by.actor, &id.0).await?;
+    Ok(to(&id.0))
+}
+
+async fn resume(State(app): State<Arc<App>>, id: ReleaseName, form: Form<Member, Nothing>) -> Done {
+    release::resume(&app, &form.by.actor, &id.0).await?;
+    Ok(to(&id.0))
+}
+
+async fn abandon(State(app): State<Arc<App>>, id: ReleaseName, form: Form<Member, Nothing>) -> Done {
+    release::abandon(&app, &form.by.actor, &id.0).await?;
+    Ok(to(&id.0))
+}
+
+/// Reads the plan from its fields: `case` as often as there are cases, `tag:<repository>:<line>`, and `at`.
+fn wish(project: ProjectId, fields: &[(String, String)]) -> Result<PlanRelease, Refusal> {
+    let (mut cases, mut targets, mut due_at) = (Vec::new(), Vec::new(), None);
+    for (name, value) in fields {
+        if name == "case" {
+            cases.push(value.parse()?);
+        } else if name == "at" {
+            due_at = Some(Instant::try_from(value.clone())?.0);
+        } else if let Some((repository, line)) = name.strip_prefix("tag:").and_then(|place| place.split_once(':')) {
+            let tag = value.trim();
+            if !tag.is_empty() {
+                let repository = Some(repository.parse()?);
+                targets.push(PlanTarget { repository, line: line.parse()?, tag: tag.parse()? });
+            }
+        }
+    }
+    let due_at = due_at.ok_or_else(|| Refusal::input("A release names its instant."))?;
+    Ok(PlanRelease { project, cases, targets, due_at })
+}
+
+fn to(release: &ReleaseId) -> Redirect {
+    Redirect::to(&format!("/releases/{release}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_without_a_tag_does_not_ship() {
+        let fields = [("case", "DEMO-1"), ("tag:demo:main", "v1.1.0"), ("tag:demo:1.0.x", " "), ("at", "2030-05-01T12:00")];
+        let fields = fields.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let wish = wish("demo".parse().unwrap(), &fields).unwrap();
+        assert_eq!((wish.cases.len(), wish.targets.len()), (1, 1));
+        assert_eq!(wish.targets[0].tag.to_string(), "v1.1.0");
+        assert_eq!(wish.due_at.to_string(), "2030-05-01T12:00:00Z");
+    }
+}

@@ -1,0 +1,253 @@
+//! What a release looks like: what ships, when, what still blocks it, and the journal of the run.
+
+use maud::{Markup, html};
+
+use crate::domain::effect::{EffectState, Phase};
+use crate::domain::release::ReleaseState;
+use crate::domain::text::shown;
+use crate::http::web::page::Frame;
+use crate::http::web::piece::{Tone, distance, exact_time, foreign, instant_field, mark, moment, short, word};
+use crate::wire::case::CaseSummary;
+use crate::wire::project::ProjectView;
+use crate::wire::release::{BlockerView, EffectView, HoldView, ReleaseSummary, ReleaseView, TargetView};
+
+/// Renders a release.
+pub(crate) fn release_page(view: &ReleaseView, frame: &Frame<'_>) -> Markup {
+    let summary = &view.summary;
+    let content = html! {
+        p.eyebrow { "Release " (summary.id) " · " a href={ "/projects/" (summary.project) } { (summary.project) } }
+        div.heading { h1 { "Disclosure of " (view.cases.join(", ")) } (release_mark(&summary.state)) }
+        @if let Some(hold) = &view.hold { (held(hold)) }
+        div.pair { (instant(view, frame)) (acts(view, frame)) }
+        @if !view.blockers.is_empty() { (blockers(&view.blockers)) }
+        section #plan {
+            h2 { "What ships" }
+            p { "Cases: " @for (n, case) in view.cases.iter().enumerate() { @if n > 0 { ", " } a href={ "/cases/" (case) } { (case) } } }
+            table.stack {
+                thead { tr { th scope="col" { "Line" } th scope="col" { "Tag" } th scope="col" { "Rehearsal" } th scope="col" { "Candidate" } } }
+                tbody { @for target in &view.targets { (target_row(target)) } }
+            }
+        }
+        @if let Some(digest) = &view.digest {
+            p.small.soft { "What was frozen, with its instant, has the SHA-256 " code.hash { (digest) } }
+        }
+        @if !view.effects.is_empty() {
+            section #journal {
+                h2 { "Journal of the run" }
+                ol.effects { @for effect in &view.effects { (effect_row(effect)) } }
+            }
+        }
+    };
+    frame.page(&format!("Release {}", summary.id), content)
+}
+
+/// Renders the part of a project's page that is about releases, with the plan of a new one.
+pub(crate) fn releases(
+    project: &ProjectView,
+    releases: &[ReleaseSummary],
+    cases: &[CaseSummary],
+    frame: &Frame<'_>,
+) -> Markup {
+    let own = releases.iter().filter(|release| release.project == project.id);
+    let ready: Vec<_> = cases
+        .iter()
+        .filter(|case| case.project == project.id && case.state == "accepted" && case.published_at.is_none())
+        .collect();
+    html! {
+        section #releases {
+            h2 { "Releases" }
+            ul.jobs { @for release in own {
+                li {
+                    a href={ "/releases/" (release.id) } { (release.id) }
+                    (release_mark(&release.state))
+                    span.soft { (moment(&release.due_at)) }
+                }
+            } }
+            @if project.may_release {
+                details.card {
+                    summary { "Plan a release" }
+                    @if ready.is_empty() {
+                        p { "A release takes accepted cases; there is none now." }
+                    } @else {
+                        (plan_form(project, &ready, frame))
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn plan_form(project: &ProjectView, cases: &[&CaseSummary], frame: &Frame<'_>) -> Markup {
+    html! {
+        form method="post" action={ "/projects/" (project.id) "/releases" } {
+            (frame.token())
+            fieldset {
+                legend { "Cases" }
+                @for case in cases {
+                    label.choice { input type="checkbox" name="case" value=(case.id); span { (case.id) " " (foreign(&case.title)) } }
+                }
+            }
+            fieldset {
+                legend { "Tags" }
+                p.hint { "One for each line that ships. Leave a line empty that does not." }
+                @for (at, repository) in project.repositories.iter().enumerate() {
+                    @for (n, line) in repository.lines.iter().enumerate() {
+                        label for={ "tag-" (at) "-" (n) } { (repository.name) " " code { (foreign(&line.name)) } }
+                        input id={ "tag-" (at) "-" (n) } name={ "tag:" (repository.name) ":" (line.name) } autocomplete="off" spellcheck="false" placeholder="v1.2.3";
+                    }
+                }
+            }
+            (instant_field("due-at", "The instant"))
+            button.primary { "Plan" }
+        }
+    }
+}
+
+fn release_mark(state: &str) -> Markup {
+    let (tone, words) = match state.parse::<ReleaseState>() {
+        Ok(ReleaseState::Planned) => (Tone::Neutral, "planned"),
+        Ok(ReleaseState::Frozen) => (Tone::Busy, "frozen"),
+        Ok(ReleaseState::Armed) => (Tone::Waiting, "armed"),
+        Ok(ReleaseState::Running) => (Tone::Busy, "running"),
+        Ok(ReleaseState::Held) => (Tone::Bad, "held"),
+        Ok(ReleaseState::Done) => (Tone::Good, "done"),
+        Ok(ReleaseState::Abandoned) => (Tone::Neutral, "abandoned"),
+        Err(_) => (Tone::Neutral, state),
+    };
+    mark(tone, words)
+}
+
+fn held(hold: &HoldView) -> Markup {
+    html! {
+        div.notice.bad role="alert" {
+            p { strong { "Held: " (word(&hold.reason)) "." } " " (shown(&hold.note)) }
+            p { (hold.advice) }
+        }
+    }
+}
+
+fn instant(view: &ReleaseView, frame: &Frame<'_>) -> Markup {
+    let due = &view.summary.due_at;
+    let ahead = due.parse::<jiff::Timestamp>().is_ok_and(|at| at > frame.now());
+    let counts = ahead && !matches!(view.summary.state.parse(), Ok(ReleaseState::Done | ReleaseState::Abandoned));
+    html! {
+        section.card #instant {
+            h2 { "The instant" }
+            @if counts {
+                p.countdown data-countdown=(due) data-now=(frame.now()) role="timer" { (distance(due, frame.now())) }
+            }
+            p { (exact_time(due)) }
+            @if let Some(at) = &view.begun_at { p.soft { "Begun " (exact_time(at)) } }
+            @if let Some(at) = &view.public_at { p.soft { "Public from " (exact_time(at)) ": no way back" } }
+            @if let Some(at) = &view.done_at { p { (mark(Tone::Good, "done")) " " (exact_time(at)) } }
+            @if may(view, "postpone") {
+                details {
+                    summary { "Move the instant" }
+                    form method="post" action=(path(view, "postpone")) {
+                        (frame.token())
+                        (instant_field("move-to", "To"))
+                        p.hint { "A move to a later time within the policy's bound keeps who armed it. Any other disarms." }
+                        button { "Move it" }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn acts(view: &ReleaseView, frame: &Frame<'_>) -> Markup {
+    let act = |verb: &str, class: &str, label: &str| {
+        html! { @if may(view, verb) { (frame.button(&path(view, verb), class, label)) } }
+    };
+    html! {
+        section.card #arming {
+            h2 { "Armed by " (view.armed_by.len()) " of " (view.arms_needed) }
+            @if view.armed_by.is_empty() { p.soft { "Nobody yet. Armed, it discloses at its instant without a human." } }
+            ul.people { @for arming in &view.armed_by { li { strong { (foreign(&arming.person)) } span.soft { (moment(&arming.at)) } } } }
+            div.row {
+                (act("arm", "primary", "Arm"))
+                (act("resume", "primary", "Resume"))
+                (act("freeze", if may(view, "arm") { "" } else { "primary" }, "Freeze"))
+                (act("rehearse", "", "Rehearse"))
+                (act("disarm", "danger", "Disarm"))
+                (act("reopen", "", "Reopen the plan"))
+                (act("abandon", "danger", "Abandon"))
+            }
+            @if may(view, "arm") { p.soft.small { "Arming needs a sign-in from the last five minutes." } }
+        }
+    }
+}
+
+fn blockers(blockers: &[BlockerView]) -> Markup {
+    html! {
+        section #blockers {
+            h2 { "What still blocks it" }
+            ul.jobs { @for blocker in blockers {
+                li {
+                    (mark(Tone::Waiting, &word(&blocker.kind)))
+                    a href=(blocker.link) { (shown(&blocker.sentence)) }
+                    span.role { "for a " (word(&blocker.owner)) }
+                }
+            } }
+        }
+    }
+}
+
+fn target_row(target: &TargetView) -> Markup {
+    let commit = |id: &Option<String>| html! {
+        @match id { Some(id) => code title=(id) { (short(id)) }, None => span.soft { "none" } }
+    };
+    html! {
+        tr {
+            th scope="row" { code { (foreign(&target.line)) } br; span.soft.small { (target.repository) } }
+            td data-label="Tag" { code { (foreign(&target.tag)) } }
+            td data-label="Rehearsal" {
+                @match target.rehearsal.as_str() {
+                    "clean" => (mark(Tone::Good, "merges cleanly")),
+                    "trouble" => (mark(Tone::Bad, "does not merge")),
+                    _ => (mark(Tone::Neutral, "not rehearsed")),
+                }
+                @if let Some(at) = &target.rehearsed_at { " " span.soft.small { (moment(at)) } }
+                @if let Some(sentence) = &target.trouble { p.small { (shown(sentence)) } }
+            }
+            td data-label="Candidate" { (commit(&target.candidate)) @if target.base.is_some() { br; span.soft.small { "on " (commit(&target.base)) } } }
+        }
+    }
+}
+
+fn effect_row(effect: &EffectView) -> Markup {
+    let (tone, words) = match effect.state.parse::<EffectState>() {
+        Ok(EffectState::Pending) => (Tone::Neutral, "waits"),
+        Ok(EffectState::Started) => (Tone::Busy, "begun"),
+        Ok(EffectState::Done) => (Tone::Good, "done"),
+        Ok(EffectState::Unknown) => (Tone::Waiting, "looking again"),
+        Ok(EffectState::Failed) => (Tone::Bad, "failed"),
+        Err(_) => (Tone::Neutral, effect.state.as_str()),
+    };
+    let phase = match effect.phase.parse::<Phase>() {
+        Ok(Phase::Preflight) => "Look before the push",
+        Ok(Phase::PushFixes) => "Push the fixes",
+        Ok(Phase::VerifyPublic) => "Read the public refs back",
+        Ok(Phase::PublishAdvisories) => "Publish the advisory",
+        Ok(Phase::NotifyPublic) => "Tell the member",
+        Ok(Phase::OpenCase) => "Mark the case public",
+        Err(_) => effect.phase.as_str(),
+    };
+    html! {
+        li {
+            (mark(tone, words))
+            span { (phase) " " span.soft { (foreign(&effect.target)) } }
+            @if effect.attempts > 1 { span.soft.small { (effect.attempts) " tries" } }
+            @if let Some(at) = effect.done_at.as_ref().or(effect.started_at.as_ref()) { (exact_time(at)) }
+            @if !effect.note.is_empty() { p.soft.small { (shown(&effect.note)) } }
+        }
+    }
+}
+
+fn may(view: &ReleaseView, verb: &str) -> bool {
+    view.allowed.iter().any(|allowed| allowed == verb)
+}
+
+fn path(view: &ReleaseView, act: &str) -> String {
+    format!("/releases/{}/{act}", view.summary.id)
+}

@@ -1,0 +1,194 @@
+//! Sample values of every page: what is looked at before a page is called done, and judged as a whole here.
+
+use std::path::Path;
+
+use crate::domain::project::{Project, TeamKind};
+use crate::http::web::page::Frame;
+use crate::http::web::{account, case, check, home, project, release, report, reporter};
+use crate::wire::case::{AttachmentView, CaseSummary, CaseView};
+use crate::wire::check::{LogLine, LogView, RunView};
+use crate::wire::project::ProjectView;
+use crate::wire::release::{ReleaseSummary, ReleaseView};
+use crate::wire::report::{IntakeView, ReceiptView, ReporterView};
+
+const HEAD: &str = "4f0c2b7d9e1a3b5c7d9e1f2a3b4c5d6e7f809102";
+const SHA: &str = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+const NOW: &str = "2030-04-24T09:30:00Z";
+const TEXT: &str = "A parcel with a negative length field is accepted by Parcel::open.\n\nSteps:\n\t1. cargo run -- open poc.parcel\n\t2. the process reads 4 GiB and ends with signal 9\n\nExpected: an error. I believe a larger field reads memory of the parcel before it.";
+
+fn summary(id: &str, title: &str, state: &str, date: Option<&str>, needs: &[&str]) -> CaseSummary {
+    CaseSummary {
+        id: id.into(),
+        project: "octo".into(),
+        title: title.into(),
+        state: state.into(),
+        role: "release_manager".into(),
+        date: date.map(Into::into),
+        opened_at: "2030-04-02T10:00:00Z".into(),
+        published_at: (state == "published").then(|| "2030-03-01T12:00:00Z".into()),
+        needs: needs.iter().map(|need| (*need).into()).collect(),
+    }
+}
+
+fn cases() -> Vec<CaseSummary> {
+    vec![
+        summary("OCTO-42", "Parcel::open reads past the end of the buffer", "accepted", Some("2030-05-01T12:00:00Z"), &["Approve fix/main at 4f0c2b7d9e", "Answer the date the reporter proposes"]),
+        summary("OCTO-44", "Session cookie survives sign-out", "received", None, &["Answer the reporter within 5 days"]),
+        summary("OCTO-43", "Escape in <code> is missing on the search page", "deferred", Some("2030-07-21T12:00:00Z"), &[]),
+        summary("OCTO-31", "Path traversal in unpack", "published", None, &[]),
+    ]
+}
+
+fn from<T: serde::de::DeserializeOwned>(value: serde_json::Value) -> T {
+    serde_json::from_value(value).unwrap()
+}
+
+fn attachment(by_server: bool) -> AttachmentView {
+    from(serde_json::json!({ "id": "019685a0b1c27d3e8f90a1b2c3d4e5f6", "name": "proof.parcel.age", "size": 48213, "sha256": SHA, "passed_through_server": by_server, "stored_at": "2030-04-02T10:01:00Z" }))
+}
+
+fn case_view() -> CaseView {
+    let mut value = serde_json::to_value(&cases()[0]).unwrap();
+    let allowed: Vec<_> = crate::domain::access::Action::ALL.iter().map(|action| action.as_str()).collect();
+    value.as_object_mut().unwrap().extend(serde_json::json!({
+        "verdict": null, "date_state": "revise", "date_proposed": ["2030-05-08T12:00:00Z", "reporter"], "acknowledged_at": "2030-04-03T08:00:00Z",
+        "reports": [{ "id": "r", "title": "Parcel::open reads past the end of the buffer", "text": TEXT, "versions": "1.9 to 1.11.2", "severity": "high", "credit": "as Sample Reporter", "has_contact": true, "received_at": "2030-04-02T10:00:00Z" }],
+        "thread": [
+            { "audience": "report", "author": "Sample Maintainer", "text": "Thank you, we see it too. Does it need the `mmap` feature?", "written_at": "2030-04-03T08:00:00Z" },
+            { "audience": "report", "author": "the reporter", "text": "No, it happens without.", "written_at": "2030-04-03T11:20:00Z" },
+            { "audience": "team", "author": "Sample Fixer", "text": "1.9.x is affected as well, but nobody ships it any more. I would leave it out.", "written_at": "2030-04-05T09:12:00Z" }
+        ],
+        "members": [
+            { "handle": "maintainer", "name": "Sample Maintainer", "role": "release_manager", "consent": "signatory" },
+            { "handle": "fixer", "name": "Sample Fixer", "role": "fixer", "consent": "signatory" },
+            { "handle": null, "name": "reporter", "role": "reporter", "consent": "signatory" },
+            { "handle": "distro", "name": "Sample Distribution", "role": "guest", "consent": "invited" }
+        ],
+        "attachments": [attachment(false)],
+        "fixes": [
+            { "line": "main", "repository": "octo", "head": HEAD, "subject": "parcel: refuse a length that leaves the buffer", "pushed_by": "fixer", "approved_by": [], "approved": false, "checks": "running", "run": "019685a0b1c27d3e8f90a1b2c3d4e5f7" },
+            { "line": "1.11.x", "repository": "octo", "head": HEAD, "subject": "parcel: refuse a length that leaves the buffer (backport)", "pushed_by": "fixer", "approved_by": ["maintainer"], "approved": true, "checks": "success", "run": "019685a0b1c27d3e8f90a1b2c3d4e5f8" },
+            { "line": "1.10.x", "repository": "octo", "head": null, "subject": null, "pushed_by": null, "approved_by": [], "approved": false, "checks": "none", "run": null }
+        ],
+        "remotes": [{ "name": "octo", "url": "https://security.example.org/OCTO-42/octo" }],
+        "remote_pending": false, "allowed": allowed,
+        "history": [
+            { "at": "2030-04-20T15:03:00Z", "actor": "@fixer", "kind": "push.settled", "object": "fix 019685a0b1c27d3e8f90a1b2c3d4e5f9 at 4f0c2b7d9e1a" },
+            { "at": "2030-04-02T10:00:00Z", "actor": "the reporter", "kind": "report.received", "object": "019685a0b1c27d3e8f90a1b2c3d4e5f0" }
+        ]
+    }).as_object().unwrap().clone());
+    from(value)
+}
+
+fn run_view() -> RunView {
+    from(serde_json::json!({
+        "id": "019685a0b1c27d3e8f90a1b2c3d4e5f7", "case": "OCTO-42", "line": "main", "head": HEAD, "state": "running", "note": "", "queued_at": "2030-04-24T09:21:00Z", "ended_at": null, "may_cancel": true,
+        "jobs": [
+            { "id": "a", "name": "ci / test (stable)", "state": "running", "reason": null, "started_at": "2030-04-24T09:22:00Z", "ended_at": null },
+            { "id": "b", "name": "ci / lint", "state": "success", "reason": null, "started_at": "2030-04-24T09:21:00Z", "ended_at": "2030-04-24T09:22:00Z" },
+            { "id": "c", "name": "ci / test (macos)", "state": "unsupported", "reason": "This job asks for macos-14; this server runs Linux jobs only.", "started_at": null, "ended_at": null },
+            { "id": "d", "name": "ci / fuzz", "state": "failure", "reason": "The step “Fuzz for a minute” ended with 1.", "started_at": "2030-04-24T09:21:00Z", "ended_at": "2030-04-24T09:22:00Z" }
+        ]
+    }))
+}
+
+fn log() -> LogView {
+    let texts = ["Run cargo test --locked", "   Compiling octo v1.12.0-dev (/checkout)", "    Finished test profile in 14.02s", "running 214 tests", "test parcel::open_refuses_a_negative_length ... ok", "test parcel::a_very_long_name_of_a_test_that_goes_on_and_on_until_it_must_be_broken_somewhere_to_fit_the_page ... ok", "using token ***"];
+    let lines = (0..).zip(texts).map(|(n, text)| LogLine { n, text: text.into() }).collect();
+    LogView { lines, next: 7, ended: false }
+}
+
+fn project_view() -> ProjectView {
+    from(serde_json::json!({
+        "id": "octo", "prefix": "OCTO", "name": "Octo", "team_kind": "several", "open_cases": 3, "may_mirror": true, "may_release": true, "takes_attachments": true,
+        "repositories": [
+            { "name": "octo", "url": "https://example.org/octo/octo.git", "state": "ok", "note": "", "checked_at": "2030-04-24T09:20:00Z", "progress": null, "lines": [{ "name": "main", "head": HEAD }, { "name": "1.11.x", "head": HEAD }] },
+            { "name": "octo-docs", "url": "https://example.org/octo/docs.git", "state": "down", "note": "It did not answer for 40 minutes; what was fetched before is used.", "checked_at": "2030-04-24T08:40:00Z", "progress": "fetching: 1,204 of 9,310 objects", "lines": [{ "name": "main", "head": null }] }
+        ],
+        "team": [{ "handle": "maintainer", "name": "Sample Maintainer", "role": "release_manager" }, { "handle": "fixer", "name": "Sample Fixer", "role": "fixer" }]
+    }))
+}
+
+fn release_view(state: &str) -> ReleaseView {
+    let planned = state == "planned";
+    let effects = [("preflight", "octo", "done"), ("push_fixes", "octo", "done"), ("verify_public", "octo", "done"), ("publish_advisories", "OCTO-42", "done"), ("notify_public", "a member of OCTO-42", "failed"), ("open_case", "OCTO-42", "started")];
+    let effects: Vec<_> = (0..).zip(effects).map(|(n, (phase, target, state))| serde_json::json!({ "position": n, "phase": phase, "target": target, "state": state, "attempts": if state == "failed" { 3 } else { 1 }, "note": if state == "failed" { "The mail server refused the address." } else { "" }, "started_at": "2030-05-01T12:00:01Z", "done_at": (state == "done").then_some("2030-05-01T12:00:02Z") })).collect();
+    from(serde_json::json!({
+        "id": "OCTO-R3", "project": "octo", "state": state, "due_at": if planned { "2030-05-01T12:00:00Z" } else { "2030-04-24T09:29:59Z" }, "cases": ["OCTO-42", "OCTO-43"],
+        "targets": [
+            { "repository": "octo", "line": "main", "tag": "v1.12.0", "rehearsal": "clean", "trouble": null, "base": HEAD, "candidate": HEAD, "tag_object": HEAD, "rehearsed_at": "2030-04-24T09:00:00Z" },
+            { "repository": "octo", "line": "1.11.x", "tag": "v1.11.3", "rehearsal": if planned { "trouble" } else { "clean" }, "trouble": planned.then_some("fix/1.11.x and another fix change src/parcel.rs."), "base": planned.then_some(HEAD), "candidate": null, "tag_object": null, "rehearsed_at": "2030-04-24T09:00:00Z" }
+        ],
+        "blockers": if planned { serde_json::json!([
+            { "kind": "fix_approval", "sentence": "fix/main of OCTO-42 is not approved at 4f0c2b7d9e: look at it and approve it.", "owner": "reviewer", "link": "/cases/OCTO-42#fixes" },
+            { "kind": "conflict", "sentence": "The fixes for 1.11.x do not merge: push a resolution to candidate/1.11.x.", "owner": "fixer", "link": "/releases/OCTO-R3" }]) } else { serde_json::json!([]) },
+        "digest": (!planned).then_some(SHA), "armed_by": if planned { serde_json::json!([]) } else { serde_json::json!([{ "person": "Sample Maintainer", "at": "2030-04-23T16:00:00Z" }, { "person": "Sample Fixer", "at": "2030-04-23T17:00:00Z" }]) },
+        "arms_needed": 2, "hold": (state == "held").then(|| serde_json::json!({ "reason": "upstream_down", "note": "The public repository did not answer.", "advice": "Safe to retry: resume once the public repository answers.", "safe_to_retry": true })),
+        "begun_at": null, "public_at": null, "done_at": null, "effects": if planned { Vec::new() } else { effects },
+        "allowed": if planned { vec!["rehearse", "postpone", "abandon", "freeze"] } else { vec!["resume", "disarm"] }
+    }))
+}
+
+fn reporter_view() -> ReporterView {
+    from(serde_json::json!({
+        "case": "OCTO-42", "project": "Octo", "title": "Parcel::open reads past the end of the buffer", "state": "Being fixed in private.", "next": "It will be public on the date shown, with the fix.",
+        "date": "2030-05-01T12:00:00Z", "date_proposed_by_team": "2030-05-08T12:00:00Z", "date_proposed_by_you": null,
+        "thread": [
+            { "audience": "report", "author": "Sample Maintainer", "text": "Thank you, we see it too. Does it need the `mmap` feature?", "written_at": "2030-04-03T08:00:00Z" },
+            { "audience": "report", "author": "the reporter", "text": "No, it happens without.", "written_at": "2030-04-03T11:20:00Z" }
+        ],
+        "attachments": [attachment(false), attachment(true)], "credit": "as Sample Reporter", "advisory": null, "recipients": "age1sample\n"
+    }))
+}
+
+fn pages() -> Vec<(&'static str, String)> {
+    let now = NOW.parse().unwrap();
+    let (member, visit, stranger) = (Frame::member("sample-token", now), Frame::reporter("sample-token", now), Frame::stranger());
+    let project = |id: &str, name: &str| Project { id: id.parse().unwrap(), prefix: "OCTO".parse().unwrap(), name: name.into(), team: TeamKind::Several };
+    let intake = |refused: Option<&str>| IntakeView { project: "octo".into(), name: "Octo".into(), recipients: "# the team\nage1sample0000000000000000000000000000000000000000000000000000\n".into(), attachment_bytes: 50 << 20, refused: refused.map(Into::into) };
+    let receipt = ReceiptView { case: "OCTO-45".into(), claim_code: "7K2QX-9PZ4M-H3V8T-WB5NC-J6R0D-YF1GE".into(), page: "https://security.example.org/r/".into(), feed: "https://security.example.org/r/feed/sample".into(), visit: "sample".into() };
+    let lost = [("poc.age".to_owned(), "This is not an age file: send it without the ending .age, or encrypt it.".to_owned())];
+    let part = check::page::LogPart::new("a", 0, log());
+    let (view, cases) = (project_view(), cases());
+    let trains: Vec<ReleaseSummary> = vec![release_view("planned").summary];
+    [
+        ("home", home::home_page(&cases, &[project("octo", "Octo"), project("nautilus", "Nautilus")], &member)),
+        ("home-empty", home::home_page(&[], &[], &member)),
+        ("project", project::page::project_page(&view, release::page::releases(&view, &trains, &cases, &member), &member)),
+        ("case", case::page::case_page(&case_view(), &member)),
+        ("invitation", case::page::invitation_page("OCTO-42", &member)),
+        ("check", check::page::check_page(&run_view(), Some(&part), &member)),
+        ("release-planned", release::page::release_page(&release_view("planned"), &member)),
+        ("release-held", release::page::release_page(&release_view("held"), &member)),
+        ("report", report::page::report_page(&intake(None), &stranger)),
+        ("report-refused", report::page::report_page(&intake(Some("This project cannot take reports yet.")), &stranger)),
+        ("receipt", report::page::receipt_page(&receipt, &lost, &stranger)),
+        ("claim", reporter::page::claim_page(Some("This claim code is not known here: check it for typing errors."), &stranger)),
+        ("reporter", reporter::page::reporter_page(&reporter_view(), &visit)),
+        ("sign-in", account::sign_in_page()),
+    ]
+    .map(|(name, page)| (name, page.into_string()))
+    .to_vec()
+}
+
+#[test]
+fn every_page_holds_to_the_content_policy_and_can_be_used_without_script_and_eyes() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/pages");
+    std::fs::create_dir_all(&folder).unwrap();
+    for (name, page) in pages() {
+        std::fs::write(folder.join(format!("{name}.html")), &page).unwrap();
+        assert!(!page.contains(" style="), "{name}: a style attribute");
+        assert!(!page.contains(" onclick") && !page.contains("javascript:"), "{name}: script in the page");
+        assert_eq!(page.matches("<script").count(), page.matches("<script src=\"/").count(), "{name}: inline script");
+        assert_eq!(page.matches("<h1").count(), 1, "{name}: one main heading");
+        for id in page.split(" for=\"").skip(1).filter_map(|rest| rest.split('"').next()) {
+            assert_eq!(page.matches(&format!(" id=\"{id}\"")).count(), 1, "{name}: label for {id}");
+        }
+        for form in page.split("<form").skip(1).filter(|form| form.contains("method=\"post\"")) {
+            let action = form.split("action=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
+            let open = ["/sign-in", "/r/", "/report/octo"].contains(&action);
+            let token = form.split("</form>").next().unwrap().contains("name=\"form_token\"");
+            assert_eq!(token, !open, "{name}: the form to {action}");
+        }
+    }
+}
