@@ -14,6 +14,7 @@ use crate::wire::hook::HookName;
 mod admin;
 mod audit;
 mod client;
+mod demo;
 mod hook;
 mod output;
 mod serve;
@@ -41,6 +42,8 @@ enum Command {
     Init(admin::Init),
     /// Run the server
     Serve(serve::Serve),
+    /// Tell the whole story on a sample project, or on a copy of a real one
+    Demo(Box<demo::Demo>),
     /// Judge a push: run by git, not by people
     #[command(hide = true)]
     Hook {
@@ -129,6 +132,7 @@ async fn run(arguments: &Arguments, output: Output) -> Result<()> {
     match &arguments.command {
         Command::Init(init) => admin::init(&arguments.config, init, output).await,
         Command::Serve(serve) => serve::run(&arguments.config, serve).await,
+        Command::Demo(demo) => demo::run(demo, output).await,
         Command::Hook { .. } => Err(Failure::failed("A hook is run by git.")),
         Command::Admin(admin) => admin::run(&arguments.config, admin, output).await,
         Command::Client(client::Client::Audit(client::AuditCommand::Verify)) => {

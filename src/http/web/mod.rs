@@ -71,3 +71,12 @@ fn frame_of_visit<'a>(app: &App, visitor: &'a Visitor) -> Frame<'a> {
 fn asset(media_type: &'static str, text: &'static str) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, media_type), (header::CACHE_CONTROL, "public, max-age=3600")], text)
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn no_page_stands_in_the_way_of_another_or_of_git() {
+        // The router panics over two routes that could both answer.
+        drop(super::routes().merge(crate::http::git::routes()));
+    }
+}

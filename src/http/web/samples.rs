@@ -2,9 +2,11 @@
 
 use std::path::Path;
 
+use crate::domain::advisory::Advisory;
 use crate::domain::project::{Project, TeamKind};
 use crate::http::web::page::Frame;
-use crate::http::web::{account, case, check, home, project, release, report, reporter};
+use crate::http::web::{account, advisory, case, check, home, project, release, report, reporter};
+use crate::wire::advisory::{AdvisoryView, DocumentView};
 use crate::wire::case::{AttachmentView, CaseSummary, CaseView};
 use crate::wire::check::{LogLine, LogView, RunView};
 use crate::wire::project::ProjectView;
@@ -32,9 +34,27 @@ fn summary(id: &str, title: &str, state: &str, date: Option<&str>, needs: &[&str
 
 fn cases() -> Vec<CaseSummary> {
     vec![
-        summary("OCTO-42", "Parcel::open reads past the end of the buffer", "accepted", Some("2030-05-01T12:00:00Z"), &["Approve fix/main at 4f0c2b7d9e", "Answer the date the reporter proposes"]),
-        summary("OCTO-44", "Session cookie survives sign-out", "received", None, &["Answer the reporter within 5 days"]),
-        summary("OCTO-43", "Escape in <code> is missing on the search page", "deferred", Some("2030-07-21T12:00:00Z"), &[]),
+        summary(
+            "OCTO-42",
+            "Parcel::open reads past the end of the buffer",
+            "accepted",
+            Some("2030-05-01T12:00:00Z"),
+            &["Approve fix/main at 4f0c2b7d9e", "Answer the date the reporter proposes"],
+        ),
+        summary(
+            "OCTO-44",
+            "Session cookie survives sign-out",
+            "received",
+            None,
+            &["Answer the reporter within 5 days"],
+        ),
+        summary(
+            "OCTO-43",
+            "Escape in <code> is missing on the search page",
+            "deferred",
+            Some("2030-07-21T12:00:00Z"),
+            &[],
+        ),
         summary("OCTO-31", "Path traversal in unpack", "published", None, &[]),
     ]
 }
@@ -44,7 +64,9 @@ fn from<T: serde::de::DeserializeOwned>(value: serde_json::Value) -> T {
 }
 
 fn attachment(by_server: bool) -> AttachmentView {
-    from(serde_json::json!({ "id": "019685a0b1c27d3e8f90a1b2c3d4e5f6", "name": "proof.parcel.age", "size": 48213, "sha256": SHA, "passed_through_server": by_server, "stored_at": "2030-04-02T10:01:00Z" }))
+    from(
+        serde_json::json!({ "id": "019685a0b1c27d3e8f90a1b2c3d4e5f6", "name": "proof.parcel.age", "size": 48213, "sha256": SHA, "passed_through_server": by_server, "stored_at": "2030-04-02T10:01:00Z" }),
+    )
 }
 
 fn case_view() -> CaseView {
@@ -93,7 +115,15 @@ fn run_view() -> RunView {
 }
 
 fn log() -> LogView {
-    let texts = ["Run cargo test --locked", "   Compiling octo v1.12.0-dev (/checkout)", "    Finished test profile in 14.02s", "running 214 tests", "test parcel::open_refuses_a_negative_length ... ok", "test parcel::a_very_long_name_of_a_test_that_goes_on_and_on_until_it_must_be_broken_somewhere_to_fit_the_page ... ok", "using token ***"];
+    let texts = [
+        "Run cargo test --locked",
+        "   Compiling octo v1.12.0-dev (/checkout)",
+        "    Finished test profile in 14.02s",
+        "running 214 tests",
+        "test parcel::open_refuses_a_negative_length ... ok",
+        "test parcel::a_very_long_name_of_a_test_that_goes_on_and_on_until_it_must_be_broken_somewhere_to_fit_the_page ... ok",
+        "using token ***",
+    ];
     let lines = (0..).zip(texts).map(|(n, text)| LogLine { n, text: text.into() }).collect();
     LogView { lines, next: 7, ended: false }
 }
@@ -111,7 +141,14 @@ fn project_view() -> ProjectView {
 
 fn release_view(state: &str) -> ReleaseView {
     let planned = state == "planned";
-    let effects = [("preflight", "octo", "done"), ("push_fixes", "octo", "done"), ("verify_public", "octo", "done"), ("publish_advisories", "OCTO-42", "done"), ("notify_public", "a member of OCTO-42", "failed"), ("open_case", "OCTO-42", "started")];
+    let effects = [
+        ("preflight", "octo", "done"),
+        ("push_fixes", "octo", "done"),
+        ("verify_public", "octo", "done"),
+        ("publish_advisories", "OCTO-42", "done"),
+        ("notify_public", "a member of OCTO-42", "failed"),
+        ("open_case", "OCTO-42", "started"),
+    ];
     let effects: Vec<_> = (0..).zip(effects).map(|(n, (phase, target, state))| serde_json::json!({ "position": n, "phase": phase, "target": target, "state": state, "attempts": if state == "failed" { 3 } else { 1 }, "note": if state == "failed" { "The mail server refused the address." } else { "" }, "started_at": "2030-05-01T12:00:01Z", "done_at": (state == "done").then_some("2030-05-01T12:00:02Z") })).collect();
     from(serde_json::json!({
         "id": "OCTO-R3", "project": "octo", "state": state, "due_at": if planned { "2030-05-01T12:00:00Z" } else { "2030-04-24T09:29:59Z" }, "cases": ["OCTO-42", "OCTO-43"],
@@ -141,29 +178,86 @@ fn reporter_view() -> ReporterView {
     }))
 }
 
+fn advisory_view() -> AdvisoryView {
+    AdvisoryView {
+        id: None,
+        advisory: Advisory::draft("Parcel::open reads past the end of the buffer".parse().unwrap()),
+        version: None,
+        edited_by: Some("Sample Fixer".into()),
+        edited_at: Some("2030-04-20T15:03:00Z".into()),
+        missing: vec!["Say how bad it is.".into()],
+        digest: Some(SHA.parse().unwrap()),
+        approved: false,
+        approved_by: None,
+        credits: Vec::new(),
+        waiting_credits: 1,
+        may_edit: true,
+        may_approve: true,
+        not_approvable: None,
+        documents: Vec::new(),
+    }
+}
+
 fn pages() -> Vec<(&'static str, String)> {
     let now = NOW.parse().unwrap();
-    let (member, visit, stranger) = (Frame::member("sample-token", now), Frame::reporter("sample-token", now), Frame::stranger());
-    let project = |id: &str, name: &str| Project { id: id.parse().unwrap(), prefix: "OCTO".parse().unwrap(), name: name.into(), team: TeamKind::Several };
-    let intake = |refused: Option<&str>| IntakeView { project: "octo".into(), name: "Octo".into(), recipients: "# the team\nage1sample0000000000000000000000000000000000000000000000000000\n".into(), attachment_bytes: 50 << 20, refused: refused.map(Into::into) };
-    let receipt = ReceiptView { case: "OCTO-45".into(), claim_code: "7K2QX-9PZ4M-H3V8T-WB5NC-J6R0D-YF1GE".into(), page: "https://security.example.org/r/".into(), feed: "https://security.example.org/r/feed/sample".into(), visit: "sample".into() };
-    let lost = [("poc.age".to_owned(), "This is not an age file: send it without the ending .age, or encrypt it.".to_owned())];
+    let (member, visit, stranger) =
+        (Frame::member("sample-token", now), Frame::reporter("sample-token", now), Frame::stranger());
+    let project = |id: &str, name: &str| Project {
+        id: id.parse().unwrap(),
+        prefix: "OCTO".parse().unwrap(),
+        name: name.into(),
+        team: TeamKind::Several,
+    };
+    let intake = |refused: Option<&str>| IntakeView {
+        project: "octo".into(),
+        name: "Octo".into(),
+        recipients: "# the team\nage1sample0000000000000000000000000000000000000000000000000000\n".into(),
+        attachment_bytes: 50 << 20,
+        refused: refused.map(Into::into),
+    };
+    let receipt = ReceiptView {
+        case: "OCTO-45".into(),
+        claim_code: "7K2QX-9PZ4M-H3V8T-WB5NC-J6R0D-YF1GE".into(),
+        page: "https://security.example.org/r/".into(),
+        feed: "https://security.example.org/r/feed/sample".into(),
+        visit: "sample".into(),
+    };
+    let lost =
+        [("poc.age".to_owned(), "This is not an age file: send it without the ending .age, or encrypt it.".to_owned())];
     let part = check::page::LogPart::new("a", 0, log());
     let (view, cases) = (project_view(), cases());
+    let draft = DocumentView {
+        path: "advisories/draft.md".into(),
+        media_type: "text/markdown".into(),
+        text: "# Parcel::open reads past the end of the buffer\n\nA parcel with a negative length is accepted.".into(),
+    };
     let trains: Vec<ReleaseSummary> = vec![release_view("planned").summary];
     [
         ("home", home::home_page(&cases, &[project("octo", "Octo"), project("nautilus", "Nautilus")], &member)),
         ("home-empty", home::home_page(&[], &[], &member)),
-        ("project", project::page::project_page(&view, release::page::releases(&view, &trains, &cases, &member), &member)),
+        (
+            "project",
+            project::page::project_page(&view, release::page::releases(&view, &trains, &cases, &member), &member),
+        ),
         ("case", case::page::case_page(&case_view(), &member)),
         ("invitation", case::page::invitation_page("OCTO-42", &member)),
+        ("advisory", advisory::advisory_page("OCTO-42", &advisory_view(), &draft, &member)),
         ("check", check::page::check_page(&run_view(), Some(&part), &member)),
         ("release-planned", release::page::release_page(&release_view("planned"), &member)),
         ("release-held", release::page::release_page(&release_view("held"), &member)),
         ("report", report::page::report_page(&intake(None), &stranger)),
-        ("report-refused", report::page::report_page(&intake(Some("This project cannot take reports yet.")), &stranger)),
+        (
+            "report-refused",
+            report::page::report_page(&intake(Some("This project cannot take reports yet.")), &stranger),
+        ),
         ("receipt", report::page::receipt_page(&receipt, &lost, &stranger)),
-        ("claim", reporter::page::claim_page(Some("This claim code is not known here: check it for typing errors."), &stranger)),
+        (
+            "claim",
+            reporter::page::claim_page(
+                Some("This claim code is not known here: check it for typing errors."),
+                &stranger,
+            ),
+        ),
         ("reporter", reporter::page::reporter_page(&reporter_view(), &visit)),
         ("sign-in", account::sign_in_page()),
     ]

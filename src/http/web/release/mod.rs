@@ -128,7 +128,8 @@ mod tests {
 
     #[test]
     fn a_line_without_a_tag_does_not_ship() {
-        let fields = [("case", "DEMO-1"), ("tag:demo:main", "v1.1.0"), ("tag:demo:1.0.x", " "), ("at", "2030-05-01T12:00")];
+        let fields =
+            [("case", "DEMO-1"), ("tag:demo:main", "v1.1.0"), ("tag:demo:1.0.x", " "), ("at", "2030-05-01T12:00")];
         let fields = fields.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let wish = wish("demo".parse().unwrap(), &fields).unwrap();
         assert_eq!((wish.cases.len(), wish.targets.len()), (1, 1));

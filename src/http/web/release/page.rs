@@ -194,8 +194,10 @@ fn blockers(blockers: &[BlockerView]) -> Markup {
 }
 
 fn target_row(target: &TargetView) -> Markup {
-    let commit = |id: &Option<String>| html! {
-        @match id { Some(id) => code title=(id) { (short(id)) }, None => span.soft { "none" } }
+    let commit = |id: &Option<String>| {
+        html! {
+            @match id { Some(id) => code title=(id) { (short(id)) }, None => span.soft { "none" } }
+        }
     };
     html! {
         tr {
