@@ -97,12 +97,19 @@ async fn tell<'a>(
 
 /// Says where to look and as whom, until it is told to stop.
 async fn stay(stage: &Stage<'_>, output: Output) -> Result<()> {
-    output.remark(&format!("\nThe server stays up at {} until you press Ctrl-C. Sign in once, within 15 minutes, as", stage.server));
+    output.remark(&format!(
+        "\nThe server stays up at {} until you press Ctrl-C. Sign in once, within 15 minutes, as",
+        stage.server
+    ));
     for part in [MANAGER, REVIEWER, MAINTAINER] {
         output.remark(&format!("  {:<24} {}", part.name, stage.link(part.handle).await?));
     }
     output.remark(&format!("The public sees {0}/advisories, and {1}.", stage.server, stage.public));
-    output.remark(&format!("The reporter's page is {}/r/, with the claim code of {}.", stage.server, stage.claim().display()));
+    output.remark(&format!(
+        "The reporter's page is {}/r/, with the claim code of {}.",
+        stage.server,
+        stage.claim().display()
+    ));
     interrupted().await;
     Ok(())
 }
