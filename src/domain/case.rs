@@ -206,9 +206,9 @@ mod tests {
 
     #[test]
     fn every_state_and_command_pair_has_one_answer() {
+        type Command = (&'static str, fn(Case, Timestamp) -> Result<Change<Case>, Refusal>);
         let now = Timestamp::UNIX_EPOCH;
         let mut table = String::new();
-        type Command = (&'static str, fn(Case, Timestamp) -> Result<Change<Case>, Refusal>);
         let commands: [Command; 6] = [
             ("validate", Case::validate),
             ("invalidate", Case::invalidate),

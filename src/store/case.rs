@@ -2,7 +2,7 @@
 
 use crate::domain::access::{Grant, ProjectGrant, Role};
 use crate::domain::actor::Actor;
-use crate::domain::case::{Case, CaseState};
+use crate::domain::case::{Case, CaseState, Verdict};
 use crate::domain::change::{Change, Version};
 use crate::domain::embargo::{Embargo, Side};
 use crate::domain::id::{CaseId, PersonId, ProjectId};
@@ -125,7 +125,7 @@ pub async fn get(rows: &mut impl Rows, grant: &Grant) -> Result<Case> {
 /// Saves the next value of a case with its event; refused when somebody else changed it.
 pub async fn save(tx: &mut Tx, grant: &Grant, change: Change<Case>) -> Result<Case> {
     let case = change.next;
-    let (id, state, verdict) = (case.id.to_string(), case.state.as_str(), case.verdict.map(|v| v.as_str()));
+    let (id, state, verdict) = (case.id.to_string(), case.state.as_str(), case.verdict.map(Verdict::as_str));
     let title = case.title.envelope();
     let embargo = case.embargo.state().as_str();
     let date = case.embargo.agreed().map(jiff::Timestamp::as_millisecond);

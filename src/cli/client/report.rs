@@ -273,15 +273,14 @@ async fn attach(server: &Server, list: &str, files: &[PathBuf], output: Output) 
 
 /// Shows the claim code to the server and goes on as the reporter.
 async fn visit(claim: &Claim, url: Option<&str>) -> Result<Server> {
-    let (named, code) = match &claim.claim_file {
-        Some(file) => read_claim(&prompt::read(file)?)?,
-        None => {
-            let asked = prompt::secret("Claim code").ok_or_else(|| {
-                let sentence = "Give the claim code with --claim-file FILE, or --claim-file - for standard input.";
-                Failure::Refused(sentence.to_owned())
-            })?;
-            (None, asked.expose().parse()?)
-        }
+    let (named, code) = if let Some(file) = &claim.claim_file {
+        read_claim(&prompt::read(file)?)?
+    } else {
+        let asked = prompt::secret("Claim code").ok_or_else(|| {
+            let sentence = "Give the claim code with --claim-file FILE, or --claim-file - for standard input.";
+            Failure::Refused(sentence.to_owned())
+        })?;
+        (None, asked.expose().parse()?)
     };
     let server = match (named, url) {
         (Some(named), Some(url)) => {

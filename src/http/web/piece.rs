@@ -85,10 +85,7 @@ pub(crate) fn word(text: &str) -> String {
 
 /// An instant that came as RFC 3339: in UTC here, in the reader's zone once the script ran.
 pub(crate) fn moment(at: &str) -> Markup {
-    match at.parse::<Timestamp>() {
-        Ok(instant) => time(instant),
-        Err(_) => html! { (at) },
-    }
+    at.parse::<Timestamp>().map_or_else(|_| html! { (at) }, time)
 }
 
 /// An instant to the minute.
@@ -98,12 +95,9 @@ pub(crate) fn time(at: Timestamp) -> Markup {
 
 /// An instant to the second that keeps its UTC text beside the reader's own time.
 pub(crate) fn exact_time(at: &str) -> Markup {
-    match at.parse::<Timestamp>() {
-        Ok(instant) => {
-            html! { time.exact datetime=(instant) { (instant.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()) } }
-        }
-        Err(_) => html! { (at) },
-    }
+    let exact =
+        |at: Timestamp| html! { time.exact datetime=(at) { (at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()) } };
+    at.parse::<Timestamp>().map_or_else(|_| html! { (at) }, exact)
 }
 
 /// Says how far an instant is away, in the largest unit that fits.
