@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::{Error, Result, open, shown_at};
 use crate::app::{App, Unsealing};
 use crate::domain::access::{Action, Consent, Grant, Holder, Role};
-use crate::domain::actor::Actor;
+use crate::domain::actor::{Actor, Via};
 use crate::domain::case::{Case, CaseState, Verdict};
 use crate::domain::change::Change;
 use crate::domain::embargo::Side;
@@ -293,6 +293,10 @@ pub async fn remove(app: &App, actor: &Actor, case: &CaseId, handle: &Handle) ->
 
 /// Agrees to, or declines, the terms of a case one was invited to.
 pub async fn join(app: &App, actor: &Actor, case: &CaseId, agree: Consent) -> Result<()> {
+    let Actor::Person { via: Via::Session { .. }, .. } = actor else {
+        // Said before the case is looked up, so that a token learns nothing by asking.
+        return Err(Refusal::person("Only a person who is signed in answers an invitation.").into());
+    };
     let mut tx = app.begin("case.join").await?;
     let membership = store::member::admission(&mut tx, actor, case).await?.ok_or(Error::NotFound)?;
     if membership.consent != Consent::Invited && membership.consent != Consent::Lapsed {

@@ -66,6 +66,7 @@ pub(crate) const ROUTES: &[(&str, &str, Body)] = &[
     ("POST", "/api/v1/cases/{case}/waive", Json(r#"{"line":"main","head":"{commit}"}"#)),
     ("GET", "/api/v1/cases/{case}/advisory", Nothing),
     ("PUT", "/api/v1/cases/{case}/advisory", Json(r#"{"advisory":{advisory},"version":999}"#)),
+    ("GET", "/api/v1/cases/{case}/advisory/preview?format=markdown", Nothing),
     ("POST", "/api/v1/cases/{case}/advisory/approve", Json(r#"{"digest":"{digest}"}"#)),
     ("POST", "/api/v1/cases/{case}/acknowledge", Nothing),
     ("POST", "/api/v1/cases/{case}/validate", Nothing),
@@ -108,6 +109,18 @@ pub(crate) const ROUTES: &[(&str, &str, Body)] = &[
     ("POST", "/cases/{case}/accept", Form("")),
     ("POST", "/cases/{case}/close", Form("verdict=valid")),
     ("POST", "/cases/{case}/defer", Form("")),
+    ("GET", "/cases/{case}/advisory", Nothing),
+    ("POST", "/cases/{case}/advisory/approve", Form("digest={digest}")),
+    ("POST", "/projects/{project}/releases", Form("case={case}&tag%3Asample%3Amain=v2.0&at=2026-02-01T12:00")),
+    ("GET", "/releases/{release}", Nothing),
+    ("POST", "/releases/{release}/rehearse", Form("")),
+    ("POST", "/releases/{release}/freeze", Form("")),
+    ("POST", "/releases/{release}/arm", Form("")),
+    ("POST", "/releases/{release}/disarm", Form("")),
+    ("POST", "/releases/{release}/postpone", Form("at=2026-02-03T12:00")),
+    ("POST", "/releases/{release}/reopen", Form("")),
+    ("POST", "/releases/{release}/resume", Form("")),
+    ("POST", "/releases/{release}/abandon", Form("")),
 ];
 
 const REPORT: &str = r#"{"title":"Sample","text":"A sample.","severity":"unsaid","credit":{"credit":"unnamed"}}"#;
