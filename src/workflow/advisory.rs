@@ -26,6 +26,8 @@ use crate::store::{self, Tx};
 use crate::wire::advisory::{AdvisoryView, CreditView, DocumentView, EditAdvisory, Format};
 use crate::wire::release::PlanTarget;
 
+pub use super::publication::{atom, file, published};
+
 /// The draft of a case with what belongs to it.
 struct Known {
     case: Case,

@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Error, Result, shown_at};
 use crate::app::App;
+use crate::domain::manifest::DocumentPath;
 use crate::domain::plain::{AdvisoryId, Link};
 use crate::domain::project::Project;
 use crate::domain::text::Label;
@@ -22,7 +23,7 @@ const FED: i64 = 50;
 const SECURITY_TXT_DAYS: i64 = 180;
 
 /// Lists the public advisories, newest first.
-pub async fn list(app: &App) -> Result<Vec<PublishedView>> {
+pub async fn published(app: &App) -> Result<Vec<PublishedView>> {
     let mut rows = app.read().await?;
     let projects = store::project::all(&mut rows).await?;
     let listed = store::publication::list(&mut rows, LISTED).await?;
@@ -52,19 +53,17 @@ pub fn contacts(app: &App) -> Vec<ContactView> {
 
 /// Returns the body of an advisory's public page, as it was published.
 pub async fn page(app: &App, id: &AdvisoryId) -> Result<Publication> {
-    file(app, &format!("advisories/{id}.html")).await
+    file(app, &format!("advisories/{id}.html").parse()?).await
 }
 
 /// Returns a published file.
-pub async fn file(app: &App, path: &str) -> Result<Publication> {
-    // A path of another form names nothing that was ever published.
-    let path = path.parse().map_err(|_| Error::NotFound)?;
+pub async fn file(app: &App, path: &DocumentPath) -> Result<Publication> {
     let mut rows = app.read().await?;
-    store::publication::file(&mut rows, &path).await?.ok_or(Error::NotFound)
+    store::publication::file(&mut rows, path).await?.ok_or(Error::NotFound)
 }
 
 /// Renders the public feed.
-pub async fn feed(app: &App) -> Result<Vec<u8>> {
+pub async fn atom(app: &App) -> Result<Vec<u8>> {
     let base_url: Link = app.config.base_url.as_str().parse()?;
     let mut rows = app.read().await?;
     let projects = store::project::all(&mut rows).await?;

@@ -60,13 +60,19 @@ pub(crate) enum AdvisoryCommand {
     },
 }
 
+/// What says a part of the draft cannot stand beside what says the whole.
+const WHOLE: [&str; 6] = ["title", "text_file", "affected", "severity", "cve", "workaround_file"];
+
 /// Arguments of `embargo advisory edit`.
 #[derive(Debug, Args)]
 pub(crate) struct Edit {
     /// The case
     case: CaseId,
     /// Take the whole draft from this file: JSON, or TOML by its ending
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["title", "text_file", "affected", "severity", "cve", "workaround_file"])]
+    #[arg(value_name = "DRAFT", conflicts_with_all = WHOLE)]
+    draft: Option<PathBuf>,
+    /// The same, by name
+    #[arg(long, value_name = "FILE", conflicts_with = "draft", conflicts_with_all = WHOLE)]
     file: Option<PathBuf>,
     /// One line that names software and flaw
     #[arg(long)]
@@ -167,7 +173,7 @@ async fn edited(server: &Server, edit: &Edit) -> Result<AdvisoryView> {
     let path = format!("/cases/{}/advisory", edit.case);
     let view: AdvisoryView = server.get(&path).await?;
     let (version, before) = (view.version, view.advisory);
-    if let Some(file) = &edit.file {
+    if let Some(file) = edit.draft.as_ref().or(edit.file.as_ref()) {
         let advisory = parsed(file, &read(file)?)?;
         return server.put(&path, &EditAdvisory { advisory, version }).await;
     }
@@ -321,6 +327,12 @@ fn shown(case: &CaseId, view: &AdvisoryView) -> String {
 mod tests {
     use super::*;
 
+    #[derive(Debug, clap::Parser)]
+    struct Line {
+        #[command(subcommand)]
+        command: AdvisoryCommand,
+    }
+
     fn line(repository: &str, name: &str) -> AffectedLine {
         AffectedLine {
             repository: repository.parse().unwrap(),
@@ -331,6 +343,28 @@ mod tests {
             fixed: None,
             tag: None,
             fix_commit: None,
+        }
+    }
+
+    #[test]
+    fn the_whole_draft_and_parts_of_it_exclude_each_other() {
+        let parses = |line: &str| <Line as clap::Parser>::try_parse_from(line.split_whitespace()).is_ok();
+        for line in [
+            "x show DEMO-1",
+            "x edit DEMO-1",
+            "x edit DEMO-1 draft.json",
+            "x edit DEMO-1 --file draft.toml",
+            "x edit DEMO-1 --title Flaw --affected main=2.0,1.0 --severity high --cve CVE-2026-0001",
+            "x export DEMO-1 --format osv",
+        ] {
+            assert!(parses(line), "{line}");
+        }
+        for line in [
+            "x edit DEMO-1 a.json --file b.json",
+            "x edit DEMO-1 a.json --title Flaw",
+            "x edit DEMO-1 --file a --severity low",
+        ] {
+            assert!(!parses(line), "{line}");
         }
     }
 

@@ -35,7 +35,7 @@ const PIECE: usize = 64 * 1024;
 
 /// Commands about the files of a case.
 #[derive(Debug, Subcommand)]
-pub(super) enum AttachmentCommand {
+pub(in crate::cli) enum AttachmentCommand {
     /// Encrypt a file here and attach it to a case
     Put {
         /// The case
@@ -49,7 +49,7 @@ pub(super) enum AttachmentCommand {
 
 /// Arguments of `embargo attachment get`.
 #[derive(Debug, Args)]
-pub(super) struct Get {
+pub(in crate::cli) struct Get {
     /// The case
     case: CaseId,
     /// The attachment, as `embargo case show` names it

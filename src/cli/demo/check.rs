@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::stage::Stage;
 use super::story::Mended;
-use super::tale::Tale;
+use super::tale::{Job, Tale};
 use super::upstream::Line;
 use super::wait::until;
 use crate::cli::{Failure, Result};
@@ -27,7 +27,7 @@ pub(super) enum Wanted {
 
 /// Waits for the run on a head, and says how it went; an unexpected end is a failure of the story.
 pub(super) async fn expect(
-    stage: &Stage,
+    stage: &Stage<'_>,
     mended: &mut Mended,
     (line, head): (&Line, &str),
     wanted: Wanted,
@@ -50,27 +50,16 @@ pub(super) async fn expect(
         let last = log(stage, &run).await?;
         return Ok(format!("CI on {name} is {} ({last})", if wanted == Wanted::Red { "red" } else { "green" }));
     }
-    let mut told = Vec::new();
-    for job in &run.jobs {
-        let reason = job.reason.as_deref().unwrap_or("");
-        if job.state == CheckState::Unsupported.as_str() {
-            tale.unsupported(name, &job.name, reason);
-        }
-        told.push(format!(
-            "\n           {} {}{}{reason}",
-            job.name,
-            job.state,
-            if reason.is_empty() { "" } else { ": " }
-        ));
+    let (jobs, note) = (run.jobs.len(), if run.jobs.is_empty() { format!(": {}", run.note) } else { String::new() });
+    let ran = run.jobs.iter().filter(|job| job.started_at.is_some()).count();
+    for job in run.jobs {
+        tale.job(Job { line: name.clone(), job: job.name, state: job.state, reason: job.reason });
     }
-    if run.jobs.is_empty() {
-        told.push(format!(" {}", run.note));
-    }
-    Ok(format!("CI on {name} is {state}:{}", told.concat()))
+    Ok(format!("CI on {name} is {state}, {ran} of {jobs} jobs ran here{note}"))
 }
 
 /// Waits until the newest run on a head has ended.
-async fn ended(stage: &Stage, case: &str, head: &str) -> Result<RunView> {
+async fn ended(stage: &Stage<'_>, case: &str, head: &str) -> Result<RunView> {
     let maintainer = &stage.cast.maintainer;
     until(PATIENCE, "The checks did not end.", async || {
         let runs: Vec<RunView> = maintainer.embargo(&["check", "list", case]).await?;
@@ -82,7 +71,7 @@ async fn ended(stage: &Stage, case: &str, head: &str) -> Result<RunView> {
 }
 
 /// Returns the line of the log that sums the tests up.
-async fn log(stage: &Stage, run: &RunView) -> Result<String> {
+async fn log(stage: &Stage<'_>, run: &RunView) -> Result<String> {
     let Some(job) = run.jobs.first() else { return Ok(run.note.clone()) };
     let lines: Vec<LogLine> = stage.cast.maintainer.embargo(&["check", "log", &run.id, &job.id]).await?;
     let texts = lines.iter().map(|line| line.text.trim());

@@ -9,7 +9,7 @@ use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
 use self::people::{MAINTAINER, MANAGER, REVIEWER};
-use self::stage::{Servers, Stage};
+use self::stage::{Folder, Servers, Stage};
 use self::tale::Tale;
 use self::upstream::{LineArgument, TagArgument};
 use super::output::Output;
@@ -54,9 +54,10 @@ pub(super) struct Demo {
 /// Tells the story.
 pub(super) async fn run(demo: &Demo, output: Output) -> Result<()> {
     let mut tale = Tale::new(output);
+    let folder = Folder::make(demo.keep.as_deref())?;
     let mut servers = Servers::default();
     let told = tokio::select! {
-        told = tell(demo, &mut servers, &mut tale) => told,
+        told = tell(demo, (&folder, &mut servers), &mut tale) => told,
         () = interrupted() => Err(Failure::failed("The demo was stopped.")),
     };
     let (stage, told) = match told {
@@ -64,20 +65,21 @@ pub(super) async fn run(demo: &Demo, output: Output) -> Result<()> {
         Err(failure) => (None, Err(failure)),
     };
     let ended = tale.end(&told);
-    if let Some(stage) = &stage
-        && !demo.once
-        && let Err(failure) = stay(stage, output).await
-    {
-        output.complain(&failure);
-    }
+    let stayed = match &stage {
+        Some(stage) if !demo.once => stay(stage, output).await,
+        Some(_) | None => Ok(()),
+    };
     servers.stop().await;
-    drop(stage);
-    told.and(ended)
+    told.and(ended).and(stayed)
 }
 
 /// Tells the story; the stage outlives it, for those who want to look at it.
-async fn tell(demo: &Demo, servers: &mut Servers, tale: &mut Tale) -> Result<(Stage, Result<()>)> {
-    let stage = Stage::set(demo, servers, tale).await?;
+async fn tell<'a>(
+    demo: &Demo,
+    (folder, servers): (&'a Folder, &mut Servers),
+    tale: &mut Tale,
+) -> Result<(Stage<'a>, Result<()>)> {
+    let stage = Stage::set(demo, (folder, servers), tale).await?;
     let mended = story::tell(&stage, tale).await?;
     let unchecked = mended.unchecked.clone();
     let released = release::tell(&stage, mended, demo.at, tale).await?;
@@ -85,28 +87,22 @@ async fn tell(demo: &Demo, servers: &mut Servers, tale: &mut Tale) -> Result<(St
     let told = match unchecked {
         None => Ok(()),
         Some(why) => Err(Failure::Refused(format!(
-            "The story went on without checks, which could not run here. {why} Let this machine's users make namespaces \
-             (`sysctl kernel.unprivileged_userns_clone=1`, or a container that allows it), install `bubblewrap`, and start again."
+            "All went well but for the checks, which could not run here ({}): install `bubblewrap`, let this machine or container \
+             make user namespaces (`user.max_user_namespaces` above 0), and start again.",
+            why.trim_end_matches('.')
         ))),
     };
     Ok((stage, told))
 }
 
 /// Says where to look and as whom, until it is told to stop.
-async fn stay(stage: &Stage, output: Output) -> Result<()> {
-    output.remark(&format!(
-        "\nThe server stays up at {} until you press Ctrl-C. Sign in once, within 15 minutes, as",
-        stage.server
-    ));
+async fn stay(stage: &Stage<'_>, output: Output) -> Result<()> {
+    output.remark(&format!("\nThe server stays up at {} until you press Ctrl-C. Sign in once, within 15 minutes, as", stage.server));
     for part in [MANAGER, REVIEWER, MAINTAINER] {
         output.remark(&format!("  {:<24} {}", part.name, stage.link(part.handle).await?));
     }
     output.remark(&format!("The public sees {0}/advisories, and {1}.", stage.server, stage.public));
-    output.remark(&format!(
-        "The reporter's page is {}/r/, with the claim code of {}.",
-        stage.server,
-        stage.claim().display()
-    ));
+    output.remark(&format!("The reporter's page is {}/r/, with the claim code of {}.", stage.server, stage.claim().display()));
     interrupted().await;
     Ok(())
 }

@@ -39,8 +39,7 @@ impl Browser {
 
     /// Fetches a page: its status and text.
     pub(super) async fn page(&self, path: &str) -> Result<(u16, String)> {
-        let gone =
-            |error: reqwest::Error| Failure::because(format!("{path} could not be fetched."), error.without_url());
+        let gone = |error: reqwest::Error| Failure::because(format!("{path} could not be fetched."), error.without_url());
         let response = self.http.get(format!("{}{path}", self.base)).send().await.map_err(gone)?;
         let status = response.status().as_u16();
         Ok((status, response.text().await.map_err(gone)?))
@@ -60,7 +59,7 @@ impl Browser {
 }
 
 /// Looks at everything the disclosure promised.
-pub(super) async fn look(stage: &Stage, released: &Released, tale: &mut Tale) -> Result<()> {
+pub(super) async fn look(stage: &Stage<'_>, released: &Released, tale: &mut Tale) -> Result<()> {
     let clone = repository(stage, released, tale).await?;
     if stage.upstream.is_sample() {
         exploit(stage, &clone, tale).await?;
@@ -70,7 +69,7 @@ pub(super) async fn look(stage: &Stage, released: &Released, tale: &mut Tale) ->
 }
 
 /// Clones the public repository anew and checks merges and signed tags.
-async fn repository(stage: &Stage, released: &Released, tale: &mut Tale) -> Result<PathBuf> {
+async fn repository(stage: &Stage<'_>, released: &Released, tale: &mut Tale) -> Result<PathBuf> {
     let outside = stage.folder.at("outside");
     let clone = outside.join("clone");
     git(&outside).args(["clone", "--quiet", "--", &stage.public]).arg(&clone).succeed().await?;
@@ -81,7 +80,7 @@ async fn repository(stage: &Stage, released: &Released, tale: &mut Tale) -> Resu
     for line in &stage.upstream.lines {
         told.push(merged_and_tagged(&clone, &signers, line, released).await?);
     }
-    tale.step("clone", format!("from outside: {}", told.join("; ")));
+    tale.step("public", format!("from outside: {}", told.join("; ")));
     Ok(clone)
 }
 
@@ -102,16 +101,13 @@ async fn merged_and_tagged(clone: &Path, signers: &Path, line: &Line, released: 
     let verify = git(clone).config("gpg.ssh.allowedSignersFile", &signers.display().to_string());
     let verified = verify.config("gpg.format", "ssh").args(["verify-tag", "--", &line.tag]).run().await?;
     if verified.code != Some(0) {
-        return Err(Failure::Refused(format!(
-            "`git verify-tag {}` does not accept the tag: {}",
-            line.tag, verified.err
-        )));
+        return Err(Failure::Refused(format!("`git verify-tag {}` does not accept the tag: {}", line.tag, verified.err)));
     }
     Ok(format!("{name} {merge} and {} verifies", line.tag))
 }
 
 /// Tries the proof of concept on what everybody gets now.
-async fn exploit(stage: &Stage, clone: &Path, tale: &mut Tale) -> Result<()> {
+async fn exploit(stage: &Stage<'_>, clone: &Path, tale: &mut Tale) -> Result<()> {
     let proof = stage.folder.at("outside");
     write(&proof, &[sample::PROOF])?;
     let mut told = Vec::new();
@@ -142,7 +138,7 @@ pub(super) async fn refused(proof: &Path, tree: &Path) -> Result<String> {
     }
 }
 
-async fn pages(stage: &Stage, released: &Released, tale: &mut Tale) -> Result<()> {
+async fn pages(stage: &Stage<'_>, released: &Released, tale: &mut Tale) -> Result<()> {
     let id = &released.advisory;
     let browser = &stage.browser;
     let page = format!("/advisories/{id}");
@@ -163,20 +159,15 @@ async fn pages(stage: &Stage, released: &Released, tale: &mut Tale) -> Result<()
 }
 
 /// Waits until the reporter's mailbox holds the mail that names the advisory.
-async fn mail(stage: &Stage, released: &Released, tale: &mut Tale) -> Result<()> {
+async fn mail(stage: &Stage<'_>, released: &Released, tale: &mut Tale) -> Result<()> {
     let sentence = "No mail about the advisory reached the reporter.";
     until(POST, sentence, async || {
-        let there = letters(&stage.folder)?
-            .iter()
-            .any(|text| text.contains(REPORTER_MAIL) && text.contains(&released.advisory));
+        let there = letters(stage.folder)?.iter().any(|text| text.contains(REPORTER_MAIL) && text.contains(&released.advisory));
         Ok(there.then_some(()))
     })
     .await?;
-    let all = letters(&stage.folder)?.len();
-    tale.step(
-        "mail",
-        format!("{REPORTER_MAIL} heard of {}; {all} mails in all, none says what it is about", released.advisory),
-    );
+    let all = letters(stage.folder)?.len();
+    tale.step("mail", format!("{REPORTER_MAIL} heard of {}; {all} mails in all, none says what it is about", released.advisory));
     Ok(())
 }
 

@@ -40,7 +40,7 @@ struct Draft {
 }
 
 /// Tells the second half.
-pub(super) async fn tell(stage: &Stage, mended: Mended, seconds: u32, tale: &mut Tale) -> Result<Released> {
+pub(super) async fn tell(stage: &Stage<'_>, mended: Mended, seconds: u32, tale: &mut Tale) -> Result<Released> {
     if let Some(why) = &mended.unchecked {
         answer_for(stage, &mended, why, tale).await?;
     } else if !stage.upstream.is_sample() {
@@ -57,7 +57,7 @@ pub(super) async fn tell(stage: &Stage, mended: Mended, seconds: u32, tale: &mut
 }
 
 /// The reviewer answers for commits whose checks could not run here.
-async fn answer_for(stage: &Stage, mended: &Mended, why: &str, tale: &mut Tale) -> Result<()> {
+async fn answer_for(stage: &Stage<'_>, mended: &Mended, why: &str, tale: &mut Tale) -> Result<()> {
     for (line, head) in &mended.fixes {
         let words = ["release", "waive", &mended.case, "--line", line, "--head", head];
         stage.cast.reviewer.embargo::<IgnoredAny>(&words).await?;
@@ -67,7 +67,7 @@ async fn answer_for(stage: &Stage, mended: &Mended, why: &str, tale: &mut Tale) 
 }
 
 /// Of a real project some jobs cannot run here: then somebody answers for the commit, as readiness asks.
-async fn answer_for_unsupported(stage: &Stage, mended: &Mended, tale: &mut Tale) -> Result<()> {
+async fn answer_for_unsupported(stage: &Stage<'_>, mended: &Mended, tale: &mut Tale) -> Result<()> {
     let view = super::story::show(&stage.cast.maintainer, &mended.case).await?;
     if view.fixes.iter().any(|fix| fix.head.is_some() && fix.checks == "unsupported") {
         answer_for(stage, mended, "not everything the project's workflows ask for runs here", tale).await?;
@@ -76,7 +76,7 @@ async fn answer_for_unsupported(stage: &Stage, mended: &Mended, tale: &mut Tale)
 }
 
 /// The maintainer writes the advisory.
-async fn draft(stage: &Stage, mended: &Mended, tale: &mut Tale) -> Result<()> {
+async fn draft(stage: &Stage<'_>, mended: &Mended, tale: &mut Tale) -> Result<()> {
     let maintainer = &stage.cast.maintainer;
     let Draft { mut advisory, .. } = read(maintainer, &mended.case).await?;
     let sample = stage.upstream.is_sample();
@@ -87,7 +87,9 @@ async fn draft(stage: &Stage, mended: &Mended, tale: &mut Tale) -> Result<()> {
         "A vulnerability that was fixed by the commits named below; this text belongs to a rehearsal on a copy."
     };
     advisory["description"] = description.into();
-    advisory["workaround"] = "Put Shelf behind a proxy that refuses `%2e` in paths.".into();
+    if sample {
+        advisory["workaround"] = "Put Shelf behind a proxy that refuses `%2e` in paths.".into();
+    }
     advisory["severity"] = serde_json::json!({ "kind": "word", "value": "high" });
     let affected = stage.upstream.lines.iter().map(|line| {
         let fixed = line.tag.trim_start_matches('v');
@@ -95,8 +97,7 @@ async fn draft(stage: &Stage, mended: &Mended, tale: &mut Tale) -> Result<()> {
     });
     advisory["affected"] = affected.collect();
     let file = maintainer.home.join("advisory.json");
-    fs::write(&file, advisory.to_string())
-        .map_err(|error| Failure::because("The draft could not be written.", error))?;
+    fs::write(&file, advisory.to_string()).map_err(|error| Failure::because("The draft could not be written.", error))?;
     maintainer.embargo::<IgnoredAny>(&["advisory", "edit", &mended.case, &file.display().to_string()]).await?;
     let lacks = read(maintainer, &mended.case).await?.missing;
     if !lacks.is_empty() {
@@ -107,7 +108,7 @@ async fn draft(stage: &Stage, mended: &Mended, tale: &mut Tale) -> Result<()> {
 }
 
 /// Both sides agree on the date, and the release manager plans the release for it.
-async fn plan(stage: &Stage, mended: &Mended, due: Timestamp, tale: &mut Tale) -> Result<String> {
+async fn plan(stage: &Stage<'_>, mended: &Mended, due: Timestamp, tale: &mut Tale) -> Result<String> {
     let (case, at) = (&mended.case, due.to_string());
     stage.cast.maintainer.embargo::<IgnoredAny>(&["date", "propose", case, &at]).await?;
     let claim = stage.cast.reporter.home.join("claim").display().to_string();
@@ -125,7 +126,7 @@ async fn plan(stage: &Stage, mended: &Mended, due: Timestamp, tale: &mut Tale) -
 }
 
 /// The reviewer reads the advisory as it will be published and approves its hash.
-async fn approve(stage: &Stage, mended: &Mended, tale: &mut Tale) -> Result<String> {
+async fn approve(stage: &Stage<'_>, mended: &Mended, tale: &mut Tale) -> Result<String> {
     let reviewer = &stage.cast.reviewer;
     let Draft { id, digest, .. } = read(reviewer, &mended.case).await?;
     let (Some(id), Some(digest)) = (id, digest) else {
@@ -133,15 +134,12 @@ async fn approve(stage: &Stage, mended: &Mended, tale: &mut Tale) -> Result<Stri
     };
     reviewer.embargo::<IgnoredAny>(&["advisory", "approve", &mended.case, &digest]).await?;
     tale.id("advisory", &id);
-    tale.step(
-        "advisory",
-        format!("the reviewer approved {id} as it will be published, by its hash {}", short(&digest)),
-    );
+    tale.step("approval", format!("the reviewer approved {id} as it will be published, by its hash {}", short(&digest)));
     Ok(id)
 }
 
 /// Waits for the rehearsal and freezes what it built.
-async fn freeze(stage: &Stage, release: &str, tale: &mut Tale) -> Result<()> {
+async fn freeze(stage: &Stage<'_>, release: &str, tale: &mut Tale) -> Result<()> {
     let manager = &stage.cast.manager;
     let ready = until(CHORE, "The rehearsal did not come to an end.", async || {
         let view = show(manager, release).await?;
@@ -149,8 +147,7 @@ async fn freeze(stage: &Stage, release: &str, tale: &mut Tale) -> Result<()> {
             return Err(Failure::Refused(format!("The rehearsal found trouble: {trouble}")));
         }
         let rehearsed = view.targets.iter().all(|target| target.candidate.is_some());
-        let stale =
-            view.blockers.iter().any(|blocker| blocker.kind == "rehearsal" || blocker.kind == "rehearsal_stale");
+        let stale = view.blockers.iter().any(|blocker| blocker.kind == "rehearsal" || blocker.kind == "rehearsal_stale");
         Ok((rehearsed && !stale).then_some(view))
     });
     let view = ready.await?;
@@ -162,8 +159,7 @@ async fn freeze(stage: &Stage, release: &str, tale: &mut Tale) -> Result<()> {
         tale.id(format!("merge {}", target.line), target.candidate.clone().unwrap_or_default());
         tale.id(format!("tag {}", target.tag), target.tag_object.clone().unwrap_or_default());
     }
-    let merges: Vec<_> =
-        view.targets.iter().filter_map(|t| Some(format!("{} {}", t.line, short(t.candidate.as_deref()?)))).collect();
+    let merges: Vec<_> = view.targets.iter().filter_map(|t| Some(format!("{} {}", t.line, short(t.candidate.as_deref()?)))).collect();
     tale.step("rehearsal", format!("merges cleanly: {}", merges.join(", ")));
     let frozen: ReleaseView = manager.embargo(&["release", "freeze", release]).await?;
     let digest = frozen.digest.unwrap_or_default();
@@ -173,7 +169,7 @@ async fn freeze(stage: &Stage, release: &str, tale: &mut Tale) -> Result<()> {
 }
 
 /// Two people sign in anew and arm.
-async fn arm(stage: &Stage, release: &str, tale: &mut Tale) -> Result<()> {
+async fn arm(stage: &Stage<'_>, release: &str, tale: &mut Tale) -> Result<()> {
     let mut state = String::new();
     for person in [&stage.cast.manager, &stage.cast.reviewer] {
         person.sign_in(&stage.server).await?;
@@ -188,10 +184,12 @@ async fn arm(stage: &Stage, release: &str, tale: &mut Tale) -> Result<()> {
 }
 
 /// Waits for the instant and for the end of the run.
-async fn disclosed(stage: &Stage, (release, due): (&str, Timestamp), seconds: u32, tale: &mut Tale) -> Result<()> {
-    tale.aside(&format!("         waiting for {due} …"));
-    let limit = Duration::from_secs(u64::from(seconds)) + CHORE * 2;
-    let done = until(limit, "The release was not disclosed.", async || {
+async fn disclosed(stage: &Stage<'_>, (release, due): (&str, Timestamp), seconds: u32, tale: &mut Tale) -> Result<()> {
+    tale.aside(&format!("           waiting for {due}"));
+    let limit = Duration::from_secs(u64::from(seconds) + 5);
+    until(limit, "The instant did not come.", async || Ok((Clock::System.now() >= due).then_some(()))).await?;
+    tale.step("instant", format!("{due} has come"));
+    let done = until(CHORE * 2, "The release was not disclosed.", async || {
         let view = show(&stage.cast.manager, release).await?;
         if let Some(hold) = &view.hold {
             return Err(Failure::Refused(format!("The release is held: {} {}", hold.note, hold.advice)));

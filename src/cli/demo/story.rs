@@ -37,7 +37,7 @@ pub(super) struct Mended {
 }
 
 /// Tells the first half.
-pub(super) async fn tell(stage: &Stage, tale: &mut Tale) -> Result<Mended> {
+pub(super) async fn tell(stage: &Stage<'_>, tale: &mut Tale) -> Result<Mended> {
     mirrored(stage, tale).await?;
     let case = report(stage, tale).await?;
     accept(stage, &case, tale).await?;
@@ -53,12 +53,11 @@ pub(super) async fn tell(stage: &Stage, tale: &mut Tale) -> Result<Mended> {
 }
 
 /// Waits until the server has fetched the public repository.
-async fn mirrored(stage: &Stage, tale: &mut Tale) -> Result<()> {
+async fn mirrored(stage: &Stage<'_>, tale: &mut Tale) -> Result<()> {
     let manager = &stage.cast.manager;
     let found = until(FIRST_FETCH, "The mirror of the public repository was not made.", async || {
         let view: ProjectView = manager.embargo(&["project", "show", PROJECT]).await?;
-        let repository =
-            view.repositories.into_iter().next().ok_or_else(|| Failure::failed("The project has no repository."))?;
+        let repository = view.repositories.into_iter().next().ok_or_else(|| Failure::failed("The project has no repository."))?;
         match repository.state.as_str() {
             "ok" => Ok(Some(repository.note)),
             "unknown" => Ok(None),
@@ -71,56 +70,31 @@ async fn mirrored(stage: &Stage, tale: &mut Tale) -> Result<()> {
 }
 
 /// Reports, with a proof of concept that is encrypted before it leaves the reporter's machine.
-async fn report(stage: &Stage, tale: &mut Tale) -> Result<String> {
+async fn report(stage: &Stage<'_>, tale: &mut Tale) -> Result<String> {
     let reporter = &stage.cast.reporter;
     let sample = stage.upstream.is_sample();
     let (title, text) = if sample {
-        (
-            "Encoded dots lead off the shelf",
-            "GET /%2e%2e/secret.txt reads a file beside the folder. The attached program shows it.",
-        )
+        ("Encoded dots lead off the shelf", "GET /%2e%2e/secret.txt reads a file beside the folder. The attached program shows it.")
     } else {
-        (
-            "Sample report about a fixed vulnerability",
-            "A sample report, so that the fix of a real vulnerability has a case.",
-        )
+        ("Sample report about a fixed vulnerability", "A sample report, so that the fix of a real vulnerability has a case.")
     };
     let proof = if sample { sample::PROOF.1 } else { "The proof of concept would be here.\n" };
     let text = reporter.keep("report.md", text)?;
     let proof = reporter.keep(if sample { sample::PROOF.0 } else { "proof.txt" }, proof)?;
     let claim = reporter.home.join("claim").display().to_string();
     let words = [
-        "report",
-        "submit",
-        "--project",
-        PROJECT,
-        "--title",
-        title,
-        "--text-file",
-        &text,
-        "--severity",
-        "high",
-        "--credit",
-        REPORTER_NAME,
-        "--contact",
-        REPORTER_MAIL,
-        "--attach",
-        &proof,
-        "--claim-file",
-        &claim,
+        "report", "submit", "--project", PROJECT, "--title", title, "--text-file", &text, "--severity", "high",
+        "--credit", REPORTER_NAME, "--contact", REPORTER_MAIL, "--attach", &proof, "--claim-file", &claim,
     ];
     let receipt: ReceiptView = reporter.embargo(&words).await?;
     tale.id("case", &receipt.case);
     tale.url("reporter", &receipt.page);
-    tale.step(
-        "report",
-        format!("{}: {title}; a proof of concept is attached, encrypted by the reporter", receipt.case),
-    );
+    tale.step("report", format!("{}: {title}; a proof of concept is attached, encrypted by the reporter", receipt.case));
     Ok(receipt.case)
 }
 
 /// Accepts the case and waits for its private remote.
-async fn accept(stage: &Stage, case: &str, tale: &mut Tale) -> Result<()> {
+async fn accept(stage: &Stage<'_>, case: &str, tale: &mut Tale) -> Result<()> {
     let maintainer = &stage.cast.maintainer;
     for act in ["acknowledge", "validate", "accept"] {
         maintainer.embargo::<IgnoredAny>(&["case", act, case]).await?;
@@ -137,7 +111,7 @@ async fn accept(stage: &Stage, case: &str, tale: &mut Tale) -> Result<()> {
 }
 
 /// Clones the public repository and begins a fix in the clone.
-async fn begin(stage: &Stage, case: &str, tale: &mut Tale) -> Result<PathBuf> {
+async fn begin(stage: &Stage<'_>, case: &str, tale: &mut Tale) -> Result<PathBuf> {
     let maintainer = &stage.cast.maintainer;
     let work = stage.folder.at("work");
     let clone = work.join("maintainer");
@@ -155,12 +129,7 @@ async fn begin(stage: &Stage, case: &str, tale: &mut Tale) -> Result<PathBuf> {
         .arg(&whole)
         .succeed()
         .await?;
-    tale.step(
-        "clone",
-        format!(
-            "the maintainer cloned the private remote with plain git and began fixes with `embargo fix start {case}`"
-        ),
-    );
+    tale.step("clone", format!("the maintainer cloned the private remote with plain git and began fixes with `embargo fix start {case}`"));
     Ok(clone)
 }
 
@@ -171,19 +140,17 @@ async fn start(maintainer: &Person, case: &str, line: &Line, clone: &Path) -> Re
 
 /// Names this binary as git's credential helper.
 fn helper() -> Result<String> {
-    let binary =
-        std::env::current_exe().map_err(|error| Failure::because("This program cannot find itself.", error))?;
+    let binary = std::env::current_exe().map_err(|error| Failure::because("This program cannot find itself.", error))?;
     Ok(format!("!'{}' credential", binary.display()))
 }
 
 /// Pushes the test alone: checks must be red.
-async fn show_the_hole(stage: &Stage, clone: &Path, mended: &mut Mended, tale: &mut Tale) -> Result<()> {
+async fn show_the_hole(stage: &Stage<'_>, clone: &Path, mended: &mut Mended, tale: &mut Tale) -> Result<()> {
     let mut told = Vec::new();
     let mut pushed = Vec::new();
     for line in &stage.upstream.lines {
         let Fix::Written { test, .. } = &line.fix else { continue };
-        pushed
-            .push((line, commit_and_push(stage, clone, line, (*test, "Test that no path leads off the shelf")).await?));
+        pushed.push((line, commit_and_push(stage, clone, line, (*test, "Test that no path leads off the shelf")).await?));
     }
     for (line, head) in pushed {
         told.push(check::expect(stage, mended, (line, &head), check::Wanted::Red, tale).await?);
@@ -193,7 +160,7 @@ async fn show_the_hole(stage: &Stage, clone: &Path, mended: &mut Mended, tale: &
 }
 
 /// Pushes the fix: checks must be green.
-async fn push_the_fix(stage: &Stage, clone: &Path, mended: &mut Mended, tale: &mut Tale) -> Result<()> {
+async fn push_the_fix(stage: &Stage<'_>, clone: &Path, mended: &mut Mended, tale: &mut Tale) -> Result<()> {
     for line in &stage.upstream.lines {
         let head = match &line.fix {
             Fix::Written { mended: file, .. } => {
@@ -214,12 +181,7 @@ async fn push_the_fix(stage: &Stage, clone: &Path, mended: &mut Mended, tale: &m
     Ok(())
 }
 
-async fn commit_and_push(
-    stage: &Stage,
-    clone: &Path,
-    line: &Line,
-    (file, message): (sample::File, &str),
-) -> Result<String> {
+async fn commit_and_push(stage: &Stage<'_>, clone: &Path, line: &Line, (file, message): (sample::File, &str)) -> Result<String> {
     let maintainer = &stage.cast.maintainer;
     let branch = format!("fix/{}", line.name);
     maintainer.git(clone).args(["switch", "--quiet", &branch]).succeed().await?;
@@ -230,7 +192,7 @@ async fn commit_and_push(
     maintainer.git(clone).args(["rev-parse", "HEAD"]).succeed().await
 }
 
-async fn push_taken(stage: &Stage, clone: &Path, line: &Line, (commit, source): (&str, &Path)) -> Result<String> {
+async fn push_taken(stage: &Stage<'_>, clone: &Path, line: &Line, (commit, source): (&str, &Path)) -> Result<String> {
     let maintainer = &stage.cast.maintainer;
     let branch = format!("fix/{}", line.name);
     maintainer.git(clone).args(["switch", "--quiet", &branch]).succeed().await?;
@@ -242,7 +204,7 @@ async fn push_taken(stage: &Stage, clone: &Path, line: &Line, (commit, source): 
 }
 
 /// The reviewer approves each fix at its commit.
-async fn approve(stage: &Stage, mended: &Mended, tale: &mut Tale) -> Result<()> {
+async fn approve(stage: &Stage<'_>, mended: &Mended, tale: &mut Tale) -> Result<()> {
     for (line, head) in &mended.fixes {
         let words = ["fix", "approve", &mended.case, "--line", line, "--commit", head];
         stage.cast.reviewer.embargo::<IgnoredAny>(&words).await?;
@@ -253,7 +215,7 @@ async fn approve(stage: &Stage, mended: &Mended, tale: &mut Tale) -> Result<()> 
 }
 
 /// Fetches the proof of concept and tries it before and after the fix.
-async fn attachment(stage: &Stage, clone: &Path, mended: &Mended, tale: &mut Tale) -> Result<()> {
+async fn attachment(stage: &Stage<'_>, clone: &Path, mended: &Mended, tale: &mut Tale) -> Result<()> {
     let maintainer = &stage.cast.maintainer;
     let view = show(maintainer, &mended.case).await?;
     let sent = view.attachments.first().ok_or_else(|| Failure::Refused("The attachment did not arrive.".to_owned()))?;
@@ -270,8 +232,7 @@ async fn attachment(stage: &Stage, clone: &Path, mended: &Mended, tale: &mut Tal
         tale.step("attachment", "fetched and decrypted by the maintainer");
         return Ok(());
     }
-    let read =
-        fs::read_to_string(&proof).map_err(|error| Failure::because("The attachment could not be read.", error))?;
+    let read = fs::read_to_string(&proof).map_err(|error| Failure::because("The attachment could not be read.", error))?;
     if read != sample::PROOF.1 {
         return Err(Failure::Refused("The attachment is not what the reporter sent.".to_owned()));
     }

@@ -27,8 +27,8 @@ struct Document {
     steps: Vec<Step>,
     ids: BTreeMap<String, String>,
     urls: BTreeMap<String, String>,
-    /// Checks that did not run here: job and reason.
-    unsupported: Vec<Unsupported>,
+    /// The jobs of a real project's workflows.
+    jobs: Vec<Job>,
     /// Milliseconds from the end of the push to the last advisory, by the release's own journal.
     gap_ms: Option<i64>,
     /// Milliseconds the push itself took.
@@ -44,11 +44,17 @@ struct Step {
     detail: String,
 }
 
+/// A job of the project's own workflows, and how it went here.
 #[derive(Serialize)]
-struct Unsupported {
-    line: String,
-    job: String,
-    reason: String,
+pub(super) struct Job {
+    /// The line it is a check of.
+    pub(super) line: String,
+    /// Its name.
+    pub(super) job: String,
+    /// A word of the check states.
+    pub(super) state: String,
+    /// Why it did not run, or how it ended.
+    pub(super) reason: Option<String>,
 }
 
 /// How long the parts of a disclosure took.
@@ -77,7 +83,7 @@ impl Tale {
         self.last = now;
         if !self.output.is_json() {
             let at = now.duration_since(self.began).as_secs_f64();
-            line(&format!("{at:6.1} s  {name:<11} {detail}  ({milliseconds} ms)"));
+            line(&format!("{at:6.1} s  {name:<10} {detail}  ({milliseconds} ms)"));
         }
         self.document.steps.push(Step { name, milliseconds, detail });
     }
@@ -99,10 +105,11 @@ impl Tale {
         self.document.urls.insert(name.into(), url.to_string());
     }
 
-    /// Keeps a job that did not run.
-    pub(super) fn unsupported(&mut self, line: &str, job: &str, reason: &str) {
-        let (line, job, reason) = (line.to_owned(), job.to_owned(), reason.to_owned());
-        self.document.unsupported.push(Unsupported { line, job, reason });
+    /// Tells of a job.
+    pub(super) fn job(&mut self, job: Job) {
+        let reason = job.reason.as_deref().map_or_else(String::new, |reason| format!(": {reason}"));
+        self.aside(&format!("           {}: {} {}{reason}", job.line, job.job, job.state));
+        self.document.jobs.push(job);
     }
 
     /// Keeps how long the disclosure took.

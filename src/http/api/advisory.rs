@@ -1,4 +1,4 @@
-//! Advisories, as JSON.
+//! Drafts of advisories and waivers, as JSON.
 
 use std::sync::Arc;
 
@@ -12,8 +12,10 @@ use crate::app::App;
 use crate::domain::id::CaseId;
 use crate::http::caller::{Client, Named};
 use crate::http::problem::{Api, ApiError};
-use crate::wire::advisory::{AdvisoryView, ApproveAdvisory, DocumentView, EditAdvisory, Format, WaiveChecks};
-use crate::workflow::{advisory, release};
+use crate::wire::advisory::{
+    AdvisoryView, ApproveAdvisory, DocumentView, EditAdvisory, Format, PublishedView, WaiveChecks,
+};
+use crate::workflow::{advisory, publication, release};
 
 type Result<T> = std::result::Result<T, ApiError>;
 type CaseName = Named<CaseId, Api>;
@@ -26,10 +28,15 @@ struct Wanted {
 /// Returns the routes of advisories.
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()
+        .route("/advisories", get(list))
         .route("/cases/{case}/advisory", get(show).put(edit))
         .route("/cases/{case}/advisory/preview", get(preview))
         .route("/cases/{case}/advisory/approve", post(approve))
         .route("/cases/{case}/waive", post(waive))
+}
+
+async fn list(State(app): State<Arc<App>>) -> Result<Json<Vec<PublishedView>>> {
+    Ok(Json(publication::published(&app).await?))
 }
 
 async fn show(State(app): State<Arc<App>>, client: Client, id: CaseName) -> Result<Json<AdvisoryView>> {
@@ -60,9 +67,9 @@ async fn approve(
     State(app): State<Arc<App>>,
     client: Client,
     id: CaseName,
-    Json(approval): Json<ApproveAdvisory>,
+    Json(wish): Json<ApproveAdvisory>,
 ) -> Result<Json<AdvisoryView>> {
-    advisory::approve(&app, &client.actor, &id.0, &approval.digest).await?;
+    advisory::approve(&app, &client.actor, &id.0, &wish.digest).await?;
     Ok(Json(advisory::show(&app, &client.actor, &id.0).await?))
 }
 

@@ -14,6 +14,7 @@ use maud::{Markup, PreEscaped, html};
 
 use super::page::Frame;
 use crate::app::App;
+use crate::domain::manifest::DocumentPath;
 use crate::domain::plain::AdvisoryId;
 use crate::http::caller::Named;
 use crate::http::problem::{Page, PageError};
@@ -36,7 +37,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
 }
 
 async fn list(State(app): State<Arc<App>>) -> Result<Markup> {
-    let advisories = publication::list(&app).await?;
+    let advisories = publication::published(&app).await?;
     Ok(list_page(&advisories, &publication::contacts(&app)))
 }
 
@@ -57,7 +58,7 @@ async fn osv(State(app): State<Arc<App>>, name: Named<String, Page>) -> Result<R
 }
 
 async fn feed(State(app): State<Arc<App>>) -> Result<Response> {
-    let bytes = publication::feed(&app).await?;
+    let bytes = publication::atom(&app).await?;
     Ok(([(header::CONTENT_TYPE, "application/atom+xml; charset=utf-8")], bytes).into_response())
 }
 
@@ -67,7 +68,9 @@ async fn security_txt(State(app): State<Arc<App>>) -> Result<Response> {
 }
 
 async fn file(app: &App, path: &str) -> Result<Response> {
-    let found = publication::file(app, path).await?;
+    // A path of another form names nothing that was ever published.
+    let path: DocumentPath = path.parse().map_err(|_| Error::NotFound)?;
+    let found = publication::file(app, &path).await?;
     let media_type = HeaderValue::from_str(&found.media_type).map_err(|error| Error::Internal(Box::new(error)))?;
     Ok(([(header::CONTENT_TYPE, media_type), (header::CACHE_CONTROL, KEPT)], found.body).into_response())
 }
