@@ -166,7 +166,7 @@ pub fn digest(kind: Kind, text: &str) -> Result<Digest, Malformed> {
 }
 
 /// Makes a new age identity (X25519) and returns it with its recipient, both as text.
-pub(super) fn age_identity() -> (Secret, String) {
+pub(crate) fn age_identity() -> (Secret, String) {
     let identity = age::x25519::Identity::generate();
     (Secret::new(identity.to_string().expose_secret().to_owned()), identity.to_public().to_string())
 }

@@ -110,8 +110,7 @@ pub(crate) const ROUTES: &[(&str, &str, Body)] = &[
     ("POST", "/cases/{case}/defer", Form("")),
 ];
 
-const REPORT: &str =
-    r#"{"title":"Sample","text":"A sample.","severity":"unsaid","credit":{"credit":"unnamed"}}"#;
+const REPORT: &str = r#"{"title":"Sample","text":"A sample.","severity":"unsaid","credit":{"credit":"unnamed"}}"#;
 const RELEASE: &str = r#"{"project":"{project}","cases":["{case}"],"due_at":"2026-02-01T12:00:00Z",
     "targets":[{"line":"main","tag":"v2.0"}]}"#;
 
@@ -305,7 +304,8 @@ async fn every_route_answers_everybody_as_the_table_says() {
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_outside_can_tell_hidden_from_missing() {
     let scene = Scene::set().await;
-    let outside: Vec<_> = scene.people.iter().filter(|(name, _)| ["outsider", "elsewhere", "other"].contains(name)).collect();
+    let outside: Vec<_> =
+        scene.people.iter().filter(|(name, _)| ["outsider", "elsewhere", "other"].contains(name)).collect();
     assert_eq!(outside.len(), 3);
     for (method, path, body) in ROUTES {
         // Whether a project takes reports here is public.

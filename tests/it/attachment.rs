@@ -70,12 +70,19 @@ async fn what_passes_through_the_server_opens_with_a_members_own_key_and_no_othe
     let path = format!("/api/v1/cases/{}/attachments/{}", desk.case, stored.json()["id"].as_str().unwrap());
     let request = desk.test.request(&desk.manager, "GET", &path, &Sent::Nothing);
     let cipher = request.send().await.unwrap().bytes().await.unwrap();
-    assert!(cipher.starts_with(b"age-encryption.org/v1\n") && !cipher.windows(16).any(|part| part == b"proof of concept"));
+    assert!(
+        cipher.starts_with(b"age-encryption.org/v1\n") && !cipher.windows(16).any(|part| part == b"proof of concept")
+    );
     let file = desk.test.site.path().join("poc.age");
     std::fs::write(&file, &cipher).unwrap();
     desk.test.person("outsider").await;
     for (handle, opens) in [("manager", true), ("outsider", false)] {
-        let key = desk.test.site.path().join(format!("keys-{handle}")).join(embargo::crypto::Options::default().tag_signing_key);
+        let key = desk
+            .test
+            .site
+            .path()
+            .join(format!("keys-{handle}"))
+            .join(embargo::crypto::Options::default().tag_signing_key);
         #[expect(clippy::disallowed_methods, reason = "the client is no part of the program")]
         let mut age = tokio::process::Command::new("age");
         let output = age.arg("-d").arg("-i").arg(key).arg(&file).stdin(Stdio::null()).output().await.unwrap();
@@ -91,7 +98,8 @@ async fn what_passes_through_the_server_opens_with_a_members_own_key_and_no_othe
 #[tokio::test(flavor = "multi_thread")]
 async fn what_only_claims_to_be_encrypted_is_refused_and_not_kept() {
     let desk = Desk::open(Site::with_project().await).await;
-    let scrypt = format!("age-encryption.org/v1\n-> scrypt {} 18\n{}\n--- {}\n", "A".repeat(22), "A".repeat(43), "A".repeat(43));
+    let scrypt =
+        format!("age-encryption.org/v1\n-> scrypt {} 18\n{}\n--- {}\n", "A".repeat(22), "A".repeat(43), "A".repeat(43));
     let unknown = format!("age-encryption.org/v1\n-> evil x\n{}\n--- {}\n", "A".repeat(43), "A".repeat(43));
     let endless = [b"age-encryption.org/v1\n-> X25519 ".to_vec(), vec![b'A'; 1 << 20]].concat();
     let with_payload = |text: String| [text.into_bytes(), vec![7; 64]].concat();

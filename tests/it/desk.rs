@@ -303,7 +303,9 @@ async fn a_declined_guest_reads_nothing() {
     assert_eq!(desk.act("members", r#"{"handle":"guest","role":"guest"}"#).await, 204);
     let caller = desk.test.sign_in("guest").await;
     assert_eq!(desk.test.ask(&caller, "GET", &desk.path, &Sent::Nothing).await.status, 404, "not before joining");
-    case::act(&desk.test.app, &desk.test.member("second", Role::Triager).await, &desk.case, Act::Accept).await.unwrap_err();
+    case::act(&desk.test.app, &desk.test.member("second", Role::Triager).await, &desk.case, Act::Accept)
+        .await
+        .unwrap_err();
     assert_eq!(desk.post(&caller, "decline", "").await.status, 204);
     assert_eq!(desk.post(&caller, "join", "").await.status, 409);
     assert_eq!(desk.test.ask(&caller, "GET", &desk.path, &Sent::Nothing).await.status, 404, "nor after declining");

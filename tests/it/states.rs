@@ -8,6 +8,7 @@ use embargo::domain::case::{CaseState, Verdict};
 use embargo::domain::check::CheckState;
 use embargo::domain::effect::{EffectState, Phase};
 use embargo::domain::embargo::{EmbargoState, Side};
+use embargo::domain::hold::HoldReason;
 use embargo::domain::job::JobState;
 use embargo::domain::project::{TagStyle, TeamKind, UpstreamState};
 use embargo::domain::release::ReleaseState;
@@ -41,8 +42,10 @@ fn known() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         ("message.audience", BTreeSet::from(["team", "report", "all"])), // store::report
         ("push.state", BTreeSet::from(["intended", "settled", "void"])), // store::push
         ("release.state", all!(ReleaseState)),
+        ("release.hold", all!(HoldReason)),
         ("effect.phase", all!(Phase)),
         ("effect.state", all!(EffectState)),
+        ("effect.reason", all!(HoldReason)),
         ("mail.state", all!(MailState)),
         ("check_run.state", all!(CheckState)),
         ("check_job.state", all!(CheckState)),
@@ -66,7 +69,7 @@ fn every_checked_word_is_a_word_of_the_code() {
 #[test]
 fn word_lists_are_read_over_several_lines_and_numbers_are_not_words() {
     let sql = "create table \"case\" (\n  state text not null check (state in ('a',\n   'b')), -- check (x in ('c'))\n  \
-               flag integer check (flag in (0, 1)),\n  check (a is null)\n) strict;\ncreate table t (k text check (k in ('z')));";
+               flag integer check (flag in (0, 1)),\n  check (state in ('a') or k is null)\n) strict;\ncreate table t (k text check (k in ('z')));";
     let found = word_lists(sql);
     let expected = [("case.state", vec!["a", "b"]), ("t.k", vec!["z"])];
     let expected = expected.map(|(column, words)| (column.to_owned(), words.into_iter().map(str::to_owned).collect()));
@@ -87,7 +90,11 @@ fn word_lists(sql: &str) -> BTreeMap<String, BTreeSet<String>> {
             if !column.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_') {
                 continue;
             }
-            let list = list.split(')').next().unwrap_or_default();
+            // A condition such as `state in (…) or …` says something else than which words there are.
+            let Some((list, rest)) = list.split_once(')') else { continue };
+            if !rest.starts_with(')') {
+                continue;
+            }
             let words: BTreeSet<String> = list.split('\'').skip(1).step_by(2).map(str::to_owned).collect();
             if !words.is_empty() {
                 found.insert(format!("{name}.{column}"), words);

@@ -57,7 +57,8 @@ async fn an_upstream_that_is_gone_or_empty_is_told_and_loses_nothing() {
     assert_eq!((back.state.as_str(), heads(&back)), ("ok", heads(&fine)));
     // A case whose remote is made now has the lines that were there all the time.
     let case = test.accepted_case(&member).await;
-    let branches = test.git(&member).await.succeed(test.site.path(), &["ls-remote", "--heads", &test.remote(&case)]).await;
+    let branches =
+        test.git(&member).await.succeed(test.site.path(), &["ls-remote", "--heads", &test.remote(&case)]).await;
     assert!(branches.contains(fine.lines[0].head.as_ref().unwrap()), "{branches}");
 }
 

@@ -35,7 +35,7 @@ const PIECE: usize = 64 * 1024;
 
 /// Commands about the files of a case.
 #[derive(Debug, Subcommand)]
-pub(super) enum AttachmentCommand {
+pub(in crate::cli) enum AttachmentCommand {
     /// Encrypt a file here and attach it to a case
     Put {
         /// The case
@@ -49,7 +49,7 @@ pub(super) enum AttachmentCommand {
 
 /// Arguments of `embargo attachment get`.
 #[derive(Debug, Args)]
-pub(super) struct Get {
+pub(in crate::cli) struct Get {
     /// The case
     case: CaseId,
     /// The attachment, as `embargo case show` names it
@@ -318,8 +318,15 @@ fn add(identities: &mut Identities, file: &Path) -> Result<(), crypto::Error> {
 
 #[cfg(test)]
 mod tests {
+    use age::secrecy::ExposeSecret;
+
     use super::*;
-    use crate::crypto::token;
+
+    /// Makes a key pair: the line of an identity file, and its recipient.
+    fn key_pair() -> (String, String) {
+        let identity = age::x25519::Identity::generate();
+        (identity.to_string().expose_secret().to_owned(), identity.to_public().to_string())
+    }
 
     fn view(name: &str) -> AttachmentView {
         AttachmentView {
@@ -348,9 +355,9 @@ mod tests {
     #[tokio::test]
     async fn what_is_sent_can_be_read_with_the_key_and_not_without() {
         let folder = tempfile::tempdir().unwrap();
-        let (identity, public) = token::age_identity();
+        let (identity, public) = key_pair();
         let key = folder.path().join("age.txt");
-        fs::write(&key, identity.expose()).unwrap();
+        fs::write(&key, identity).unwrap();
         let own = identities(&[key], Output::new(false)).unwrap();
         let target = folder.path().join("poc.bin");
         let plain: Vec<u8> = (0..300_000_u32).map(|n| n.to_le_bytes()[0]).collect();
@@ -369,9 +376,9 @@ mod tests {
         assert_eq!(fs::read(&target).unwrap(), plain);
         assert!(matches!(Draft::begin(&target, false), Err(Failure::Refused(_))));
 
-        let (other, _) = token::age_identity();
+        let (other, _) = key_pair();
         let mut foreign = Identities::default();
-        foreign.add(other.expose(), &mut || None).unwrap();
+        foreign.add(&other, &mut || None).unwrap();
         let receiver = arriving(&public, plain, 0).await;
         let draft = Draft::begin(&target, true).unwrap();
         let refused =
@@ -383,9 +390,9 @@ mod tests {
     #[tokio::test]
     async fn a_file_that_was_cut_off_is_not_kept() {
         let folder = tempfile::tempdir().unwrap();
-        let (identity, public) = token::age_identity();
+        let (identity, public) = key_pair();
         let mut own = Identities::default();
-        own.add(identity.expose(), &mut || None).unwrap();
+        own.add(&identity, &mut || None).unwrap();
         let receiver = arriving(&public, vec![7; 200_000], 10).await;
         let draft = Draft::begin(&folder.path().join("poc.bin"), false).unwrap();
         let failed = tokio::task::spawn_blocking(move || write(receiver, Some(&own), draft).is_err()).await.unwrap();

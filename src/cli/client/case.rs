@@ -17,7 +17,7 @@ use crate::wire::case::{
 
 /// Commands about cases.
 #[derive(Debug, Subcommand)]
-pub(super) enum CaseCommand {
+pub(in crate::cli) enum CaseCommand {
     /// List your cases, those that wait for you first
     List,
     /// Show a case: reports, thread, members, attachments, fixes
@@ -115,7 +115,7 @@ pub(in crate::cli) enum AuditCommand {
 
 /// Who may read a message.
 #[derive(Debug, Clone, Copy, ValueEnum)]
-pub(super) enum To {
+pub(in crate::cli) enum To {
     /// The team alone
     Team,
     /// The reporter and the team

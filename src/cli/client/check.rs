@@ -22,7 +22,7 @@ const PAUSE: Duration = Duration::from_millis(300);
 
 /// Commands about checks.
 #[derive(Debug, Subcommand)]
-pub(super) enum CheckCommand {
+pub(in crate::cli) enum CheckCommand {
     /// List the runs of a case, newest first
     List {
         /// The case
@@ -57,7 +57,7 @@ pub(super) enum CheckCommand {
 
 /// A run, or the newest of a case.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Which {
+pub(in crate::cli) enum Which {
     /// This run.
     Run(CheckRunId),
     /// The newest of this case.

@@ -17,7 +17,7 @@ const LONGEST: u64 = 64 * 1024;
 
 /// What git says to a helper, and how git is told to ask.
 #[derive(Debug, Subcommand)]
-pub(super) enum CredentialCommand {
+pub(in crate::cli) enum CredentialCommand {
     /// Let git ask this program for passwords at the server, in your own git configuration
     Setup,
     /// Answer git with the session of the server it names
@@ -33,7 +33,7 @@ pub(super) enum CredentialCommand {
 
 /// Whose git configuration names the helper.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Scope {
+pub(in crate::cli) enum Scope {
     /// This clone.
     Clone,
     /// The user.

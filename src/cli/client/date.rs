@@ -12,7 +12,7 @@ use crate::wire::case::{CaseView, DateRequest, DateWord};
 
 /// Commands about the date of a case.
 #[derive(Debug, Subcommand)]
-pub(super) enum DateCommand {
+pub(in crate::cli) enum DateCommand {
     /// Show the agreed and the proposed end of the embargo
     Show {
         /// The case

@@ -19,7 +19,7 @@ use crate::wire::project::ProjectView;
 
 /// Commands about fixes.
 #[derive(Debug, Subcommand)]
-pub(super) enum FixCommand {
+pub(in crate::cli) enum FixCommand {
     /// Add the private remote and a branch for the fix to the clone you stand in
     Start {
         /// The case
@@ -42,7 +42,7 @@ pub(super) enum FixCommand {
 
 /// Arguments of `embargo fix approve`.
 #[derive(Debug, Args)]
-pub(super) struct Approve {
+pub(in crate::cli) struct Approve {
     /// The case
     case: CaseId,
     /// The line

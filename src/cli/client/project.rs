@@ -11,7 +11,7 @@ use crate::wire::project::ProjectView;
 
 /// Commands about projects.
 #[derive(Debug, Subcommand)]
-pub(super) enum ProjectCommand {
+pub(in crate::cli) enum ProjectCommand {
     /// List the projects you work on
     List,
     /// Show a project: its repositories, lines and team

@@ -27,7 +27,7 @@ use crate::wire::report::{ClaimRequest, IntakeView, ReceiptView, ReporterView, S
 
 /// Commands of reporters.
 #[derive(Debug, Subcommand)]
-pub(super) enum ReportCommand {
+pub(in crate::cli) enum ReportCommand {
     /// Report a vulnerability to a project
     Submit(Box<Submit>),
     /// Show where your report stands and what the team wrote
@@ -66,7 +66,7 @@ pub(super) enum ReportCommand {
 
 /// What a reporter can do about the date.
 #[derive(Debug, Subcommand)]
-pub(super) enum DateAct {
+pub(in crate::cli) enum DateAct {
     /// Propose when the embargo ends
     Propose {
         /// The instant, such as `2030-01-15T13:00:00Z` or `2030-01-15T14:00[Europe/Berlin]`
@@ -81,7 +81,7 @@ pub(super) enum DateAct {
 
 /// Where the claim code is.
 #[derive(Debug, Args)]
-pub(super) struct Claim {
+pub(in crate::cli) struct Claim {
     /// The file of the claim code, or - for standard input [default: asks]
     #[arg(long, value_name = "FILE")]
     claim_file: Option<PathBuf>,
@@ -90,7 +90,7 @@ pub(super) struct Claim {
 /// How to be thanked.
 #[derive(Debug, Args)]
 #[group(multiple = false)]
-pub(super) struct Wish {
+pub(in crate::cli) struct Wish {
     /// Thank me under this name
     #[arg(long, value_name = "NAME")]
     credit: Option<Label>,
@@ -114,7 +114,7 @@ impl Wish {
 
 /// A server and a project on it, as `https://security.example.org/project`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Desk {
+pub(in crate::cli) struct Desk {
     server: String,
     project: ProjectId,
 }
@@ -136,7 +136,7 @@ impl std::str::FromStr for Desk {
 
 /// Arguments of `embargo report submit`.
 #[derive(Debug, Args)]
-pub(super) struct Submit {
+pub(in crate::cli) struct Submit {
     /// Where to report: the server and the project, as `https://security.example.org/project`
     #[arg(value_name = "URL", required_unless_present = "project", conflicts_with = "project")]
     desk: Option<Desk>,

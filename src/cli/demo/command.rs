@@ -21,12 +21,8 @@ const PATIENCE: Duration = Duration::from_mins(30);
 /// How long a server may take to stop when it is asked to.
 const FAREWELL: Duration = Duration::from_secs(15);
 /// Programs and the Debian packages they are in.
-const PACKAGES: &[(&str, &str)] = &[
-    ("git", "git"),
-    ("ssh-keygen", "openssh-client"),
-    ("aiosmtpd", "python3-aiosmtpd"),
-    ("python3", "python3"),
-];
+const PACKAGES: &[(&str, &str)] =
+    &[("git", "git"), ("ssh-keygen", "openssh-client"), ("aiosmtpd", "python3-aiosmtpd"), ("python3", "python3")];
 
 /// A child before it starts.
 pub(super) struct Call {
@@ -65,7 +61,8 @@ pub(super) fn program(name: &str) -> Call {
 
 /// Prepares another run of this binary.
 pub(super) fn ourselves() -> Result<Call> {
-    let binary = std::env::current_exe().map_err(|error| Failure::because("This program cannot find itself.", error))?;
+    let binary =
+        std::env::current_exe().map_err(|error| Failure::because("This program cannot find itself.", error))?;
     Ok(call("embargo", binary))
 }
 
@@ -85,7 +82,10 @@ pub(super) fn git(folder: &Path) -> Call {
 fn call(name: &str, binary: impl AsRef<OsStr>) -> Call {
     let mut inner = Command::new(binary);
     inner.env_clear().process_group(0).kill_on_drop(true).stdin(Stdio::null());
-    inner.env("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin").env("HOME", "/nonexistent").env("LC_ALL", "C.UTF-8");
+    inner
+        .env("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin")
+        .env("HOME", "/nonexistent")
+        .env("LC_ALL", "C.UTF-8");
     Call { name: name.to_owned(), inner, settings: Vec::new() }
 }
 
@@ -132,7 +132,8 @@ impl Call {
         let child = self.inner.spawn().map_err(|error| missing(&self.name, error))?;
         let ended = tokio::time::timeout(PATIENCE, child.wait_with_output()).await;
         let ended = ended.map_err(|_| Failure::failed(format!("`{}` took too long.", self.name)))?;
-        let ended = ended.map_err(|error| Failure::because(format!("`{}` could not be waited for.", self.name), error))?;
+        let ended =
+            ended.map_err(|error| Failure::because(format!("`{}` could not be waited for.", self.name), error))?;
         Ok(Ended {
             code: ended.status.code(),
             out: String::from_utf8_lossy(&ended.stdout).trim_end().to_owned(),

@@ -87,9 +87,8 @@ async fn tell<'a>(
     let told = match unchecked {
         None => Ok(()),
         Some(why) => Err(Failure::Refused(format!(
-            "All went well but for the checks, which could not run here ({}): install `bubblewrap`, let this machine or container \
-             make user namespaces (`user.max_user_namespaces` above 0), and start again.",
-            why.trim_end_matches('.')
+            "All went well but for the checks, which could not run here ({why}): install `bubblewrap`, let this machine or container \
+             make user namespaces (`user.max_user_namespaces` above 0), and start again."
         ))),
     };
     Ok((stage, told))
@@ -97,12 +96,19 @@ async fn tell<'a>(
 
 /// Says where to look and as whom, until it is told to stop.
 async fn stay(stage: &Stage<'_>, output: Output) -> Result<()> {
-    output.remark(&format!("\nThe server stays up at {} until you press Ctrl-C. Sign in once, within 15 minutes, as", stage.server));
+    output.remark(&format!(
+        "\nThe server stays up at {} until you press Ctrl-C. Sign in once, within 15 minutes, as",
+        stage.server
+    ));
     for part in [MANAGER, REVIEWER, MAINTAINER] {
         output.remark(&format!("  {:<24} {}", part.name, stage.link(part.handle).await?));
     }
     output.remark(&format!("The public sees {0}/advisories, and {1}.", stage.server, stage.public));
-    output.remark(&format!("The reporter's page is {}/r/, with the claim code of {}.", stage.server, stage.claim().display()));
+    output.remark(&format!(
+        "The reporter's page is {}/r/, with the claim code of {}.",
+        stage.server,
+        stage.claim().display()
+    ));
     interrupted().await;
     Ok(())
 }

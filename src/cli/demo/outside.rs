@@ -39,7 +39,8 @@ impl Browser {
 
     /// Fetches a page: its status and text.
     pub(super) async fn page(&self, path: &str) -> Result<(u16, String)> {
-        let gone = |error: reqwest::Error| Failure::because(format!("{path} could not be fetched."), error.without_url());
+        let gone =
+            |error: reqwest::Error| Failure::because(format!("{path} could not be fetched."), error.without_url());
         let response = self.http.get(format!("{}{path}", self.base)).send().await.map_err(gone)?;
         let status = response.status().as_u16();
         Ok((status, response.text().await.map_err(gone)?))
@@ -101,7 +102,10 @@ async fn merged_and_tagged(clone: &Path, signers: &Path, line: &Line, released: 
     let verify = git(clone).config("gpg.ssh.allowedSignersFile", &signers.display().to_string());
     let verified = verify.config("gpg.format", "ssh").args(["verify-tag", "--", &line.tag]).run().await?;
     if verified.code != Some(0) {
-        return Err(Failure::Refused(format!("`git verify-tag {}` does not accept the tag: {}", line.tag, verified.err)));
+        return Err(Failure::Refused(format!(
+            "`git verify-tag {}` does not accept the tag: {}",
+            line.tag, verified.err
+        )));
     }
     Ok(format!("{name} {merge} and {} verifies", line.tag))
 }
@@ -162,12 +166,16 @@ async fn pages(stage: &Stage<'_>, released: &Released, tale: &mut Tale) -> Resul
 async fn mail(stage: &Stage<'_>, released: &Released, tale: &mut Tale) -> Result<()> {
     let sentence = "No mail about the advisory reached the reporter.";
     until(POST, sentence, async || {
-        let there = letters(stage.folder)?.iter().any(|text| text.contains(REPORTER_MAIL) && text.contains(&released.advisory));
+        let there =
+            letters(stage.folder)?.iter().any(|text| text.contains(REPORTER_MAIL) && text.contains(&released.advisory));
         Ok(there.then_some(()))
     })
     .await?;
     let all = letters(stage.folder)?.len();
-    tale.step("mail", format!("{REPORTER_MAIL} heard of {}; {all} mails in all, none says what it is about", released.advisory));
+    tale.step(
+        "mail",
+        format!("{REPORTER_MAIL} heard of {}; {all} mails in all, none says what it is about", released.advisory),
+    );
     Ok(())
 }
 

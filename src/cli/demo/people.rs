@@ -63,7 +63,18 @@ impl Part {
     pub(super) fn arguments(self, home: &Path) -> Vec<String> {
         let public = format!("{}.pub", key_of(home).display());
         let mail = self.mail();
-        let words = ["--handle", self.handle, "--name", self.name, "--email", &mail, "--ssh-key", &public, "--age-key", &public];
+        let words = [
+            "--handle",
+            self.handle,
+            "--name",
+            self.name,
+            "--email",
+            &mail,
+            "--ssh-key",
+            &public,
+            "--age-key",
+            &public,
+        ];
         words.map(str::to_owned).to_vec()
     }
 

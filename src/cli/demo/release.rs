@@ -101,7 +101,8 @@ async fn draft(stage: &Stage<'_>, mended: &Mended, tale: &mut Tale) -> Result<()
     });
     advisory["affected"] = affected.collect();
     let file = maintainer.home.join("advisory.json");
-    fs::write(&file, advisory.to_string()).map_err(|error| Failure::because("The draft could not be written.", error))?;
+    fs::write(&file, advisory.to_string())
+        .map_err(|error| Failure::because("The draft could not be written.", error))?;
     maintainer.embargo::<IgnoredAny>(&["advisory", "edit", &mended.case, &file.display().to_string()]).await?;
     let lacks = read(maintainer, &mended.case).await?.missing;
     if !lacks.is_empty() {
@@ -140,7 +141,10 @@ async fn approve(stage: &Stage<'_>, mended: &Mended, tale: &mut Tale) -> Result<
     let osv = osv.ok_or_else(|| Failure::Refused("The advisory has no OSV file.".to_owned()))?.path;
     reviewer.embargo::<IgnoredAny>(&["advisory", "approve", &mended.case, &digest]).await?;
     tale.id("advisory", &id);
-    tale.step("approval", format!("the reviewer approved {id} as it will be published, by its hash {}", short(&digest)));
+    tale.step(
+        "approval",
+        format!("the reviewer approved {id} as it will be published, by its hash {}", short(&digest)),
+    );
     Ok((id, osv))
 }
 
@@ -153,7 +157,8 @@ async fn freeze(stage: &Stage<'_>, release: &str, tale: &mut Tale) -> Result<()>
             return Err(Failure::Refused(format!("The rehearsal found trouble: {trouble}")));
         }
         let rehearsed = view.targets.iter().all(|target| target.candidate.is_some());
-        let stale = view.blockers.iter().any(|blocker| blocker.kind == "rehearsal" || blocker.kind == "rehearsal_stale");
+        let stale =
+            view.blockers.iter().any(|blocker| blocker.kind == "rehearsal" || blocker.kind == "rehearsal_stale");
         Ok((rehearsed && !stale).then_some(view))
     });
     let view = ready.await?;
@@ -165,7 +170,8 @@ async fn freeze(stage: &Stage<'_>, release: &str, tale: &mut Tale) -> Result<()>
         tale.id(format!("merge {}", target.line), target.candidate.clone().unwrap_or_default());
         tale.id(format!("tag {}", target.tag), target.tag_object.clone().unwrap_or_default());
     }
-    let merges: Vec<_> = view.targets.iter().filter_map(|t| Some(format!("{} {}", t.line, short(t.candidate.as_deref()?)))).collect();
+    let merges: Vec<_> =
+        view.targets.iter().filter_map(|t| Some(format!("{} {}", t.line, short(t.candidate.as_deref()?)))).collect();
     tale.step("rehearsal", format!("merges cleanly: {}", merges.join(", ")));
     let frozen: ReleaseView = manager.embargo(&["release", "freeze", release]).await?;
     let digest = frozen.digest.unwrap_or_default();

@@ -92,13 +92,17 @@ impl Folder {
     /// Makes the folder: others may pass through it, as checks do that run under another user.
     pub(super) fn make(keep: Option<&Path>) -> Result<Self> {
         let path = match keep {
-            Some(path) => std::path::absolute(path).map_err(|error| Failure::because("--keep names no folder.", error))?,
+            Some(path) => {
+                std::path::absolute(path).map_err(|error| Failure::because("--keep names no folder.", error))?
+            }
             None => {
                 let name = data_encoding::HEXLOWER.encode(&token::random::<6>());
                 std::env::temp_dir().join(format!("embargo-demo-{name}"))
             }
         };
-        let failed = |error| Failure::because(format!("The folder {} could not be made: it must be new.", path.display()), error);
+        let failed = |error| {
+            Failure::because(format!("The folder {} could not be made: it must be new.", path.display()), error)
+        };
         fs::DirBuilder::new().mode(0o711).create(&path).map_err(failed)?;
         let folder = Self { path: path.clone(), keep: keep.is_some() };
         fs::set_permissions(&path, fs::Permissions::from_mode(0o711)).map_err(failed)?;
@@ -132,13 +136,20 @@ impl<'a> Stage<'a> {
     pub(super) async fn set(demo: &Demo, place: (&'a Folder, &mut Servers), tale: &mut Tale) -> Result<Self> {
         let (folder, servers) = place;
         let upstream = match &demo.repo {
-            Some(source) => Upstream::real((&folder.at(""), &folder.at("forge")), source, &demo.lines, &demo.tags).await?,
+            Some(source) => {
+                Upstream::real((&folder.at(""), &folder.at("forge")), source, &demo.lines, &demo.tags).await?
+            }
             None => Upstream::sample(&folder.at(""), &folder.at("forge")).await?,
         };
         let forge = Forge::open(&folder.at("forge")).await?;
         let public = forge.url(&upstream.name);
         let names: Vec<_> = upstream.lines.iter().map(|line| line.name.as_str()).collect();
-        let detail = format!("{} is public at {public}, {} refs, lines {}", upstream.name, upstream.refs().await?, names.join(" and "));
+        let detail = format!(
+            "{} is public at {public}, {} refs, lines {}",
+            upstream.name,
+            upstream.refs().await?,
+            names.join(" and ")
+        );
         tale.step("upstream", detail);
         tale.url("upstream", &public);
 
@@ -153,7 +164,10 @@ impl<'a> Stage<'a> {
         tale.url("server", &server);
 
         let cast = cast(folder, &server, manager).await?;
-        tale.step("people", "a maintainer, a reviewer and a release manager signed in by SSH key; the reporter has no account");
+        tale.step(
+            "people",
+            "a maintainer, a reviewer and a release manager signed in by SSH key; the reporter has no account",
+        );
         Ok(Self { folder, server, browser, tag_key, upstream, public, cast, _forge: forge })
     }
 
@@ -192,7 +206,10 @@ fn configure(folder: &Folder, mail: SocketAddr, upstream: &Upstream, public: &st
     let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
     let lines: Vec<_> = upstream.lines.iter().map(|line| quoted(&line.name)).collect();
     let parts = [
-        format!("\n[mail]\nhost = \"127.0.0.1\"\nport = {}\ntls = \"none\"\nfrom = \"security@example.org\"\n", mail.port()),
+        format!(
+            "\n[mail]\nhost = \"127.0.0.1\"\nport = {}\ntls = \"none\"\nfrom = \"security@example.org\"\n",
+            mail.port()
+        ),
         format!("\n[[project]]\nid = \"{PROJECT}\"\nprefix = \"DEMO\"\nname = {}\n", quoted(&upstream.name)),
         "signer = { name = \"Sample Security Team\", email = \"security@example.org\" }\n".to_owned(),
         format!("\n[[project.repository]]\nname = {}\nurl = {}\n", quoted(&upstream.name), quoted(public)),
@@ -225,7 +242,8 @@ async fn mail_server(folder: &Folder, servers: &mut Servers) -> Result<SocketAdd
     let words = ["-n", "-l", &listen, "-c", "aiosmtpd.handlers.Mailbox"];
     let mail = command::program("aiosmtpd").home(&folder.at("homes")).args(words).arg(folder.mail());
     servers.0.push(mail.stay(&folder.at("mail.log"))?);
-    until(START, "The mail server did not start.", async || Ok(TcpStream::connect(address).await.ok().map(drop))).await?;
+    until(START, "The mail server did not start.", async || Ok(TcpStream::connect(address).await.ok().map(drop)))
+        .await?;
     Ok(address)
 }
 

@@ -128,7 +128,8 @@ impl Upstream {
         let mut bases = Vec::new();
         for (at, line) in lines.iter().enumerate() {
             let tag = tags.iter().find(|tag| tag.line == line.name);
-            let tag = tag.ok_or_else(|| Failure::Refused(format!("Name the tag of {0}: --tag {0}=<tag>.", line.name)))?;
+            let tag =
+                tag.ok_or_else(|| Failure::Refused(format!("Name the tag of {0}: --tag {0}=<tag>.", line.name)))?;
             let fix = commit(&copy, &line.fix).await?;
             let base = line.base.clone().unwrap_or_else(|| format!("{fix}^"));
             bases.push((line.name.as_str(), commit(&copy, &base).await?));

@@ -8,7 +8,11 @@ use crate::cli::{Failure, Result};
 const PACE: Duration = Duration::from_millis(100);
 
 /// Looks until there is something, for `limit` at most; then fails with the sentence.
-pub(super) async fn until<T>(limit: Duration, sentence: &str, mut look: impl AsyncFnMut() -> Result<Option<T>>) -> Result<T> {
+pub(super) async fn until<T>(
+    limit: Duration,
+    sentence: &str,
+    mut look: impl AsyncFnMut() -> Result<Option<T>>,
+) -> Result<T> {
     let looking = async {
         let mut pace = tokio::time::interval(PACE);
         loop {

@@ -46,8 +46,12 @@ const WORDS: &[(&str, &[&str], &str)] = &[
         "a child process is made where its environment and arguments are watched over",
     ),
     ("sqlx::", &["store/"], "all SQL is in store"),
-    // What begins in git is no transaction: it cannot see the store.
-    (".begin(", &["git/", "store/", "app.rs", "workflow/", "worker/", "cli/admin"], "a write is a use case"),
+    // What begins in git and in the client is no transaction: they cannot see the store.
+    (
+        ".begin(",
+        &["git/", "cli/client/", "store/", "app.rs", "workflow/", "worker/", "cli/admin"],
+        "a write is a use case",
+    ),
     (".begin_with(", &["store/mod.rs"], "there is one way to start a write"),
     ("Membership {", &["store/member.rs"], "who is in a case is known from the database alone"),
     ("TeamSeat {", &["store/member.rs"], "who is in a team is known from the database alone"),
@@ -222,6 +226,8 @@ fn a_wrong_import_is_found_however_it_is_written() {
     assert_eq!(wrong, ["worker/sample.rs:1: worker may not import store::account"]);
     let wrong = File::new("main.rs", "fn main() { embargo::store::open() }").wrong_imports();
     assert_eq!(wrong, ["main.rs:1: main may not import store::open"]);
+    let open = "pub(in crate::cli) enum A {}\npub(crate) struct B;";
+    assert_eq!(File::new("cli/client/sample.rs", open).wrong_imports(), [""; 0], "to be seen is not to import");
     assert_eq!(File::new("helpers.rs", "").wrong_imports(), ["helpers.rs: the module helpers has no layer"]);
 }
 

@@ -53,7 +53,8 @@ impl Source {
         let up = "super::".repeat(depth);
         for root in ["crate::", up.as_str()] {
             for at in self.places(root) {
-                if !self.text[..at].ends_with("::") {
+                // `a::crate::` is no path from the root, and `pub(in crate::a)` no import.
+                if !self.text[..at].ends_with("::") && self.word_before(at) != "pub(in" {
                     let mut paths = Vec::new();
                     tree(self.text[at + root.len()..].trim_start(), "", &mut paths);
                     found.extend(paths.into_iter().map(|path| (self.line(at), path)));

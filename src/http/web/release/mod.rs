@@ -17,7 +17,7 @@ use crate::domain::refusal::Refusal;
 use crate::http::caller::{Form, Member, Named};
 use crate::http::problem::Page;
 use crate::wire::release::{PlanRelease, PlanTarget};
-use crate::workflow::release;
+use crate::workflow::{rehearsal, release};
 
 pub(crate) mod page;
 
@@ -59,7 +59,7 @@ async fn plan(
 }
 
 async fn rehearse(State(app): State<Arc<App>>, id: ReleaseName, form: Form<Member, Nothing>) -> Done {
-    release::rehearse_now(&app, &form.by.actor, &id.0).await?;
+    rehearsal::rehearse_now(&app, &form.by.actor, &id.0).await?;
     Ok(to(&id.0))
 }
 
