@@ -12,7 +12,7 @@ use crate::domain::check::CheckState;
 use crate::wire::check::{LogLine, RunView};
 
 /// How long a run may take.
-const PATIENCE: Duration = Duration::from_mins(60);
+const PATIENCE: Duration = Duration::from_hours(1);
 
 /// What a run should show.
 #[derive(Clone, Copy, PartialEq, Eq)]

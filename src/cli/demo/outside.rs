@@ -17,7 +17,7 @@ use super::wait::until;
 use crate::cli::{Failure, Result};
 
 /// How long mail may take.
-const POST: Duration = Duration::from_secs(60);
+const POST: Duration = Duration::from_mins(1);
 
 /// What fetches public pages.
 pub(super) struct Browser {
@@ -151,7 +151,7 @@ async fn pages(stage: &Stage<'_>, released: &Released, tale: &mut Tale) -> Resul
     let text = browser.naming(&osv, id).await?;
     let record: serde_json::Value =
         serde_json::from_str(&text).map_err(|error| Failure::because("The OSV file is no JSON.", error))?;
-    if !record["affected"].as_array().is_some_and(|affected| !affected.is_empty()) {
+    if record["affected"].as_array().is_none_or(Vec::is_empty) {
         return Err(Failure::Refused("The OSV file names nothing that is affected.".to_owned()));
     }
     browser.naming("/advisories.atom", id).await?;

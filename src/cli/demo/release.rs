@@ -21,7 +21,7 @@ use crate::wire::advisory::DocumentView;
 use crate::wire::release::{EffectView, ReleaseView};
 
 /// How long the server may take for what it does by itself.
-const CHORE: Duration = Duration::from_secs(60);
+const CHORE: Duration = Duration::from_mins(1);
 
 /// A release that is public.
 pub(super) struct Released {

@@ -26,7 +26,7 @@ use crate::crypto::token;
 pub(super) const PROJECT: &str = "demo";
 
 /// How long a server may take to start.
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_mins(1);
 
 /// Everything the story plays on.
 pub(super) struct Stage<'a> {
@@ -91,14 +91,11 @@ impl Servers {
 impl Folder {
     /// Makes the folder: others may pass through it, as checks do that run under another user.
     pub(super) fn make(keep: Option<&Path>) -> Result<Self> {
-        let path = match keep {
-            Some(path) => {
-                std::path::absolute(path).map_err(|error| Failure::because("--keep names no folder.", error))?
-            }
-            None => {
-                let name = data_encoding::HEXLOWER.encode(&token::random::<6>());
-                std::env::temp_dir().join(format!("embargo-demo-{name}"))
-            }
+        let path = if let Some(path) = keep {
+            std::path::absolute(path).map_err(|error| Failure::because("--keep names no folder.", error))?
+        } else {
+            let name = data_encoding::HEXLOWER.encode(&token::random::<6>());
+            std::env::temp_dir().join(format!("embargo-demo-{name}"))
         };
         let failed = |error| {
             Failure::because(format!("The folder {} could not be made: it must be new.", path.display()), error)

@@ -22,9 +22,9 @@ use crate::wire::project::ProjectView;
 use crate::wire::report::ReceiptView;
 
 /// How long the server may take for what it does by itself.
-const CHORE: Duration = Duration::from_secs(60);
+const CHORE: Duration = Duration::from_mins(1);
 /// How long the first fetch of a repository may take.
-const FIRST_FETCH: Duration = Duration::from_mins(60);
+const FIRST_FETCH: Duration = Duration::from_hours(1);
 
 /// A case with approved fixes.
 pub(super) struct Mended {
