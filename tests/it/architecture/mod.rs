@@ -42,7 +42,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 const WORDS: &[(&str, &[&str], &str)] = &[
     (
         "Command::new",
-        &["git/command.rs", "ci/sandbox.rs", "cli/client/command.rs"],
+        &["git/command.rs", "ci/sandbox.rs", "cli/client/command.rs", "cli/demo/command.rs"],
         "a child process is made where its environment and arguments are watched over",
     ),
     ("sqlx::", &["store/"], "all SQL is in store"),
