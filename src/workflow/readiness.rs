@@ -27,6 +27,9 @@ use crate::store::{self, Rows, Tx};
 /// The place of a sealed draft.
 pub(super) const DRAFT: (&str, &str) = ("advisory", "draft");
 
+/// How often a release is looked at that changes meanwhile, as one does that is being disclosed.
+const LOOKS: usize = 5;
+
 /// A release with everything that is known of it, read in one transaction.
 pub(super) struct Gathered {
     /// The release.
@@ -126,7 +129,25 @@ pub(super) async fn open_release(
 }
 
 /// Gathers everything about a release; the transaction in which it was read is returned open, for what is decided on it.
+///
+/// Looks again, a few times, when the release changes between the look at git and the transaction.
 pub(super) async fn gather(
+    app: &App,
+    actor: &Actor,
+    id: &ReleaseId,
+    action: Action,
+    name: &'static str,
+) -> Result<(Tx, Gathered)> {
+    for _ in 1..LOOKS {
+        match gather_once(app, actor, id, action, name).await {
+            Err(Error::Conflict) => {}
+            gathered => return gathered,
+        }
+    }
+    gather_once(app, actor, id, action, name).await
+}
+
+async fn gather_once(
     app: &App,
     actor: &Actor,
     id: &ReleaseId,

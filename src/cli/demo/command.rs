@@ -148,6 +148,11 @@ impl Call {
         if ended.code == Some(0) {
             return Ok(ended.out);
         }
+        // This binary's own sentences stand for themselves, as does their kind.
+        if let Some((_, sentence)) = ended.err.split_once("embargo: ") {
+            let refused = ended.code == Some(1);
+            return Err(if refused { Failure::Refused(sentence.to_owned()) } else { Failure::failed(sentence) });
+        }
         let lines: Vec<&str> = ended.err.lines().collect();
         let last = lines[lines.len().saturating_sub(6)..].join("\n  ");
         Err(Failure::failed(format!("`{name}` failed:\n  {last}")))

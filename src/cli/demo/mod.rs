@@ -87,9 +87,8 @@ async fn tell<'a>(
     let told = match unchecked {
         None => Ok(()),
         Some(why) => Err(Failure::Refused(format!(
-            "All went well but for the checks, which could not run here ({}): install `bubblewrap`, let this machine or container \
-             make user namespaces (`user.max_user_namespaces` above 0), and start again.",
-            why.trim_end_matches('.')
+            "All went well but for the checks, which could not run here ({why}): install `bubblewrap`, let this machine or container \
+             make user namespaces (`user.max_user_namespaces` above 0), and start again."
         ))),
     };
     Ok((stage, told))

@@ -146,7 +146,7 @@ async fn pages(stage: &Stage<'_>, released: &Released, tale: &mut Tale) -> Resul
     let id = &released.advisory;
     let browser = &stage.browser;
     let page = format!("/advisories/{id}");
-    let osv = format!("/osv/{id}.json");
+    let osv = format!("/{}", released.osv);
     browser.naming(&page, id).await?;
     let text = browser.naming(&osv, id).await?;
     let record: serde_json::Value =

@@ -17,6 +17,7 @@ use crate::app::Clock;
 use crate::cli::{Failure, Result};
 use crate::domain::effect::Phase;
 use crate::domain::release::ReleaseState;
+use crate::wire::advisory::DocumentView;
 use crate::wire::release::{EffectView, ReleaseView};
 
 /// How long the server may take for what it does by itself.
@@ -26,6 +27,8 @@ const CHORE: Duration = Duration::from_mins(1);
 pub(super) struct Released {
     /// The advisory's id.
     pub(super) advisory: String,
+    /// Where its OSV file is.
+    pub(super) osv: String,
     /// The fix of each line.
     pub(super) fixes: BTreeMap<String, String>,
 }
@@ -37,6 +40,7 @@ struct Draft {
     advisory: serde_json::Value,
     digest: Option<String>,
     missing: Vec<String>,
+    documents: Vec<DocumentView>,
 }
 
 /// Tells the second half.
@@ -49,11 +53,11 @@ pub(super) async fn tell(stage: &Stage<'_>, mended: Mended, seconds: u32, tale: 
     draft(stage, &mended, tale).await?;
     let due = whole_second(Clock::System.now() + SignedDuration::from_secs(i64::from(seconds)))?;
     let release = plan(stage, &mended, due, tale).await?;
-    let advisory = approve(stage, &mended, tale).await?;
+    let (advisory, osv) = approve(stage, &mended, tale).await?;
     freeze(stage, &release, tale).await?;
     arm(stage, &release, tale).await?;
     disclosed(stage, (&release, due), seconds, tale).await?;
-    Ok(Released { advisory, fixes: mended.fixes })
+    Ok(Released { advisory, osv, fixes: mended.fixes })
 }
 
 /// The reviewer answers for commits whose checks could not run here.
@@ -126,20 +130,22 @@ async fn plan(stage: &Stage<'_>, mended: &Mended, due: Timestamp, tale: &mut Tal
     Ok(id)
 }
 
-/// The reviewer reads the advisory as it will be published and approves its hash.
-async fn approve(stage: &Stage<'_>, mended: &Mended, tale: &mut Tale) -> Result<String> {
+/// The reviewer reads the advisory as it will be published and approves its hash; returns its id and where its OSV file will be.
+async fn approve(stage: &Stage<'_>, mended: &Mended, tale: &mut Tale) -> Result<(String, String)> {
     let reviewer = &stage.cast.reviewer;
-    let Draft { id, digest, .. } = read(reviewer, &mended.case).await?;
+    let Draft { id, digest, documents, .. } = read(reviewer, &mended.case).await?;
     let (Some(id), Some(digest)) = (id, digest) else {
         return Err(Failure::Refused("The advisory of a planned release has no id or no hash.".to_owned()));
     };
+    let osv = documents.into_iter().find(|document| document.path.starts_with("osv/"));
+    let osv = osv.ok_or_else(|| Failure::Refused("The advisory has no OSV file.".to_owned()))?.path;
     reviewer.embargo::<IgnoredAny>(&["advisory", "approve", &mended.case, &digest]).await?;
     tale.id("advisory", &id);
     tale.step(
         "approval",
         format!("the reviewer approved {id} as it will be published, by its hash {}", short(&digest)),
     );
-    Ok(id)
+    Ok((id, osv))
 }
 
 /// Waits for the rehearsal and freezes what it built.
