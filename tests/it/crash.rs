@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 
+use embargo::app::Clock;
 use embargo::domain::access::Role;
 use embargo::domain::actor::Scope;
 use embargo::domain::id::CaseId;
@@ -42,7 +43,7 @@ impl Quiet {
         std::fs::write(&config, toml::to_string(&site.config()).unwrap()).unwrap();
         let test = TestApp::on(site).await;
         // The real program lives by the machine's clock, and a token made long ago would be over.
-        test.app.clock.set(jiff::Timestamp::now());
+        test.app.clock.set(Clock::System.now());
         test.settle().await;
         let fixer = test.member("fixer", Role::Fixer).await;
         let case = test.accepted_case(&fixer).await;
