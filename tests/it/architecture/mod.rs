@@ -233,7 +233,7 @@ fn a_wrong_import_is_found_however_it_is_written() {
 
 #[test]
 fn comments_literals_and_tests_break_no_rule() {
-    let text = r####"
+    let text = r##"
 //! crate::store and sqlx::query
 /* crate::store */
 const A: &str = "crate::store \" sqlx::query";
@@ -248,7 +248,7 @@ mod tests {
     use crate::store;
     fn f() { Command::new("git"); }
 }
-"####;
+"##;
     let file = File::new("git/sample.rs", text);
     assert_eq!(file.wrong_imports(), [""; 0]);
     assert_eq!(file.wrong_words(), [""; 0]);

@@ -17,7 +17,7 @@ use embargo::wire::report::ReceiptView;
 use embargo::workflow::console::{Console, NewPerson};
 use embargo::workflow::{account, case, report};
 use embargo::{http, store, worker};
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -77,11 +77,6 @@ impl TestApp {
     /// Moves the clock on.
     pub(crate) fn advance(&self, by: SignedDuration) {
         self.app.clock.set(self.app.clock.now() + by);
-    }
-
-    /// Returns the present instant of the server.
-    pub(crate) fn now(&self) -> Timestamp {
-        self.app.clock.now()
     }
 
     /// Returns the mails so far, oldest first.
