@@ -46,8 +46,9 @@ format:
 lint:
 	@.ci/sqlx check
 
+# Private items are documented too, so that links to them lead somewhere.
 docs:
-	@RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --document-private-items
+	@RUSTDOCFLAGS='-D warnings -A rustdoc::private_intra_doc_links' cargo doc --no-deps --document-private-items
 
 layers:
 	@cargo test --quiet --test it architecture

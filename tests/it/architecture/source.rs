@@ -71,11 +71,11 @@ fn tree<'a>(text: &'a str, prefix: &str, found: &mut Vec<String>) -> &'a str {
         let end = text.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '*')).unwrap_or(text.len());
         let (name, rest) = text.split_at(end);
         let path = if prefix.is_empty() { name.to_owned() } else { format!("{prefix}::{name}") };
-        let Some(more) = rest.trim_start().strip_prefix("::") else {
-            found.push(path);
-            return rest;
-        };
-        return tree(more.trim_start(), &path, found);
+        if let Some(more) = rest.trim_start().strip_prefix("::") {
+            return tree(more.trim_start(), &path, found);
+        }
+        found.push(path);
+        return rest;
     };
     let mut rest = inner.trim_start();
     while !rest.is_empty() && !rest.starts_with('}') {
