@@ -194,7 +194,7 @@ impl Scene {
         let missing = [
             ("{case}", "SAMPLE-99"),
             ("{release}", "SAMPLE-R99"),
-            ("{run}", "01900000-0000-7000-8000-000000000000"),
+            ("{run}", "01900000000070008000000000000000"),
             ("{project}", "nothing"),
         ];
         let missing = names.iter().map(|(name, value)| {
@@ -253,7 +253,7 @@ async fn filled(test: &TestApp, by: (&Actor, &Actor), case: &CaseId) -> Vec<(&'s
         ("{handle}", "spare".to_owned()),
         ("{commit}", commit),
         ("{run}", runs[0].id.clone()),
-        ("{job}", "01900000-0000-7000-8000-000000000000".to_owned()),
+        ("{job}", "01900000000070008000000000000000".to_owned()),
         ("{attachment}", stored.id),
         ("{release}", release),
         ("{digest}", "0".repeat(64)),

@@ -131,7 +131,7 @@ async fn outsiders_learn_nothing(test: &TestApp, outsider: &Caller, names: (&Cas
         ("{repository}", "sample".to_owned()),
         ("{project}", "sample".to_owned()),
         ("{run}", run.to_owned()),
-        ("{job}", "01900000-0000-7000-8000-000000000000".to_owned()),
+        ("{job}", "01900000000070008000000000000000".to_owned()),
         ("{attachment}", attachment),
         ("{release}", "SAMPLE-R1".to_owned()),
     ];
