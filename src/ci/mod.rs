@@ -1,5 +1,5 @@
-//! The project's own workflows: what a push asks for ([`plan`]), the boundary it runs in ([`sandbox`]), the steps and
-//! their log ([`run`]).
+//! The project's own workflows: what a push asks for ([`mod@plan`]), the boundary it runs in ([`mod@sandbox`]), the steps and
+//! their log ([`mod@run`]).
 //!
 //! Guards: embargoed code never runs outside a proven sandbox, never reaches a network, and what is not understood is
 //! `unsupported`, never green. Leaves the queue to `store` and the checkout to `git`.

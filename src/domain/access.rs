@@ -266,8 +266,10 @@ pub fn admit(actor: &Actor, case: &CaseId, membership: Option<&Membership>, acti
     };
     let excluded = match (seat.role, seat.consent) {
         (Role::Guest, consent) => consent != Consent::Signatory,
-        (_, Consent::Declined) => seat.role != Role::Reporter,
-        _ => false,
+        // A reporter reads by membership, whatever they think of the date.
+        (Role::Reporter, _) => false,
+        (_, Consent::Invited | Consent::Declined) => true,
+        (_, Consent::NoEmbargo | Consent::Signatory | Consent::Lapsed) => false,
     };
     if excluded {
         return Err(Denied::Hidden);

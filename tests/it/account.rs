@@ -434,7 +434,7 @@ async fn every_answer_carries_the_security_headers() {
         (Method::GET, "/api/v1/no-such-thing", 404),
         (Method::POST, "/api/v1/sign-in", 422),
         (Method::DELETE, "/sign-in", 405),
-        (Method::GET, "/assets/style.css", 200),
+        (Method::GET, "/style.css", 200),
     ] {
         let answer = Answer::of(house.request(method, path).send().await.unwrap()).await;
         assert_eq!(answer.status, status, "{path}");

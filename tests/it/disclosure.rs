@@ -236,13 +236,13 @@ impl House {
             assert_eq!(refs[&format!("refs/heads/{line}")], commit.as_str());
             assert_eq!(refs[&format!("refs/tags/{tag}")], object.as_str());
         }
-        let published = publication::list(app).await.unwrap();
+        let published = publication::published(app).await.unwrap();
         assert_eq!(published.len(), 1);
         for path in [format!("advisories/{}.html", published[0].id), format!("osv/x_{}.json", published[0].id)] {
-            let file = publication::file(app, &path).await.unwrap();
+            let file = publication::file(app, &path.parse().unwrap()).await.unwrap();
             assert!(String::from_utf8(file.body).unwrap().contains("Sample Reporter"), "{path}");
         }
-        let feed = String::from_utf8(publication::feed(app).await.unwrap()).unwrap();
+        let feed = String::from_utf8(publication::atom(app).await.unwrap()).unwrap();
         assert_eq!(feed.matches("<entry>").count(), 1);
         let mut rows = app.read().await.unwrap();
         let chain = store::event::verify(&mut rows).await.unwrap();
@@ -311,7 +311,7 @@ async fn a_public_line_that_moved_holds_the_release_for_one_reason_and_sends_not
     let view = show(&app, &alice, &armed.release).await;
     assert_eq!((view.summary.state.as_str(), view.hold.unwrap().reason.as_str()), ("held", "line_moved"));
     assert_eq!((house.public(), view.public_at), (before, None));
-    assert!(publication::list(&app).await.unwrap().is_empty());
+    assert!(publication::published(&app).await.unwrap().is_empty());
     // The way out: reopen, rehearse on the new tip, approve what changed, freeze and arm again.
     release::reopen(&app, &alice, &armed.release).await.unwrap();
     release::postpone(&app, &alice, &armed.release, at("2027-01-15T14:00:00Z")).await.unwrap();

@@ -80,7 +80,7 @@ pub(crate) struct Edit {
     /// What happens, to whom, and what to do: Markdown from a file, or `-`
     #[arg(long, value_name = "FILE")]
     text_file: Option<PathBuf>,
-    /// Where a line is fixed and since when it was affected: LINE=FIXED[,INTRODUCED], or REPOSITORY:LINE=…
+    /// Where a line is fixed and since when it was affected: LINE=FIXED or LINE=FIXED,INTRODUCED, or REPOSITORY:LINE=…
     #[arg(long, value_name = "LINE=FIXED", value_parser = ranged)]
     affected: Vec<Ranged>,
     /// `low`, `medium`, `high`, `critical`, a CVSS vector, or `none:` and the reason

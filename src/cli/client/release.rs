@@ -88,7 +88,7 @@ pub(crate) struct Plan {
     /// A case; may be given more than once, in the order of merging
     #[arg(long = "case", required = true)]
     cases: Vec<CaseId>,
-    /// A line and its tag: <line>=<tag>, or <repository>:<line>=<tag>
+    /// A line and its tag: LINE=TAG, or REPOSITORY:LINE=TAG
     #[arg(long = "tag", required = true, value_parser = target)]
     targets: Vec<PlanTarget>,
     /// The instant, RFC 3339, such as 2027-01-15T12:00:00Z

@@ -43,10 +43,10 @@ pub(super) struct Demo {
     /// Tell the story on a local copy of this repository, a path or URL
     #[arg(long, value_name = "REPOSITORY", requires_all = ["lines", "tags"])]
     repo: Option<String>,
-    /// A line and the commit that fixes it: <branch>=<fix> begins at the fix's parent, <branch>@<base>=<fix> at the base
+    /// A line and the commit that fixes it: BRANCH=FIX begins at the fix's parent, BRANCH@BASE=FIX at the base
     #[arg(long = "line", value_name = "BRANCH=FIX", requires = "repo")]
     lines: Vec<LineArgument>,
-    /// The tag of a line's release: <branch>=<tag>
+    /// The tag of a line's release: BRANCH=TAG
     #[arg(long = "tag", value_name = "BRANCH=TAG", requires = "repo")]
     tags: Vec<TagArgument>,
 }
