@@ -94,7 +94,7 @@ pub(in crate::cli) struct Wish {
     /// Thank me under this name
     #[arg(long, value_name = "NAME")]
     credit: Option<Label>,
-    /// Thank an anonymous reporter; the default
+    /// Thank an anonymous reporter; the default of a new report
     #[arg(long)]
     anonymous: bool,
     /// Do not mention a reporter
@@ -188,6 +188,9 @@ pub(super) async fn run(command: &ReportCommand, url: Option<&str>, output: Outp
             server.act("/report/reply", &TextRequest { text }).await?;
             done(&server, output, "Wrote to the team.").await
         }
+        ReportCommand::Credit { wish: Wish { credit: None, anonymous: false, no_credit: false }, .. } => {
+            Err(Failure::Refused("Say how: --credit NAME, --anonymous or --no-credit.".to_owned()))
+        }
         ReportCommand::Credit { claim, wish } => {
             let server = visit(claim, url).await?;
             let credit = wish.credit();
@@ -273,15 +276,14 @@ async fn attach(server: &Server, list: &str, files: &[PathBuf], output: Output) 
 
 /// Shows the claim code to the server and goes on as the reporter.
 async fn visit(claim: &Claim, url: Option<&str>) -> Result<Server> {
-    let (named, code) = match &claim.claim_file {
-        Some(file) => read_claim(&prompt::read(file)?)?,
-        None => {
-            let asked = prompt::secret("Claim code").ok_or_else(|| {
-                let sentence = "Give the claim code with --claim-file FILE, or --claim-file - for standard input.";
-                Failure::Refused(sentence.to_owned())
-            })?;
-            (None, asked.expose().parse()?)
-        }
+    let (named, code) = if let Some(file) = &claim.claim_file {
+        read_claim(&prompt::read(file)?)?
+    } else {
+        let asked = prompt::secret("Claim code").ok_or_else(|| {
+            let sentence = "Give the claim code with --claim-file FILE, or --claim-file - for standard input.";
+            Failure::Refused(sentence.to_owned())
+        })?;
+        (None, asked.expose().parse()?)
     };
     let server = match (named, url) {
         (Some(named), Some(url)) => {
