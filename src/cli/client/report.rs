@@ -94,7 +94,7 @@ pub(in crate::cli) struct Wish {
     /// Thank me under this name
     #[arg(long, value_name = "NAME")]
     credit: Option<Label>,
-    /// Thank an anonymous reporter; the default
+    /// Thank an anonymous reporter; the default of a new report
     #[arg(long)]
     anonymous: bool,
     /// Do not mention a reporter
@@ -187,6 +187,9 @@ pub(super) async fn run(command: &ReportCommand, url: Option<&str>, output: Outp
             let text = prompt::text(text_file)?;
             server.act("/report/reply", &TextRequest { text }).await?;
             done(&server, output, "Wrote to the team.").await
+        }
+        ReportCommand::Credit { wish: Wish { credit: None, anonymous: false, no_credit: false }, .. } => {
+            Err(Failure::Refused("Say how: --credit NAME, --anonymous or --no-credit.".to_owned()))
         }
         ReportCommand::Credit { claim, wish } => {
             let server = visit(claim, url).await?;
