@@ -9,7 +9,7 @@ unexport DATABASE_URL
 TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/embargo/tools
 export PATH := $(TOOLS)/bin:$(PATH)
 
-.PHONY: help setup setup-bench demo run test check format lint docs layers deny sqlx bench
+.PHONY: help setup demo run test check format lint docs layers deny sqlx
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
@@ -18,23 +18,19 @@ help:
 	@echo 'make test    every test'
 	@echo 'make run     the server (ARGS="--config FILE")'
 	@echo 'make check   format, lints, documentation, layers, licences, .sqlx'
-	@echo 'make bench   side by side with git, git http-backend and age (ONLY=name for one)'
 	@echo 'make sqlx    write .sqlx anew after a change of a query or a migration'
 
 setup:
 	@.ci/setup
 
-setup-bench:
-	@.ci/setup bench
-
 demo: setup
-	@cargo run --quiet -- demo $(ARGS)
+	@cargo run -- demo $(ARGS)
 
 run: setup
 	@cargo run --quiet -- $(ARGS) serve
 
 test: setup
-	@if cargo nextest --version >/dev/null 2>&1; then cargo nextest run; else cargo test --lib --bins --tests; fi
+	@if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --no-fail-fast; else cargo test --no-fail-fast --lib --bins --tests; fi
 	@cargo test --doc
 
 check: setup format lint docs layers deny
@@ -58,6 +54,3 @@ deny:
 
 sqlx: setup
 	@.ci/sqlx write
-
-bench: setup-bench
-	@cargo bench --bench main -- $(ONLY)
