@@ -32,6 +32,8 @@ pub(super) struct Serve {
 /// Runs the server until SIGTERM or SIGINT.
 pub(super) async fn run(path: &Path, serve: &Serve) -> Result<()> {
     watch(serve);
+    // From here on a signal asks for a stop in order, however early it comes.
+    let told = told()?;
     let config = Config::load(path).map_err(|error| Failure::failed(error.to_string()))?;
     let listen = config.listen;
     let outside = Outside { crash: CrashPoint::at(serve.crash_at.clone()), ..Outside::real() };
@@ -52,7 +54,7 @@ pub(super) async fn run(path: &Path, serve: &Serve) -> Result<()> {
         served = serving.as_mut() => served,
         // Without the hook socket every push would be refused: better to stop and be started again.
         ended = hooks.as_mut() => ended.unwrap_or_else(|error| Err(std::io::Error::other(error))),
-        () = told() => {
+        () = told => {
             stop.cancel();
             serving.await
         }
@@ -68,11 +70,14 @@ pub(super) async fn run(path: &Path, serve: &Serve) -> Result<()> {
     served.map_err(|error| Failure::because("The server stopped on a fault.", error))
 }
 
-/// Waits for SIGTERM or SIGINT.
-async fn told() {
-    let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
-    let (Ok(mut terminate), Ok(mut interrupt)) = signals else { return std::future::pending().await };
-    tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+/// Listens for SIGTERM and SIGINT from now on; the future ends with the first of them.
+fn told() -> Result<impl Future<Output = ()>> {
+    let deaf = |error| Failure::because("Signals cannot be listened for.", error);
+    let mut terminate = signal(SignalKind::terminate()).map_err(deaf)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(deaf)?;
+    Ok(async move {
+        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+    })
 }
 
 /// Sends the log to standard error. Other crates are heard from when something is wrong.

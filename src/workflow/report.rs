@@ -19,10 +19,12 @@ use crate::domain::change::{Change, Version};
 use crate::domain::embargo::{Embargo, EmbargoState, Side};
 use crate::domain::event::{Event, EventKind};
 use crate::domain::id::{AttachmentId, CaseId, ProjectId, ReportId};
+use crate::domain::plain::Link;
 use crate::domain::refusal::Refusal;
 use crate::domain::report::{Audience, CreditWish, ReportBody};
 use crate::domain::sealed::Secret;
 use crate::domain::text::{Body, Label};
+use crate::export::feed;
 use crate::store;
 use crate::store::member::NewSeat;
 use crate::store::report::{Attachment, Message, Recognition, Report};
@@ -185,9 +187,9 @@ pub async fn case_of(app: &App, report: ReportId) -> Result<CaseId> {
     store::report::case_of(&mut rows, report).await?.ok_or(Error::NotFound)
 }
 
-/// Counts what a reporter's secret feed may tell: how often there was news, and when last.
-pub async fn news(app: &App, feed: &str) -> Result<Vec<jiff::Timestamp>> {
-    let digest = token::digest(Kind::Feed, feed).map_err(|_| Error::NotFound)?;
+/// Renders a reporter's secret feed: when there was news, and nothing else.
+pub async fn news(app: &App, secret: &str) -> Result<Vec<u8>> {
+    let digest = token::digest(Kind::Feed, secret).map_err(|_| Error::NotFound)?;
     let mut rows = app.read().await?;
     let Some((report, case)) = store::report::by_feed(&mut rows, digest.as_bytes()).await? else {
         return Err(Error::NotFound);
@@ -203,7 +205,8 @@ pub async fn news(app: &App, feed: &str) -> Result<Vec<jiff::Timestamp>> {
     );
     times.sort_unstable();
     times.dedup();
-    Ok(times)
+    let base_url: Link = app.config.base_url.as_str().parse()?;
+    Ok(feed::news(&base_url, report, found.opened_at, &times))
 }
 
 /// Shows the reporter's page.

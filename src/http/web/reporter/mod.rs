@@ -16,7 +16,8 @@ use super::{Nothing, Result, frame_of_visit, upload};
 use crate::app::App;
 use crate::domain::actor::Actor;
 use crate::domain::sealed::Secret;
-use crate::http::caller::{Form, OpenForm, SameSite, Visitor, no_visit_cookie, visit_cookie};
+use crate::http::caller::{Form, Named, OpenForm, SameSite, Visitor, no_visit_cookie, visit_cookie};
+use crate::http::problem::Page;
 use crate::workflow::{Error, account, case, report};
 
 pub(crate) mod page;
@@ -33,6 +34,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/r/credit", post(credit))
         .route("/r/attachments", post(attach).layer(DefaultBodyLimit::disable()))
         .route("/r/leave", post(leave))
+        .route("/r/feed/{secret}", get(feed))
 }
 
 #[derive(Deserialize)]
@@ -45,6 +47,12 @@ async fn show(State(app): State<Arc<App>>, visitor: Option<Visitor>) -> Result<M
     let case = report::case_of(&app, visitor.visit.report).await?;
     let view = report::show(&app, &visitor.actor, &case).await?;
     Ok(page::reporter_page(&view, &frame_of_visit(&app, &visitor)))
+}
+
+/// The secret feed: times of news and nothing else, for reporters who left no address.
+async fn feed(State(app): State<Arc<App>>, secret: Named<String, Page>) -> Result<Response> {
+    let bytes = report::news(&app, &secret.0).await?;
+    Ok(([(header::CONTENT_TYPE, "application/atom+xml; charset=utf-8")], bytes).into_response())
 }
 
 async fn claim(State(app): State<Arc<App>>, OpenForm(form): OpenForm<Claim>) -> Result<Response> {
