@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
-use embargo::domain::access::Role;
+use embargo::domain::access::{Consent, Role};
 use embargo::domain::actor::{Actor, Scope};
 use embargo::domain::id::CaseId;
 use embargo::domain::repo::CommitId;
@@ -145,6 +145,8 @@ async fn an_approved_fix_is_neither_rewritten_nor_removed() {
     let handle = "reviewer".parse().unwrap();
     case::invite(&bench.test.app, &bench.manager, &bench.case, &handle, Role::Reviewer).await.unwrap();
     let reviewer = signed_in(reviewer);
+    // An invitation opens nothing before it is joined.
+    case::join(&bench.test.app, &reviewer, &bench.case, Consent::Signatory).await.unwrap();
 
     let head = bench.git.commit(&bench.clone, "sample.c", "mended\n").await;
     bench.git.succeed(&bench.clone, &["push", "-q", "origin", "HEAD:refs/heads/fix/main"]).await;
