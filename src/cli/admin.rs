@@ -19,6 +19,8 @@ use super::{Failure, Result};
 use crate::app::Clock;
 use crate::config::{BaseUrl, Config};
 use crate::crypto;
+use crate::crypto::recipient::AgeRecipient;
+use crate::crypto::sshkey::SshKey;
 use crate::domain::access::Role;
 use crate::domain::account::{KeyKind, Person};
 use crate::domain::id::ProjectId;
@@ -39,9 +41,9 @@ pub(super) struct Init {
     /// Where people and git will reach the server
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8484")]
     base_url: BaseUrl,
-    /// Where the server listens
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8484")]
-    listen: SocketAddr,
+    /// Where the server listens [default: where a base URL on this machine points, else 127.0.0.1:8484]
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<SocketAddr>,
     /// The data folder
     #[arg(long, value_name = "FOLDER", default_value = "/var/lib/embargo")]
     data: PathBuf,
@@ -199,8 +201,9 @@ pub(super) async fn run(path: &Path, admin: &Admin, output: Output) -> Result<()
         }
         Admin::Project(ProjectCommand::Team { project, handle, role }) => {
             let person: Person = console.join_team(project, handle, *role).await.map_err(failure)?;
-            let sentence =
-                format!("@{handle} is {role} in the team of {project}. Cases that are open already stay as they are.");
+            let sentence = format!(
+                "@{handle} is {role} in the team of {project}. Cases that are open already stay as they are: `embargo case invite` gives a seat there."
+            );
             output.result(&Me::from(&person), &sentence)
         }
     }
@@ -231,7 +234,13 @@ fn new_person(arguments: &PersonArguments) -> Result<NewPerson> {
     let files = files.chain(arguments.age_key.iter().map(|file| (KeyKind::Age, file)));
     let read = |(kind, file): (KeyKind, &PathBuf)| {
         let unreadable = |error| Failure::because(format!("The key {} could not be read.", file.display()), error);
-        Ok((kind, fs::read_to_string(file).map_err(unreadable)?))
+        let text = fs::read_to_string(file).map_err(unreadable)?;
+        // Looked at before anything is made: a refusal later would leave a server half set up.
+        match kind {
+            KeyKind::Ssh => drop(text.trim().parse::<SshKey>()?),
+            KeyKind::Age => drop(text.trim().parse::<AgeRecipient>()?),
+        }
+        Ok((kind, text))
     };
     Ok(NewPerson {
         handle: arguments.handle.clone(),
@@ -246,12 +255,19 @@ fn configuration(init: &Init, keys: &Path) -> String {
     format!(
         "# The configuration of this embargo server. Secrets stand in files of their own, outside the data folder.\n\
          data = {}\nbase_url = {}\nlisten = {}\n\n[keys]\nfolder = {}\n\n\
-         # One block per project:\n\
+         # A release needs a mail server:\n\
+         #\n\
+         # [mail]\n\
+         # host = \"mail.example.org\"\n\
+         # from = \"security@example.org\"\n\
+         #\n\
+         # One block per project; name and address of the signer stand on public merges and tags:\n\
          #\n\
          # [[project]]\n\
          # id = \"demo\"\n\
          # prefix = \"DEMO\"\n\
          # name = \"Demo\"\n\
+         # signer = {{ name = \"Demo security\", email = \"security@example.org\" }}\n\
          #\n\
          # [[project.repository]]\n\
          # name = \"demo\"\n\
@@ -259,9 +275,18 @@ fn configuration(init: &Init, keys: &Path) -> String {
          # lines = [\"main\"]\n",
         quoted(init.data.display().to_string()),
         quoted(init.base_url.to_string()),
-        quoted(init.listen.to_string()),
+        quoted(listen_at(init).to_string()),
         quoted(keys.display().to_string()),
     )
+}
+
+/// Returns where the server listens: as was said, or where a base URL on this machine points.
+fn listen_at(init: &Init) -> SocketAddr {
+    let local = || {
+        let port = init.base_url.authority().rsplit_once(':')?.1.parse().ok()?;
+        (!init.base_url.is_https()).then(|| SocketAddr::from(([127, 0, 0, 1], port)))
+    };
+    init.listen.or_else(local).unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8484)))
 }
 
 fn shown_link(config: &Config, code: &Secret, link: &SignInLink) -> Link {

@@ -223,6 +223,8 @@ pub async fn show(app: &App, actor: &Actor, case: &CaseId) -> Result<ReporterVie
     let thread = super::case::thread(&mut tx, &grant, &unsealing).await?;
     let attachments = super::case::attachments(&mut tx, &grant, &unsealing).await?;
     let recipients = recipients(app, &mut tx, &found.project).await?;
+    let public = store::publication::of_case(&mut tx, case).await?;
+    let advisory = public.map_or_else(|| "/advisories".to_owned(), |id| format!("/advisories/{id}"));
     app.commit(tx).await?;
     let (state, next) = plain_words(&found);
     let proposed = |side| found.embargo.proposed().filter(|(_, by)| *by == side).map(|(at, _)| shown_at(at));
@@ -238,7 +240,7 @@ pub async fn show(app: &App, actor: &Actor, case: &CaseId) -> Result<ReporterVie
         thread,
         attachments,
         credit: credit_words(&body.credit),
-        advisory: found.published_at.map(|_| app.url("/advisories")),
+        advisory: found.published_at.map(|_| app.url(&advisory)),
         recipients: recipients.map(|recipients| recipients.to_file()).unwrap_or_default(),
     })
 }

@@ -83,7 +83,7 @@ pub(in crate::cli) enum DateAct {
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Claim {
     /// The file of the claim code, or - for standard input [default: asks]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", global = true)]
     claim_file: Option<PathBuf>,
 }
 

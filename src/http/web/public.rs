@@ -121,7 +121,7 @@ fn advisory_page(id: &AdvisoryId, body: &str) -> Markup {
     let content = html! {
         // Rendered and escaped by us when it was approved; the bytes are those whose hash was.
         (PreEscaped(body))
-        p { a href={ "/advisories/" (id) ".md" } { "This advisory as Markdown" } " · " a href="/advisories" { "All advisories" } }
+        p { a href={ "/advisories/" (id) ".md" } { "This advisory as Markdown" } " · " a href={ "/osv/x_" (id) ".json" } { "as OSV" } " · " a href="/advisories" { "All advisories" } }
     };
     Frame::stranger().page(id.as_str(), content)
 }

@@ -1,6 +1,6 @@
 // Three comforts, none of them needed: times in the reader's zone, a countdown, a log that grows by itself.
 
-const zone = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+const zone = new Intl.DateTimeFormat(undefined, { year: "numeric", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", timeZoneName: "short" });
 const exact = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
 const zoneName = Intl.DateTimeFormat().resolvedOptions().timeZone;
 
