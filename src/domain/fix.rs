@@ -55,11 +55,12 @@ impl Fix {
         Change::new(Self { head, pushed_by: Some(by), pushed_at: Some(now), ..self }, event)
     }
 
-    /// Approves the fix at this commit, which must be its head.
+    /// Approves the fix at this commit, which must be its head. `by` is who approves, and everybody who ever pushed to the fix:
+    /// whoever had a hand in it is not its reviewer, however the last push came about.
     pub fn approve(
         &self,
         head: &CommitId,
-        person: PersonId,
+        by: (PersonId, &[PersonId]),
         team: TeamKind,
         now: Timestamp,
     ) -> Result<Change<Approval>, Refusal> {
@@ -71,12 +72,13 @@ impl Fix {
                 None => "Nothing is pushed to this fix yet.".to_owned(),
             }));
         }
-        let own = self.pushed_by == Some(person);
+        let (person, pushers) = by;
+        let own = self.pushed_by == Some(person) || pushers.contains(&person);
         let counts_at = match (own, team) {
             (false, TeamKind::Several | TeamKind::Solo) => now,
             (true, TeamKind::Solo) => now + SOLO_DELAY,
             (true, TeamKind::Several) => {
-                return Err(Refusal::person("You pushed this fix: another reviewer approves it."));
+                return Err(Refusal::person("You pushed to this fix: another reviewer approves it."));
             }
         };
         let event = Event::of_case(EventKind::FixApproved, &self.case, format!("fix {} at {head}", self.id));
@@ -114,7 +116,8 @@ mod tests {
     fn a_new_push_leaves_the_approval_behind() {
         let (fix, author, other) = fix();
         let now = Timestamp::UNIX_EPOCH;
-        let approval = fix.approve(&"a".repeat(40).parse().unwrap(), other, TeamKind::Several, now).unwrap().next;
+        let approval =
+            fix.approve(&"a".repeat(40).parse().unwrap(), (other, &[author]), TeamKind::Several, now).unwrap().next;
         assert!(fix.approved(std::slice::from_ref(&approval), 1, now));
         let revised = fix.revise(Some("b".repeat(40).parse().unwrap()), author, now).next;
         assert!(!revised.approved(&[approval], 1, now));
@@ -124,9 +127,17 @@ mod tests {
     fn nobody_approves_their_own_push_but_a_volunteer_alone_later() {
         let (fix, author, _) = fix();
         let (head, now) = ("a".repeat(40).parse().unwrap(), Timestamp::UNIX_EPOCH);
-        assert!(fix.approve(&head, author, TeamKind::Several, now).is_err());
-        let approval = fix.approve(&head, author, TeamKind::Solo, now).unwrap().next;
+        assert!(fix.approve(&head, (author, &[]), TeamKind::Several, now).is_err());
+        let approval = fix.approve(&head, (author, &[]), TeamKind::Solo, now).unwrap().next;
         assert!(!fix.approved(std::slice::from_ref(&approval), 1, now));
         assert!(fix.approved(&[approval], 1, now + SOLO_DELAY));
+    }
+
+    #[test]
+    fn pushing_anothers_commit_again_does_not_make_its_author_a_reviewer() {
+        let (fix, author, other) = fix();
+        let (head, now) = ("a".repeat(40).parse().unwrap(), Timestamp::UNIX_EPOCH);
+        let again = fix.revise(None, other, now).next.revise(Some("a".repeat(40).parse().unwrap()), other, now).next;
+        assert!(again.approve(&head, (author, &[author, other]), TeamKind::Several, now).is_err());
     }
 }

@@ -108,11 +108,14 @@ pub async fn approve(tx: &mut Tx, grant: &Grant, fix: FixId, change: Change<Appr
     super::event::append(tx, grant.actor(), &change.event).await
 }
 
-/// Lists the approvals of a fix, of every head.
+/// Lists the approvals of a fix, of every head, by those who may still approve: one given by a former member counts no more.
 pub async fn approvals(rows: &mut impl Rows, grant: &Grant, fix: FixId) -> Result<Vec<Approval>> {
     let (fix, case) = (fix.to_string(), grant.case().to_string());
     let found = sqlx::query!(
         r#"select a.head, a.person, a.approved_at, a.counts_at from approval a join fix f on f.id = a.fix
+           join member m on m."case" = f."case" and m.person = a.person and m.left_at is null
+             and m.consent not in ('invited', 'declined') and m.role in ('reviewer', 'release_manager')
+           join person p on p.id = a.person and p.state = 'active'
            where a.fix = ? and f."case" = ? order by a.approved_at"#,
         fix,
         case

@@ -6,6 +6,7 @@ use crate::domain::access::Grant;
 use crate::domain::actor::Actor;
 use crate::domain::event::{Event, EventKind};
 use crate::domain::id::{CaseId, PersonId, PushId, UpstreamId};
+use crate::domain::project::Line;
 use crate::domain::repo::RefUpdate;
 
 use super::{Result, Rows, Tx, instant, one_row, parsed};
@@ -101,6 +102,21 @@ pub async fn unsettled(rows: &mut impl Rows, before: Timestamp) -> Result<Vec<Pu
         });
     }
     Ok(pushes)
+}
+
+/// Lists everybody who ever pushed to the fix of a line in the case.
+pub async fn pushers(rows: &mut impl Rows, grant: &Grant, line: &Line) -> Result<Vec<PersonId>> {
+    let (case, upstream, name) = (grant.case().to_string(), line.upstream.to_string(), line.fix().to_string());
+    let found = sqlx::query!(
+        r#"select distinct p.person from push p join push_ref r on r.push = p.id
+           where p."case" = ? and p.upstream = ? and r.ref = ? and p.state <> 'void'"#,
+        case,
+        upstream,
+        name
+    )
+    .fetch_all(rows.conn())
+    .await?;
+    found.into_iter().map(|row| parsed(&row.person, "push", "person")).collect()
 }
 
 /// Finds one push that is not settled.

@@ -396,6 +396,20 @@ pub(super) fn digest_of(bytes: &[u8], table: &'static str, column: &'static str)
     Ok(Digest::from_bytes(bytes))
 }
 
+/// Names a release of the case that waits or runs on this person's arming: their seat may not change under it.
+pub async fn armed_by(rows: &mut impl Rows, grant: &Grant, person: PersonId) -> Result<Option<ReleaseId>> {
+    let (case, person) = (grant.case().to_string(), person.to_string());
+    let row = sqlx::query!(
+        r#"select r.id from release r join release_case c on c.release = r.id join arming a on a.release = r.id
+           where c."case" = ? and a.person = ? and r.state in ('frozen', 'armed', 'running', 'held')"#,
+        case,
+        person
+    )
+    .fetch_optional(rows.conn())
+    .await?;
+    row.map(|row| parsed(&row.id, "release", "id")).transpose()
+}
+
 #[cfg(test)]
 #[path = "release_tests.rs"]
 mod tests;

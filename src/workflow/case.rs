@@ -272,6 +272,9 @@ pub async fn invite(app: &App, actor: &Actor, case: &CaseId, handle: &Handle, ro
     } else {
         Consent::Signatory
     };
+    if role != Role::ReleaseManager {
+        not_while_armed(&mut tx, &grant, person.id).await?;
+    }
     let seat = NewSeat { id: app.mint(), case: case.clone(), holder: Holder::Person(person.id), role, consent };
     store::member::seat(&mut tx, actor, &seat).await?;
     Ok(app.commit(tx).await?)
@@ -287,6 +290,7 @@ pub async fn remove(app: &App, actor: &Actor, case: &CaseId, handle: &Handle) ->
     if grant.role().is_none_or(|own| seat.role > own) {
         return Err(Refusal::person("Nobody takes away a seat above their own: ask a release manager.").into());
     }
+    not_while_armed(&mut tx, &grant, person.id).await?;
     store::member::unseat(&mut tx, &grant, person.id).await?;
     Ok(app.commit(tx).await?)
 }
@@ -307,6 +311,17 @@ pub async fn join(app: &App, actor: &Actor, case: &CaseId, agree: Consent) -> Re
     }
     store::member::consent(&mut tx, actor, &membership, agree).await?;
     Ok(app.commit(tx).await?)
+}
+
+/// A release never rests on the word of somebody who is gone.
+async fn not_while_armed(tx: &mut Tx, grant: &Grant, person: crate::domain::id::PersonId) -> Result<()> {
+    match store::release::armed_by(tx, grant, person).await? {
+        Some(release) => Err(Refusal::moment(format!(
+            "This person armed {release}: disarm it first (`embargo release disarm {release}`), then change their seat."
+        ))
+        .into()),
+        None => Ok(()),
+    }
 }
 
 async fn summary(app: &App, tx: &mut Tx, grant: &Grant, case: &Case) -> Result<(CaseSummary, Unsealing)> {

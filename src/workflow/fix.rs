@@ -30,10 +30,10 @@ pub async fn approve(
     let team = app.config.project(&found.project).map_or(TeamKind::Several, |settings| settings.team);
     let Some(person) = actor.person() else { return Err(Error::NotFound) };
     let now = tx.now();
-    let change = fix.approve(head, person, team, now)?;
+    let pushers = store::push::pushers(&mut tx, &grant, &line).await?;
+    let change = fix.approve(head, (person, &pushers), team, now)?;
     store::fix::approve(&mut tx, &grant, fix.id, change).await?;
     super::rehearsal::rehearse_open(&mut tx, &found.project).await?;
-    drop(line);
     Ok(app.commit(tx).await?)
 }
 
@@ -134,7 +134,8 @@ pub(super) async fn needs(app: &App, tx: &mut Tx, grant: &Grant, case: &Case) ->
             continue;
         };
         let approvals: Vec<Approval> = store::fix::approvals(tx, grant, fix.id).await?;
-        let own = fix.pushed_by == grant.actor().person();
+        let pushers = store::push::pushers(tx, grant, &line).await?;
+        let own = grant.actor().person().is_some_and(|person| pushers.contains(&person));
         if !fix.approved(&approvals, needed, tx.now()) && grant.also(Action::ApproveFix) && !own {
             needs.push(format!("Review fix/{}", line.name));
         }

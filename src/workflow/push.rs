@@ -21,6 +21,9 @@ use crate::store::push::Push;
 use crate::store::{self, Rows, Tx};
 use crate::wire::hook::{HookAnswer, HookCall, HookName};
 
+const UNREADABLE: &str = "This push could not be looked into, perhaps because it names an object that was not sent: push again, and \
+    tell the operator if it stays.";
+
 /// Answers a hook. Whatever goes wrong refuses the push.
 pub async fn hook(app: &App, call: HookCall) -> HookAnswer {
     let Some(ticket) = app.tickets.get(&call.ticket) else {
@@ -34,8 +37,10 @@ pub async fn hook(app: &App, call: HookCall) -> HookAnswer {
         Ok(answer) => answer,
         Err(Error::Refused(refusal)) => refused(vec![refusal.to_string()]),
         Err(error) => {
-            tracing::error!(push = %ticket.push, error = &error as &dyn std::error::Error, "push refused by a fault of ours");
-            refused(vec![Error::NotFound.to_string()])
+            // What went wrong may name commits of a case: the log gets the kind alone.
+            let kind = std::mem::discriminant(&error);
+            tracing::warn!(push = %ticket.push, ?kind, "a push was refused because it could not be looked into");
+            refused(vec![UNREADABLE.to_owned()])
         }
     }
 }
