@@ -6,12 +6,15 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
 use crate::domain::id::{Prefix, ProjectId};
+use crate::domain::limit::PerHour;
+use crate::domain::origin::{ForwardedHeader, TrustedProxy};
 use crate::domain::project::{TagStyle, TeamKind};
 use crate::domain::refusal::Malformed;
 use crate::domain::repo::{LineName, RepoName};
@@ -27,6 +30,10 @@ pub struct Config {
     pub base_url: BaseUrl,
     /// Where the server listens, behind a proxy that speaks TLS or on loopback.
     pub listen: SocketAddr,
+    /// Proxies in front of the server, whose word on the client's address is taken; empty: who connects is the client.
+    pub trusted_proxies: Vec<TrustedProxy>,
+    /// The header in which they say it.
+    pub forwarded_header: ForwardedHeader,
     /// Bounds on what strangers may send.
     pub limits: Limits,
     /// The server's own keys.
@@ -48,6 +55,8 @@ impl Default for Config {
             data: "/var/lib/embargo".into(),
             base_url: BaseUrl("http://127.0.0.1:8484".to_owned()),
             listen: SocketAddr::from(([127, 0, 0, 1], 8484)),
+            trusted_proxies: Vec::new(),
+            forwarded_header: ForwardedHeader::XForwardedFor,
             limits: Limits::default(),
             keys: crypto::Options::default(),
             git: git::Options::default(),
@@ -66,11 +75,35 @@ pub struct Limits {
     pub attachment_bytes: u64,
     /// Bytes of all attachments of a case.
     pub case_bytes: u64,
+    /// Reports from one address.
+    pub reports_per_hour: PerHour,
+    /// Reports to one project, whoever sends them: each mails its team.
+    pub project_reports_per_hour: PerHour,
+    /// Claim codes entered from one address.
+    pub claims_per_hour: PerHour,
+    /// Steps of sign-ins from one address, of which a sign-in takes up to three.
+    pub sign_ins_per_hour: PerHour,
+    /// Files from one reporter.
+    pub files_per_hour: PerHour,
+    /// Files from all reporters of one project.
+    pub project_files_per_hour: PerHour,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { attachment_bytes: 1024 * 1024 * 1024, case_bytes: 4 * 1024 * 1024 * 1024 }
+        const fn per_hour(count: u32) -> PerHour {
+            PerHour::new(NonZeroU32::new(count).expect("no default is zero"))
+        }
+        Self {
+            attachment_bytes: 1024 * 1024 * 1024,
+            case_bytes: 4 * 1024 * 1024 * 1024,
+            reports_per_hour: const { per_hour(10) },
+            project_reports_per_hour: const { per_hour(60) },
+            claims_per_hour: const { per_hour(30) },
+            sign_ins_per_hour: const { per_hour(120) },
+            files_per_hour: const { per_hour(100) },
+            project_files_per_hour: const { per_hour(1000) },
+        }
     }
 }
 

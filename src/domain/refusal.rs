@@ -5,6 +5,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use jiff::SignedDuration;
+
 /// Text that does not have the form its type asks for; displays the rule it broke.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Malformed(Cow<'static, str>);
@@ -40,6 +42,8 @@ pub enum RefusalKind {
     Input,
     /// A fresh sign-in is needed: HTTP 403 with the way to get one.
     Fresh,
+    /// Too often: HTTP 429 with the whole seconds to wait.
+    Often(u32),
 }
 
 /// A rule said no. Displays one sentence that tells the person what to do.
@@ -73,6 +77,18 @@ impl Refusal {
         }
     }
 
+    /// Refuses what is asked too often until this much time has passed; `what` is a sentence without its full stop.
+    pub fn often(what: &str, wait: SignedDuration) -> Self {
+        let seconds = u32::try_from(wait.as_secs() + i64::from(wait.subsec_nanos() > 0)).unwrap_or(u32::MAX).max(1);
+        let wait = match seconds {
+            1 => "a second".to_owned(),
+            2..60 => format!("{seconds} seconds"),
+            60 => "a minute".to_owned(),
+            _ => format!("{} minutes", seconds.div_ceil(60)),
+        };
+        Self { kind: RefusalKind::Often(seconds), sentence: format!("{what}: try again in {wait}.").into() }
+    }
+
     /// Tells what the refusal is about.
     pub fn kind(&self) -> RefusalKind {
         self.kind
@@ -98,5 +114,21 @@ impl From<Malformed> for Refusal {
             sentence.push('.');
         }
         Self::input(sentence)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_asks_too_often_is_told_how_long_to_wait() {
+        for (milliseconds, seconds, words) in
+            [(1, 1, "a second"), (1_001, 2, "2 seconds"), (60_000, 60, "a minute"), (60_001, 61, "2 minutes")]
+        {
+            let refusal = Refusal::often("Too many", SignedDuration::from_millis(milliseconds));
+            assert_eq!(refusal.kind(), RefusalKind::Often(seconds));
+            assert_eq!(refusal.to_string(), format!("Too many: try again in {words}."));
+        }
     }
 }

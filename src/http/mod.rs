@@ -14,6 +14,7 @@ use axum::response::Response;
 use axum::routing::get;
 use axum::{Extension, Router};
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
@@ -21,12 +22,14 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::origin::Peer;
 use crate::app::App;
 
 pub(crate) mod api;
 pub(crate) mod caller;
 mod git;
 pub mod hook;
+mod origin;
 pub(crate) mod problem;
 pub(crate) mod web;
 
@@ -73,10 +76,10 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, stop: CancellationToken
             both = async { (seat.await, listener.accept().await) } => both,
         };
         match accepted {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
                 let (router, stop) = (router.clone(), stop.clone());
                 tracker.spawn(async move {
-                    converse(stream, router, stop).await;
+                    converse((stream, Peer(peer.ip())), router, stop).await;
                     drop(seat);
                 });
             }
@@ -95,13 +98,19 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, stop: CancellationToken
     Ok(())
 }
 
-async fn converse(stream: TcpStream, router: Router, stop: CancellationToken) {
+async fn converse(from: (TcpStream, Peer), router: Router, stop: CancellationToken) {
+    let (stream, peer) = from;
+    let routes = TowerToHyperService::new(router);
+    let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
+        request.extensions_mut().insert(peer);
+        routes.call(request)
+    });
     // Small answers should not wait for each other's acknowledgement.
     let _ = stream.set_nodelay(true);
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        .serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,

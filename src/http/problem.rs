@@ -13,6 +13,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 use futures_util::FutureExt;
+use maud::Markup;
 
 use super::web::page;
 use crate::app::App;
@@ -112,10 +113,23 @@ impl<F: Face> IntoResponse for Failure<F> {
             Error::Internal(source) => {
                 response.extensions_mut().insert(Fault { side: F::SIDE, source: Arc::from(source) });
             }
-            Error::NotFound | Error::Refused(_) | Error::Blocked(_) | Error::Conflict => {}
+            Error::Refused(refusal) => {
+                if let RefusalKind::Often(seconds) = refusal.kind() {
+                    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+                }
+            }
+            Error::NotFound | Error::Blocked(_) | Error::Conflict => {}
         }
         response
     }
+}
+
+/// Answers a refusal by the page it came from, with what was filled in, in place of a page that only says so.
+pub(super) fn refused_on(page: impl FnOnce(&str) -> Markup, refusal: Refusal) -> Response {
+    let page = page(&refusal.to_string());
+    let mut response = PageError::from(refusal).into_response();
+    *response.body_mut() = page.into_string().into();
+    response
 }
 
 /// Gives every fault an id, logs its cause under that id, and shows the id. A panic in a handler is a fault too.
@@ -155,6 +169,7 @@ fn described(error: &Error) -> Problem {
             RefusalKind::Moment => (StatusCode::CONFLICT, "not-now", "Not now"),
             RefusalKind::Input => (StatusCode::UNPROCESSABLE_ENTITY, "input", "Not right as it is"),
             RefusalKind::Fresh => (StatusCode::FORBIDDEN, "fresh-sign-in", "Sign in again"),
+            RefusalKind::Often(_) => (StatusCode::TOO_MANY_REQUESTS, "too-often", "Too often"),
         },
         Error::Blocked(_) => (StatusCode::CONFLICT, "blocked", "Something stands in the way"),
         Error::Conflict => (StatusCode::CONFLICT, "conflict", "Changed meanwhile"),
@@ -231,6 +246,7 @@ mod tests {
         assert_eq!(status(Refusal::fresh().into()), 403);
         assert_eq!(status(Refusal::moment("No.").into()), 409);
         assert_eq!(status(Refusal::input("No.").into()), 422);
+        assert_eq!(status(Refusal::often("No", jiff::SignedDuration::from_secs(7)).into()), 429);
         assert_eq!(status(Error::Blocked(vec!["A check is red.".into()])), 409);
         assert_eq!(status(Error::Conflict), 409);
         assert_eq!(status(Error::Unavailable { sentence: "Later.".into(), source: None }), 503);

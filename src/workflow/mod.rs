@@ -19,6 +19,7 @@ pub mod check;
 pub mod console;
 pub mod disclose;
 pub mod fix;
+pub mod limit;
 pub mod mail;
 pub mod project;
 mod public;

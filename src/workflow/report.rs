@@ -296,6 +296,9 @@ pub async fn attach(app: &App, actor: &Actor, case: &CaseId, name: Label, upload
         }
         let recipients = recipients(app, &mut rows, &found.project).await?;
         let recipients = recipients.ok_or_else(|| Refusal::moment(NO_RECIPIENTS))?;
+        if let Actor::Reporter(report) = actor {
+            super::limit::file(app, *report, &found.project)?;
+        }
         (recipients, left_for(app, &mut rows, case).await?)
     };
     let by_server = matches!(upload, Upload::Plain(_));

@@ -9,6 +9,7 @@ mod config;
 mod crash;
 mod desk;
 mod disclosure;
+mod limits;
 mod mail;
 mod push;
 mod states;

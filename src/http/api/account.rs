@@ -13,9 +13,10 @@ use crate::domain::account::TokenWish;
 use crate::domain::actor::Reach;
 use crate::domain::id::{KeyId, TokenId};
 use crate::http::caller::{Client, Named};
+use crate::http::origin::Sender;
 use crate::http::problem::{Api, ApiError};
 use crate::wire::account::{AccessToken, Challenge, HandOver, Key, MadeToken, Me, NewKey, NewToken, SignIn, SignedIn};
-use crate::workflow::account;
+use crate::workflow::{account, limit};
 
 type Result<T> = std::result::Result<T, ApiError>;
 type Created<T> = (StatusCode, Json<T>);
@@ -34,11 +35,13 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/me/tokens/{token}", delete(revoke_token))
 }
 
-async fn challenge(State(app): State<Arc<App>>) -> Result<Created<Challenge>> {
+async fn challenge(State(app): State<Arc<App>>, sender: Sender) -> Result<Created<Challenge>> {
+    limit::sign_in(&app, sender.0)?;
     Ok((StatusCode::CREATED, Json(account::challenge(&app).await?)))
 }
 
-async fn sign_in(State(app): State<Arc<App>>, Json(answer): Json<SignIn>) -> Result<Created<SignedIn>> {
+async fn sign_in(State(app): State<Arc<App>>, sender: Sender, Json(answer): Json<SignIn>) -> Result<Created<SignedIn>> {
+    limit::sign_in(&app, sender.0)?;
     let (secret, session, person) = account::sign_in_by_key(&app, &answer).await?;
     let signed_in =
         SignedIn { session: secret.expose().to_owned(), expires_at: session.expires_at, person: Me::from(&person) };

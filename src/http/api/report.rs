@@ -19,10 +19,11 @@ use crate::domain::report::{CreditWish, ReportBody};
 use crate::domain::sealed::Secret;
 use crate::domain::text::Label;
 use crate::http::caller::{Client, Named};
+use crate::http::origin::Sender;
 use crate::http::problem::{Api, ApiError};
 use crate::wire::case::DateRequest;
 use crate::wire::report::{ClaimRequest, IntakeView, ReceiptView, ReporterView, StoredView, TextRequest, VisitView};
-use crate::workflow::{Error, account, case, report};
+use crate::workflow::{Error, account, case, limit, report};
 
 type Result<T> = std::result::Result<T, ApiError>;
 const DONE: StatusCode = StatusCode::NO_CONTENT;
@@ -46,14 +47,21 @@ async fn intake(State(app): State<Arc<App>>, project: Named<ProjectId, Api>) -> 
 
 async fn submit(
     State(app): State<Arc<App>>,
+    sender: Sender,
     project: Named<ProjectId, Api>,
     Json(body): Json<ReportBody>,
 ) -> Result<(StatusCode, Json<ReceiptView>)> {
+    limit::report(&app, sender.0, &project.0)?;
     let (_, receipt) = report::submit(&app, &project.0, &body).await?;
     Ok((StatusCode::CREATED, Json(receipt)))
 }
 
-async fn claim(State(app): State<Arc<App>>, Json(asked): Json<ClaimRequest>) -> Result<(StatusCode, Json<VisitView>)> {
+async fn claim(
+    State(app): State<Arc<App>>,
+    sender: Sender,
+    Json(asked): Json<ClaimRequest>,
+) -> Result<(StatusCode, Json<VisitView>)> {
+    limit::claim(&app, sender.0)?;
     let (actor, case) = report::claim(&app, &Secret::new(asked.claim_code)).await?;
     let Actor::Reporter(report) = actor else { return Err(Error::NotFound.into()) };
     let (visit, begun) = account::begin_visit(&app, report).await?;

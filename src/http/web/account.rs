@@ -21,8 +21,10 @@ use crate::domain::refusal::Malformed;
 use crate::domain::sealed::Secret;
 use crate::domain::text::Label;
 use crate::http::caller::{Form, Member, Named, OpenForm, no_session_cookie, session_cookie};
+use crate::http::origin::Sender;
 use crate::http::problem::Page;
 use crate::workflow::account::{self, Own};
+use crate::workflow::limit;
 
 /// Returns the routes of sign-in and account pages.
 pub(super) fn routes() -> Router<Arc<App>> {
@@ -80,9 +82,11 @@ impl NewToken {
 
 async fn sign_in(
     State(app): State<Arc<App>>,
+    sender: Sender,
     before: Option<Member>,
     OpenForm(form): OpenForm<SignIn>,
 ) -> Result<impl IntoResponse> {
+    limit::sign_in(&app, sender.0)?;
     let (secret, _) = account::sign_in_by_link(&app, &Secret::new(form.code)).await?;
     if let Some(before) = before {
         account::sign_out(&app, &before.secret).await?;

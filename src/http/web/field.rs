@@ -26,7 +26,7 @@ pub(crate) struct DateForm {
 }
 
 /// How a reporter wants to be thanked.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 pub(crate) struct CreditForm {
     /// `named`, `anonymous` or `unnamed`.
     pub(crate) credit: String,
@@ -69,6 +69,15 @@ impl DateForm {
 }
 
 impl CreditForm {
+    /// Says what is chosen as the page of a report says it; nothing chosen is the anonymous thanks the form begins with.
+    pub(crate) fn words(&self) -> String {
+        match self.credit.as_str() {
+            "named" => format!("as {}", self.credit_name),
+            "unnamed" => "not at all".to_owned(),
+            _ => "as an anonymous reporter".to_owned(),
+        }
+    }
+
     /// Reads the wish.
     pub(crate) fn wish(&self) -> Result<CreditWish, Refusal> {
         match self.credit.as_str() {

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use crate::app::App;
 use crate::domain::actor::Actor;
 use crate::domain::id::CaseId;
-use crate::domain::refusal::{Malformed, Refusal};
+use crate::domain::refusal::{Malformed, Refusal, RefusalKind};
 use crate::domain::text::Label;
 use crate::http::caller::{MakesForms, PATIENCE, foreign_form};
 use crate::http::problem::PageError;
@@ -28,7 +28,7 @@ const MOST_PARTS: usize = 40;
 const IN_FLIGHT: usize = 4;
 
 /// A file that was not taken, and why.
-pub(crate) type Lost = (String, String);
+pub(crate) type Lost = (String, Refusal);
 
 /// Stores the files of a form whose first part is the token of its session.
 pub(crate) async fn receive(
@@ -50,6 +50,9 @@ pub(crate) async fn receive(
     if lost.is_empty() {
         return Ok(());
     }
+    if let Some((_, often)) = lost.iter().find(|(_, why)| matches!(why.kind(), RefusalKind::Often(_))) {
+        return Err(often.clone().into());
+    }
     let sentences: Vec<String> = lost.into_iter().map(|(name, why)| format!("{name} was not taken: {why}")).collect();
     Err(Refusal::input(sentences.join(" ")).into())
 }
@@ -58,6 +61,16 @@ pub(crate) async fn receive(
 pub(crate) async fn next(form: &mut Multipart) -> Result<Option<Field<'_>>, PageError> {
     let part = tokio::time::timeout(PATIENCE, form.next_field()).await.map_err(|_| late())?;
     Ok(part.map_err(|_| cut_off())?)
+}
+
+/// Reads what is left of a form and forgets it, for a while: a browser hears an answer only after it has sent everything.
+pub(crate) async fn drain(form: &mut Multipart) {
+    let rest = async {
+        while let Ok(Some(mut field)) = form.next_field().await {
+            while let Ok(Some(_)) = field.chunk().await {}
+        }
+    };
+    let _late = tokio::time::timeout(PATIENCE, rest).await;
 }
 
 /// Reads a part that is text.
@@ -81,7 +94,7 @@ pub(crate) async fn store(app: &App, actor: &Actor, case: &CaseId, field: Field<
     let name: Label = match last_part(&sent).parse() {
         Ok(name) => name,
         Err(malformed) => {
-            return Ok(Some((last_part(&sent).to_owned(), Refusal::from(malformed as Malformed).to_string())));
+            return Ok(Some((last_part(&sent).to_owned(), Refusal::from(malformed as Malformed))));
         }
     };
     let kind = kind_of(name.as_str(), field.content_type());
@@ -91,7 +104,7 @@ pub(crate) async fn store(app: &App, actor: &Actor, case: &CaseId, field: Field<
     let (stored, ()) = tokio::join!(stored, pump(field, send));
     match stored {
         Ok(_) => Ok(None),
-        Err(Error::Refused(refusal)) => Ok(Some((name.to_string(), refusal.to_string()))),
+        Err(Error::Refused(refusal)) => Ok(Some((name.to_string(), refusal))),
         Err(error) => Err(error),
     }
 }

@@ -4,8 +4,9 @@
 
 use std::path::{Path, PathBuf};
 
-use embargo::config::Config;
+use embargo::config::{Config, Limits};
 use embargo::crypto;
+use embargo::domain::limit::PerHour;
 use tempfile::TempDir;
 
 use super::git::Git;
@@ -17,12 +18,14 @@ pub(crate) struct Site {
 }
 
 impl Site {
-    /// Makes keys, and a configuration without projects. Mail is off, checks are off: tests that want them say so.
+    /// Makes keys, and a configuration without projects. Mail and checks are off, and strangers may ask as often as they
+    /// like: tests that want it otherwise say so.
     pub(crate) fn make() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut config = Config { data: folder.path().join("data"), ..Config::default() };
         config.keys.folder = folder.path().join("keys");
         config.ci.enabled = false;
+        config.limits = uncounted();
         crypto::keys::init(&config.keys).unwrap();
         Self { folder, config }
     }
@@ -71,5 +74,19 @@ impl Site {
     /// Changes the configuration before a server is started on it.
     pub(crate) fn configure(&mut self, change: impl FnOnce(&mut Config)) {
         change(&mut self.config);
+    }
+}
+
+/// The limits of a test that is about something else.
+fn uncounted() -> Limits {
+    let many = PerHour::new(std::num::NonZeroU32::MAX);
+    Limits {
+        reports_per_hour: many,
+        project_reports_per_hour: many,
+        claims_per_hour: many,
+        sign_ins_per_hour: many,
+        files_per_hour: many,
+        project_files_per_hour: many,
+        ..Limits::default()
     }
 }

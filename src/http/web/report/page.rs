@@ -2,6 +2,7 @@
 
 use maud::{Markup, html};
 
+use super::Fields;
 use crate::domain::report::ClaimedSeverity;
 use crate::http::web::page::Frame;
 use crate::http::web::piece::size;
@@ -9,36 +10,54 @@ use crate::wire::report::{IntakeView, ReceiptView};
 
 /// Renders the report form of a project.
 pub(crate) fn report_page(view: &IntakeView, frame: &Frame<'_>) -> Markup {
+    let content = match &view.refused {
+        Some(sentence) => html! { div.notice.waiting role="alert" { p { (sentence) } } },
+        None => form(view, &Fields::default()),
+    };
+    framed(view, &content, frame)
+}
+
+/// Renders the form of a report that was refused: as it was filled in, under the reason. Browsers keep no chosen files.
+pub(crate) fn returned_page(view: &IntakeView, refused: (&Fields, &str), frame: &Frame<'_>) -> Markup {
+    let (fields, sentence) = refused;
+    let content = html! {
+        div.notice.bad role="alert" {
+            p { strong { (sentence) } }
+            p { "Your report was not sent. What you wrote is still here; choose your files again." }
+        }
+        (form(view, fields))
+    };
+    framed(view, &content, frame)
+}
+
+fn framed(view: &IntakeView, content: &Markup, frame: &Frame<'_>) -> Markup {
     let content = html! {
         div.narrow {
             p.eyebrow { "Report to " (view.name) }
             h1 { "Report a vulnerability" }
-            @match &view.refused {
-                Some(sentence) => div.notice.waiting role="alert" { p { (sentence) } },
-                None => (form(view)),
-            }
+            (content)
         }
     };
     frame.page(&format!("Report a vulnerability in {}", view.name), content)
 }
 
-fn form(view: &IntakeView) -> Markup {
+fn form(view: &IntakeView, fields: &Fields) -> Markup {
     html! {
         p.lead { "Only the project's security team reads this. You need no account: a code that you get at the end leads you back." }
         form.report method="post" action={ "/report/" (view.project) } enctype="multipart/form-data" {
             label for="title" { "What is it about, in a line" }
-            input #title name="title" required maxlength="200" autocomplete="off" dir="auto";
+            input #title name="title" required maxlength="200" autocomplete="off" dir="auto" value=(fields.title);
 
             label for="text" { "What happens, and how can the team see it too" }
-            textarea #text name="text" rows="12" required maxlength="65536" dir="auto" aria-describedby="text-hint" {}
+            textarea #text name="text" rows="12" required maxlength="65536" dir="auto" aria-describedby="text-hint" { "\n" (fields.text) }
             p.hint #text-hint { "Steps, what you expected, what came instead, and what somebody could do with it. Plain text." }
 
             label for="versions" { "Affected versions " span.soft { "(if you know)" } }
-            input #versions name="versions" maxlength="100" autocomplete="off" dir="auto";
+            input #versions name="versions" maxlength="100" autocomplete="off" dir="auto" value=(fields.versions);
 
             label for="severity" { "How bad is it, in your view" }
             select #severity name="severity" { @for severity in ClaimedSeverity::ALL {
-                option value=(severity) { @match severity {
+                option value=(severity) selected[fields.severity == severity.as_str()] { @match severity {
                     ClaimedSeverity::Unsaid => "I would rather not say",
                     ClaimedSeverity::Low => "Low",
                     ClaimedSeverity::Medium => "Medium",
@@ -47,10 +66,10 @@ fn form(view: &IntakeView) -> Markup {
                 } }
             } }
 
-            (credit_fields("as an anonymous reporter"))
+            (credit_fields(&fields.credit.words()))
 
             label for="contact" { "Mail address " span.soft { "(optional)" } }
-            input #contact name="contact" type="email" maxlength="254" autocomplete="email" aria-describedby="contact-hint";
+            input #contact name="contact" type="email" maxlength="254" autocomplete="email" aria-describedby="contact-hint" value=(fields.contact);
             p.hint #contact-hint { "Only for mails that say “there is news”. They never say what. The team sees only that there is an address." }
 
             label for="file" { "Files " span.soft { "(optional, each up to " (size(view.attachment_bytes)) ")" } }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Multipart, State};
-use axum::http::{StatusCode, header};
+use axum::http::header;
 use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use maud::Markup;
@@ -17,8 +17,9 @@ use crate::app::App;
 use crate::domain::actor::Actor;
 use crate::domain::sealed::Secret;
 use crate::http::caller::{Form, Named, OpenForm, SameSite, Visitor, no_visit_cookie, visit_cookie};
-use crate::http::problem::Page;
-use crate::workflow::{Error, account, case, report};
+use crate::http::origin::Sender;
+use crate::http::problem::{Page, refused_on};
+use crate::workflow::{Error, account, case, limit, report};
 
 pub(crate) mod page;
 
@@ -55,12 +56,15 @@ async fn feed(State(app): State<Arc<App>>, secret: Named<String, Page>) -> Resul
     Ok(([(header::CONTENT_TYPE, "application/atom+xml; charset=utf-8")], bytes).into_response())
 }
 
-async fn claim(State(app): State<Arc<App>>, OpenForm(form): OpenForm<Claim>) -> Result<Response> {
-    let actor = match report::claim(&app, &Secret::new(form.code)).await {
+async fn claim(State(app): State<Arc<App>>, sender: Sender, OpenForm(form): OpenForm<Claim>) -> Result<Response> {
+    let claimed = async {
+        limit::claim(&app, sender.0)?;
+        report::claim(&app, &Secret::new(form.code)).await
+    };
+    let actor = match claimed.await {
         Ok((actor, _)) => actor,
         Err(Error::Refused(refusal)) => {
-            let page = page::claim_page(Some(&refusal.to_string()), &Frame::stranger());
-            return Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response());
+            return Ok(refused_on(|sentence| page::claim_page(Some(sentence), &Frame::stranger()), refusal));
         }
         Err(error) => return Err(error.into()),
     };
