@@ -10,17 +10,16 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use argon2::{Algorithm, Argon2, Params, Version};
 use serde::{Deserialize, Serialize};
 use ssh_key::LineEnding;
 use ssh_key::private::{KeypairData, PrivateKey};
-use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
 use super::column::{SealingKey, open_recovery};
 use super::hash::{Digest, Fields};
 use super::identity::RecoveryIdentity;
 use super::recipient::{AgeRecipient, Recipients};
+use super::slow::SlowHash;
 use super::sshkey::SshKey;
 use super::sshsig::Signer;
 use super::token::{self, ClaimCode};
@@ -31,8 +30,6 @@ use crate::domain::sealed::Secret;
 const SERVER_PREFIX: &str = "embargo-server-key-1";
 /// No key file is longer; what is, is something else.
 const LIMIT: u64 = 64 * 1024;
-/// Slow hashes at a time, of 19 MiB each: more would let strangers fill the memory.
-const SLOW_HASHES: usize = 2;
 
 /// Where the server's keys lie.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,7 +78,7 @@ struct Opened {
     server: SealingKey,
     recovery: Recipients,
     tag: Option<Signer>,
-    slow: Arc<Semaphore>,
+    slow: SlowHash,
 }
 
 impl Keys {
@@ -92,8 +89,7 @@ impl Keys {
         let path = options.recovery_recipient();
         let recovery = read_recovery(&path)?;
         let tag = options.tag_signing_key().map(|path| read_tag_key(&path)).transpose()?;
-        let slow = Arc::new(Semaphore::new(SLOW_HASHES));
-        Ok(Self(Arc::new(Opened { server, recovery, tag, slow })))
+        Ok(Self(Arc::new(Opened { server, recovery, tag, slow: SlowHash::new() })))
     }
 
     /// Returns the key that signs tags, if the server has one.
@@ -108,17 +104,10 @@ impl Keys {
 
     /// Returns what is stored of a claim code and looked up later: Argon2id under a salt that only this server has.
     ///
-    /// Takes about 25 ms and 19 MiB; two run at a time, others wait.
+    /// Takes about 25 ms and 19 MiB; one runs at a time, others wait.
     pub async fn claim_digest(&self, code: &ClaimCode) -> Digest {
-        let keys = self.clone();
-        let code = code.clone();
-        let permit = Arc::clone(&self.0.slow).acquire_owned().await.expect("the semaphore is never closed");
-        let task = tokio::task::spawn_blocking(move || {
-            let digest = claim_digest(&keys.0.server, &code);
-            drop(permit);
-            digest
-        });
-        task.await.expect("a slow hash does not panic and is not aborted")
+        let salt = Fields::new("embargo claim salt 1").field(self.0.server.bytes()).finish();
+        self.0.slow.of(code.reveal().clone(), salt).await
     }
 
     /// Returns the server's key as an age file to the recovery recipient, to lie in every backup.
@@ -173,16 +162,6 @@ pub fn restore(options: &Options, identity: &RecoveryIdentity, escrow: &[u8]) ->
     parse_server_line(text).map_err(|_| Error::Recovery)?;
     make_folder(&options.folder)?;
     create(&options.server_key(), text)
-}
-
-fn claim_digest(server: &SealingKey, code: &ClaimCode) -> Digest {
-    let salt = Fields::new("embargo claim salt 1").field(server.bytes()).finish();
-    let params = Params::new(19 * 1024, 2, 1, Some(32)).expect("the parameters are within Argon2's bounds");
-    let mut digest = [0; 32];
-    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-        .hash_password_into(code.reveal().expose().as_bytes(), salt.as_bytes(), &mut digest)
-        .expect("salt and output have lengths that Argon2 takes");
-    Digest::from_bytes(digest)
 }
 
 fn server_line(key: &[u8; 32]) -> Zeroizing<String> {

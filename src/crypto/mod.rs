@@ -12,6 +12,7 @@ pub mod identity;
 pub mod keys;
 pub mod recipient;
 pub mod shelf;
+mod slow;
 pub mod sshkey;
 pub mod sshsig;
 pub mod token;
