@@ -229,7 +229,8 @@ pub struct PushTicket {
     pub push: PushId,
 }
 
-/// A named point at which the process kills itself, so that tests can show what a crash leaves behind.
+/// A named point at which the process kills itself, so that tests can show what a crash leaves behind; or, after the word
+/// `panic` and a colon, at which the task that passes it panics.
 #[derive(Debug, Clone, Default)]
 pub struct CrashPoint(Option<String>);
 
@@ -245,6 +246,8 @@ impl CrashPoint {
             // SIGKILL to ourselves: no destructor, no flush, as a power cut would be.
             let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
         }
+        let panics = self.0.as_deref().and_then(|point| point.strip_prefix("panic:")) == Some(name);
+        assert!(!panics, "the point {name} was passed");
     }
 }
 

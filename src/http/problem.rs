@@ -3,7 +3,6 @@
 //! Guards: what is missing and what is hidden are the same bytes; the cause of a fault goes to the log alone, under an id
 //! that the person sees. The router decides between JSON and page, never the request's headers.
 
-use std::any::Any;
 use std::marker::PhantomData;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -141,12 +140,13 @@ pub(super) async fn faults(State(app): State<Arc<App>>, request: Request, next: 
             None => return response,
             Some(fault) => (Some(response), fault),
         },
-        Err(panic) => (None, Fault { side, source: Arc::new(Panicked(words(panic.as_ref()))) }),
+        // What it was stands in the log already, with its place.
+        Err(_) => (None, Fault { side, source: Arc::new(Panicked) }),
     };
     let id: FaultId = app.mint();
     tracing::error!(fault = %id, cause = chain(fault.source.as_ref()), "fault {id} while answering a request");
     drop(response);
-    let error = Error::Internal(Box::new(Panicked(String::new())));
+    let error = Error::Internal(Box::new(Panicked));
     let problem = Problem { incident: Some(id.to_string()), ..described(&error) };
     shown(fault.side, &problem)
 }
@@ -211,13 +211,8 @@ fn side_of(path: &str) -> Side {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("a handler panicked: {0}")]
-struct Panicked(String);
-
-fn words(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default()
-}
+#[error("a handler panicked")]
+struct Panicked;
 
 fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
@@ -250,7 +245,7 @@ mod tests {
         assert_eq!(status(Error::Blocked(vec!["A check is red.".into()])), 409);
         assert_eq!(status(Error::Conflict), 409);
         assert_eq!(status(Error::Unavailable { sentence: "Later.".into(), source: None }), 503);
-        assert_eq!(status(Error::Internal(Box::new(Panicked(String::new())))), 500);
+        assert_eq!(status(Error::Internal(Box::new(Panicked))), 500);
     }
 
     #[test]
@@ -262,7 +257,7 @@ mod tests {
 
     #[test]
     fn the_cause_of_a_fault_is_not_shown() {
-        let problem = described(&Error::Internal(Box::new(Panicked("secret".into()))));
+        let problem = described(&Error::Internal(Box::new(std::io::Error::other("secret"))));
         assert!(!serde_json::to_string(&problem).unwrap().contains("secret"));
     }
 }

@@ -1,5 +1,8 @@
 //! Which use case a job is: one exhaustive match.
 
+use std::panic::AssertUnwindSafe;
+
+use futures_util::FutureExt as _;
 use jiff::SignedDuration;
 
 use crate::app::App;
@@ -12,16 +15,29 @@ const TRIES: i64 = 12;
 
 /// Runs a claimed job and says how it ended.
 pub(super) async fn run(app: &App, claimed: &Claimed) -> Settled {
-    let ended = match &claimed.job {
-        Job::Mirror { upstream } => workflow::project::mirror(app, *upstream).await,
-        Job::Remote { case } => workflow::remote::make(app, case).await,
-        Job::Check { run } => workflow::check::perform(app, *run).await,
-        Job::Rehearse { release } => workflow::rehearsal::rehearse(app, release).await,
-        Job::Disclose { release } => workflow::disclose::run(app, release).await,
-        Job::Mail { mail } => workflow::mail::send(app, *mail).await,
-    };
-    ended.unwrap_or_else(|error| failed(app, claimed, &error))
+    let ended = caught(Box::pin(async {
+        match &claimed.job {
+            Job::Mirror { upstream } => workflow::project::mirror(app, *upstream).await,
+            Job::Remote { case } => workflow::remote::make(app, case).await,
+            Job::Check { run } => workflow::check::perform(app, *run).await,
+            Job::Rehearse { release } => workflow::rehearsal::rehearse(app, release).await,
+            Job::Disclose { release } => workflow::disclose::run(app, release).await,
+            Job::Mail { mail } => workflow::mail::send(app, *mail).await,
+        }
+    }));
+    ended.await.unwrap_or_else(|error| failed(app, claimed, &error))
 }
+
+/// Takes a panic for a fault: the job is settled like any other, and no lease has to run out before it is tried again.
+async fn caught(job: impl Future<Output = workflow::Result<Settled>>) -> workflow::Result<Settled> {
+    let ended = AssertUnwindSafe(job).catch_unwind().await;
+    // What it was stands in the log already, with its place.
+    ended.unwrap_or_else(|_| Err(Error::Internal(Box::new(Panicked))))
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the job panicked")]
+struct Panicked;
 
 /// A fault that no use case understood: tried again with growing pauses, then given up.
 fn failed(app: &App, claimed: &Claimed, error: &Error) -> Settled {
@@ -35,4 +51,16 @@ fn failed(app: &App, claimed: &Claimed, error: &Error) -> Settled {
     }
     let pause = SignedDuration::from_secs(1 << claimed.attempt.clamp(0, 9));
     Settled::Retry(app.clock.now() + pause, error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_job_that_panics_ends_as_one_that_failed() {
+        let ended = caught(async { panic!("a sample") }).await;
+        assert!(matches!(ended, Err(Error::Internal(_))));
+        assert!(matches!(caught(async { Ok(Settled::Done) }).await, Ok(Settled::Done)));
+    }
 }

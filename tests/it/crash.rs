@@ -82,6 +82,14 @@ impl Quiet {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true).spawn().unwrap()
     }
 
+    /// Waits until the program answers.
+    async fn answers(&self) {
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        while client.get(format!("{}/healthz", self.base)).send().await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    }
+
     async fn fix(&self) -> serde_json::Value {
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
         let address = format!("{}/api/v1/cases/{}", self.base, self.case);
@@ -97,6 +105,15 @@ impl Quiet {
     fn remote(&self) -> String {
         format!("{}/{}/sample", self.base, self.case)
     }
+}
+
+/// What the program said until it ended.
+async fn heard(child: Child) -> String {
+    let id = rustix::process::Pid::from_raw(i32::try_from(child.id().unwrap()).unwrap()).unwrap();
+    rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
+    let output = child.wait_with_output().await.unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stderr).unwrap()
 }
 
 async fn stop(mut child: Child) -> ExitStatus {
@@ -145,6 +162,33 @@ async fn a_server_killed_in_mid_push_settles_it_when_it_starts_again() {
     let mut verify = Command::new(env!("CARGO_BIN_EXE_embargo"));
     let verified = verify.arg("--config").arg(&quiet.config).args(["audit", "verify"]).output().await.unwrap();
     assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stderr));
+}
+
+/// A server that ends without a word leaves its operator guessing: each way to end is told, by it or by the next.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_a_server_is_in_the_log_and_so_is_a_panic_once() {
+    let quiet = Quiet::prepare().await;
+    let server = quiet.start(Some("panic:push:intended"));
+    quiet.answers().await;
+    let clone = quiet.site.path().join("clone");
+    quiet.git().succeed(quiet.site.path(), &["clone", "-q", &quiet.remote(), "clone"]).await;
+    quiet.git().commit(&clone, "sample.c", "mended\n").await;
+    quiet.git().fail(&clone, &["push", "-q", "origin", "HEAD:refs/heads/fix/main"]).await;
+    assert!(quiet.fix().await.is_object(), "the server goes on");
+    let log = heard(server).await;
+    assert_eq!(log.matches("a task panicked").count(), 1, "{log}");
+    assert_eq!(log.matches("the point push:intended was passed").count(), 1, "{log}");
+    let at = |words: &str| log.find(words).unwrap_or_else(|| panic!("no `{words}` in {log}"));
+    assert!(at("stopping signal=\"SIGTERM\"") < at("stopped"), "{log}");
+
+    let mut killed = quiet.serve(None).await;
+    killed.kill().await.unwrap();
+    let next = quiet.start(None);
+    quiet.answers().await;
+    assert!(heard(next).await.contains("the last run ended without a stop"));
+    let next = quiet.start(None);
+    quiet.answers().await;
+    assert!(!heard(next).await.contains("the last run ended without a stop"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
