@@ -117,6 +117,7 @@ impl Sandbox {
         if uid == Some(0) {
             return Err(WhyNot::Root);
         }
+        self_test::namespaces(|switch| fs::read_to_string(switch))?;
         let base = folder.join("base");
         lay_base(&base).map_err(WhyNot::Folder)?;
         let sandbox = Self { options, base, uid, spawner: Spawner::start().map_err(WhyNot::Folder)? };

@@ -11,7 +11,9 @@ use std::time::Duration;
 use super::JobFolder;
 use super::sandbox::{Call, Running, STEP, Sandbox, WORKSPACE};
 
-const NAMESPACES: &str = "/proc/sys/kernel/apparmor_restrict_unprivileged_userns";
+const APPARMOR: &str = "/proc/sys/kernel/apparmor_restrict_unprivileged_userns";
+/// Switches that are 0 where the kernel makes no user namespaces, or none for the user of the checks.
+const NAMESPACES: [&str; 2] = ["/proc/sys/user/max_user_namespaces", "/proc/sys/kernel/unprivileged_userns_clone"];
 /// Longest time of the probe.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// All that may stand in the root of the sandbox, besides the first folder of a toolchain's path.
@@ -58,6 +60,11 @@ pub enum WhyNot {
     /// The folder for jobs cannot be used.
     #[error("The folder for checks cannot be written: give it to the user of the server.")]
     Folder(#[source] io::Error),
+    /// The server is root, and may not give a file to the user of the checks.
+    #[error(
+        "The server is root in name only, as in a container without user namespaces of its own: it may not hand files to user {0}. Run it as another user, or let the container make user namespaces and have that user; `uid` in `[ci]` names it."
+    )]
+    Owner(u32),
     /// The user of the checks cannot reach the folder for jobs.
     #[error(
         "The user of the checks cannot reach their folder: let users pass through every folder above it (mode 0711)."
@@ -81,6 +88,12 @@ pub enum WhyNot {
     Start(String),
 }
 
+/// Asks the kernel's switches before anything is tried: what a sandbox that cannot start says is about something else.
+pub(super) fn namespaces(read: impl Fn(&str) -> io::Result<String>) -> Result<(), WhyNot> {
+    let off = NAMESPACES.iter().any(|switch| read(switch).is_ok_and(|value| value.trim() == "0"));
+    if off { Err(WhyNot::Namespaces) } else { Ok(()) }
+}
+
 /// Looks at the sandbox from inside, and kills one.
 pub(super) async fn holds(sandbox: &Sandbox, folder: &Path) -> Result<(), WhyNot> {
     let job = JobFolder::create(folder, "self-test").map_err(|error| start(&error))?;
@@ -90,7 +103,7 @@ pub(super) async fn holds(sandbox: &Sandbox, folder: &Path) -> Result<(), WhyNot
 }
 
 async fn probe(sandbox: &Sandbox, job: &JobFolder) -> Result<(), WhyNot> {
-    job.hand_to(sandbox.uid()).map_err(|error| start(&error))?;
+    job.hand_to(sandbox.uid()).map_err(|error| sandbox.uid().map_or_else(|| start(&error), WhyNot::Owner))?;
     let env = [("PATH".to_owned(), sandbox.path())];
     let step = job.step(0, PROBE, sandbox.uid()).map_err(|error| start(&error))?;
     debug_assert_eq!(STEP, "/github", "the commands below name it");
@@ -199,7 +212,7 @@ fn of_toolchain(sandbox: &Sandbox, name: &str) -> bool {
 
 /// Reads bwrap's own words when it did not start.
 fn refusal(said: &str) -> WhyNot {
-    let apparmor = fs::read_to_string(NAMESPACES).is_ok_and(|value| value.trim() == "1");
+    let apparmor = fs::read_to_string(APPARMOR).is_ok_and(|value| value.trim() == "1");
     let namespaces = ["new namespace", "uid map", "gid map", "CLONE_NEW", "RTM_NEWADDR", "max_user_namespaces"];
     if namespaces.iter().any(|words| said.contains(words)) {
         return if apparmor { WhyNot::AppArmor } else { WhyNot::Namespaces };
@@ -218,6 +231,22 @@ fn start(error: &super::Error) -> WhyNot {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_kernel_that_makes_no_namespaces_is_asked_first() {
+        let kernel = |values: [&'static str; 2]| {
+            move |switch: &str| match NAMESPACES.iter().position(|known| *known == switch) {
+                Some(at) if !values[at].is_empty() => Ok(values[at].to_owned()),
+                Some(_) | None => Err(io::Error::from(io::ErrorKind::NotFound)),
+            }
+        };
+        assert!(namespaces(kernel(["96364\n", ""])).is_ok());
+        assert!(namespaces(kernel(["96364\n", "1\n"])).is_ok());
+        for off in [["0\n", ""], ["0\n", "1\n"], ["96364\n", "0\n"]] {
+            let sentence = namespaces(kernel(off)).unwrap_err().to_string();
+            assert!(sentence.contains("user namespaces") && sentence.contains("sysctl"), "{sentence}");
+        }
+    }
 
     #[test]
     fn each_refusal_of_bwrap_becomes_a_sentence_that_says_what_to_change() {

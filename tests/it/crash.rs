@@ -206,6 +206,29 @@ async fn a_second_program_on_the_data_folder_says_so_and_ends() {
     assert!(stop(third).await.success());
 }
 
+/// Root without namespaces of its own, as in many containers: what is shown must be what the operator can change.
+#[tokio::test(flavor = "multi_thread")]
+async fn checks_are_off_for_the_reason_that_is_so_and_not_for_the_folder_they_lie_in() {
+    let mut site = Site::with_project().await;
+    site.configure(|config| config.ci.enabled = true);
+    let config = site.path().join("config.toml");
+    std::fs::write(&config, toml::to_string(&site.config()).unwrap()).unwrap();
+    #[expect(clippy::disallowed_methods, reason = "the program under test, in a namespace that knows no user but root")]
+    let mut command = Command::new("unshare");
+    command.args(["--user", "--map-root-user", env!("CARGO_BIN_EXE_embargo"), "--config"]).arg(&config).arg("serve");
+    command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").stdin(Stdio::null()).stdout(Stdio::null());
+    let mut child = command.stderr(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+    let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
+    let reason = loop {
+        let line = said.next_line().await.unwrap().expect("it says why checks are off");
+        if line.contains("checks are off") || line.contains("unshare: ") {
+            break line;
+        }
+    };
+    // Where not even the test may make a namespace, that is the reason already.
+    assert!(reason.contains("user namespaces") || reason.contains("unshare: unshare failed"), "{reason}");
+}
+
 impl TestApp {
     /// Ends the server and hands back its site once nothing of it runs any more.
     async fn close(mut self) -> Site {
