@@ -55,8 +55,24 @@ impl Fix {
         Change::new(Self { head, pushed_by: Some(by), pushed_at: Some(now), ..self }, event)
     }
 
-    /// Approves the fix at this commit, which must be its head. `by` is who approves, and everybody who ever pushed to the fix:
-    /// whoever had a hand in it is not its reviewer, however the last push came about.
+    /// Tells from when on this person's approval of the fix counts, or who else has to give it. `by` is who approves, and
+    /// everybody who ever pushed to the fix: whoever had a hand in it is not its reviewer, however the last push came about.
+    pub fn may_approve(
+        &self,
+        by: (PersonId, &[PersonId]),
+        team: TeamKind,
+        now: Timestamp,
+    ) -> Result<Timestamp, Refusal> {
+        let (person, pushers) = by;
+        let own = self.pushed_by == Some(person) || pushers.contains(&person);
+        match (own, team) {
+            (false, TeamKind::Several | TeamKind::Solo) => Ok(now),
+            (true, TeamKind::Solo) => Ok(now + SOLO_DELAY),
+            (true, TeamKind::Several) => Err(Refusal::person("You pushed to this fix: another reviewer approves it.")),
+        }
+    }
+
+    /// Approves the fix at this commit, which must be its head, as one who [may](Self::may_approve).
     pub fn approve(
         &self,
         head: &CommitId,
@@ -72,15 +88,8 @@ impl Fix {
                 None => "Nothing is pushed to this fix yet.".to_owned(),
             }));
         }
-        let (person, pushers) = by;
-        let own = self.pushed_by == Some(person) || pushers.contains(&person);
-        let counts_at = match (own, team) {
-            (false, TeamKind::Several | TeamKind::Solo) => now,
-            (true, TeamKind::Solo) => now + SOLO_DELAY,
-            (true, TeamKind::Several) => {
-                return Err(Refusal::person("You pushed to this fix: another reviewer approves it."));
-            }
-        };
+        let counts_at = self.may_approve(by, team, now)?;
+        let (person, _) = by;
         let event = Event::of_case(EventKind::FixApproved, &self.case, format!("fix {} at {head}", self.id));
         Ok(Change::new(Approval { head: head.clone(), person, approved_at: now, counts_at }, event))
     }

@@ -140,6 +140,9 @@ pub struct FixView {
     pub approved_by: Vec<String>,
     /// Whether it is approved.
     pub approved: bool,
+    /// Whether whoever asks may approve the present head and has not.
+    #[serde(default)]
+    pub may_approve: bool,
     /// State of the checks on the present head: a check word, or `none`.
     pub checks: String,
     /// The newest run on the present head.

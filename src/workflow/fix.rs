@@ -27,7 +27,7 @@ pub async fn approve(
     let grant = open(&mut tx, actor, case, Action::ApproveFix).await?;
     let found = store::case::get(&mut tx, &grant).await?;
     let (line, fix) = find(&mut tx, &grant, &found, which).await?;
-    let team = app.config.project(&found.project).map_or(TeamKind::Several, |settings| settings.team);
+    let team = team(app, &found);
     let Some(person) = actor.person() else { return Err(Error::NotFound) };
     let now = tx.now();
     let pushers = store::push::pushers(&mut tx, &grant, &line).await?;
@@ -87,12 +87,15 @@ pub(super) async fn views(app: &App, tx: &mut Tx, grant: &Grant, case: &Case) ->
                 pushed_by: None,
                 approved_by: Vec::new(),
                 approved: false,
+                may_approve: false,
                 checks: "none".to_owned(),
                 run: None,
             });
             continue;
         };
         let approvals = store::fix::approvals(tx, grant, fix.id).await?;
+        let may_approve = may_approve(app, tx, grant, (case, &line, fix)).await?;
+        let given = approvals.iter().filter(|approval| &approval.head == head);
         let run = store::check::newest(tx, grant, line.id, head).await?;
         views.push(FixView {
             line: line.name.to_string(),
@@ -100,7 +103,8 @@ pub(super) async fn views(app: &App, tx: &mut Tx, grant: &Grant, case: &Case) ->
             head: Some(head.to_string()),
             subject: None,
             pushed_by: fix.pushed_by.map(named),
-            approved_by: approvals.iter().filter(|a| &a.head == head).map(|a| named(a.person)).collect(),
+            may_approve: may_approve && given.clone().all(|approval| grant.actor().person() != Some(approval.person)),
+            approved_by: given.map(|approval| named(approval.person)).collect(),
             approved: fix.approved(&approvals, needed, now),
             checks: run.as_ref().map_or_else(|| "none".to_owned(), |run| run.state.to_string()),
             run: run.map(|run| run.id.to_string()),
@@ -134,13 +138,23 @@ pub(super) async fn needs(app: &App, tx: &mut Tx, grant: &Grant, case: &Case) ->
             continue;
         };
         let approvals: Vec<Approval> = store::fix::approvals(tx, grant, fix.id).await?;
-        let pushers = store::push::pushers(tx, grant, &line).await?;
-        let own = grant.actor().person().is_some_and(|person| pushers.contains(&person));
-        if !fix.approved(&approvals, needed, tx.now()) && grant.also(Action::ApproveFix) && !own {
+        if !fix.approved(&approvals, needed, tx.now()) && may_approve(app, tx, grant, (case, &line, fix)).await? {
             needs.push(format!("Review fix/{}", line.name));
         }
     }
     Ok(needs)
+}
+
+/// Tells whether the grant's holder could approve a fix now.
+async fn may_approve(app: &App, tx: &mut Tx, grant: &Grant, which: (&Case, &Line, &Fix)) -> Result<bool> {
+    let (case, line, fix) = which;
+    let Some(person) = grant.actor().person().filter(|_| grant.also(Action::ApproveFix)) else { return Ok(false) };
+    let pushers = store::push::pushers(tx, grant, line).await?;
+    Ok(fix.may_approve((person, &pushers), team(app, case), tx.now()).is_ok())
+}
+
+fn team(app: &App, case: &Case) -> TeamKind {
+    app.config.project(&case.project).map_or(TeamKind::Several, |settings| settings.team)
 }
 
 fn needed(app: &App, case: &Case) -> usize {

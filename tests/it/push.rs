@@ -9,6 +9,7 @@ use embargo::domain::repo::CommitId;
 use embargo::workflow::{case, fix};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
+use crate::support::client::Sent;
 use crate::support::git::Git;
 use crate::support::server::{TestApp, signed_in};
 use crate::support::site::Site;
@@ -43,6 +44,39 @@ async fn a_member_clones_and_pushes_a_fix_and_nobody_else_sees_the_remote() {
     assert_eq!(hidden.replace("SAMPLE-1", "SAMPLE-9"), missing);
     let nobody = Git::anonymous().fail(test.site.path(), &["ls-remote", &remote]).await;
     assert!(nobody.contains("Authentication failed") || nobody.contains("could not read Username"), "{nobody}");
+    test.settle().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_button_to_approve_is_shown_to_whom_the_server_would_let_approve() {
+    let test = TestApp::start().await;
+    let (first, first_caller) = test.at_the_door("first", Role::ReleaseManager).await;
+    let (second, second_caller) = test.at_the_door("second", Role::Reviewer).await;
+    let (_, third_caller) = test.at_the_door("third", Role::Reviewer).await;
+    let (_, fixer_caller) = test.at_the_door("fixer", Role::Fixer).await;
+    let case = test.accepted_case(&first).await;
+    let clone = test.site.path().join("clone");
+    let mut head = String::new();
+    // The second pushes on top of the first: both had a hand in it.
+    for pusher in [&first, &second] {
+        let git = test.git(pusher).await;
+        if head.is_empty() {
+            git.succeed(test.site.path(), &["clone", "-q", &test.remote(&case), "clone"]).await;
+        }
+        head = git.commit(&clone, "sample.c", &format!("mended after {head}\n")).await;
+        git.succeed(&clone, &["push", "-q", "origin", "HEAD:refs/heads/fix/main"]).await;
+        test.settle().await;
+    }
+    let (page, button) = (format!("/cases/{case}"), format!("action=\"/cases/{case}/approve\""));
+    let form = Sent::Form(format!("repository=sample&line=main&commit={head}"));
+    let each = [("first", first_caller, 403), ("second", second_caller, 403), ("fixer", fixer_caller, 403)];
+    for (who, caller, status) in each.into_iter().chain([("third", third_caller.clone(), 303)]) {
+        let shown = test.ask(&caller, "GET", &page, &Sent::Nothing).await.body.contains(&button);
+        assert_eq!(shown, status == 303, "{who}");
+        assert_eq!(test.ask(&caller, "POST", &format!("{page}/approve"), &form).await.status, status, "{who}");
+    }
+    let again = test.ask(&third_caller, "GET", &page, &Sent::Nothing).await;
+    assert!(!again.body.contains(&button), "who has approved is not asked again");
     test.settle().await;
 }
 

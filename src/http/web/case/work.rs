@@ -89,7 +89,7 @@ fn approval(view: &CaseView, fix: &FixView, frame: &Frame<'_>) -> Markup {
         @if !fix.approved_by.is_empty() {
             " " span.soft { "by " @for (n, name) in fix.approved_by.iter().enumerate() { @if n > 0 { ", " } (foreign(name)) } }
         }
-        @if let (Some(head), false, true) = (&fix.head, fix.approved, may(view, Action::ApproveFix)) {
+        @if let (Some(head), false, true) = (&fix.head, fix.approved, fix.may_approve) {
             form.inline method="post" action=(path(view, "approve")) {
                 (frame.token())
                 input type="hidden" name="repository" value=(fix.repository);
