@@ -135,6 +135,9 @@ pub struct ProjectConfig {
     /// Its package's name there.
     #[serde(default)]
     pub package: Option<String>,
+    /// The prefix it has registered with OSV.dev for the ids of its own files.
+    #[serde(default)]
+    pub osv_prefix: Option<Prefix>,
     /// Name and address that stand on merges and tags.
     #[serde(default)]
     pub signer: SignerConfig,

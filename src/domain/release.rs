@@ -177,15 +177,7 @@ impl Release {
 
     /// Records how a rehearsal went, target by target in their order.
     pub fn rehearsed(self, results: Vec<Rehearsal>) -> Result<Change<Self>, Refusal> {
-        match self.state {
-            ReleaseState::Planned => {}
-            ReleaseState::Frozen
-            | ReleaseState::Armed
-            | ReleaseState::Running
-            | ReleaseState::Held
-            | ReleaseState::Done
-            | ReleaseState::Abandoned => return Err(self.out_of_turn("rehearsed anew", "planned")),
-        }
+        self.only(ReleaseState::Planned, "rehearsed anew")?;
         if results.len() != self.targets.len() {
             return Err(Refusal::moment("The plan changed during the rehearsal: rehearse again."));
         }
@@ -198,15 +190,7 @@ impl Release {
 
     /// Freezes what was rehearsed: from now on the manifest says, byte for byte, what will be public.
     pub fn freeze(self, ready: Ready, manifest: &Manifest, sealed: Sealed<Manifest>) -> Result<Change<Self>, Refusal> {
-        match self.state {
-            ReleaseState::Planned => {}
-            ReleaseState::Frozen
-            | ReleaseState::Armed
-            | ReleaseState::Running
-            | ReleaseState::Held
-            | ReleaseState::Done
-            | ReleaseState::Abandoned => return Err(self.out_of_turn("frozen", "planned")),
-        }
+        self.only(ReleaseState::Planned, "frozen")?;
         ready.check(&self)?;
         manifest.check()?;
         self.fits(manifest)?;
@@ -310,15 +294,7 @@ impl Release {
 
     /// Begins the run; never before the instant, and only of what is armed.
     pub fn begin(self, now: Timestamp) -> Result<Change<Self>, Refusal> {
-        match self.state {
-            ReleaseState::Armed => {}
-            ReleaseState::Planned
-            | ReleaseState::Frozen
-            | ReleaseState::Running
-            | ReleaseState::Held
-            | ReleaseState::Done
-            | ReleaseState::Abandoned => return Err(self.out_of_turn("begun", "armed")),
-        }
+        self.only(ReleaseState::Armed, "begun")?;
         if now < self.due_at {
             return Err(Refusal::moment(format!("This release is due at {}: it does not begin before.", self.due_at)));
         }
@@ -328,15 +304,8 @@ impl Release {
 
     /// Crosses the point of no return; saved before the first push begins.
     pub fn cross(self, now: Timestamp) -> Result<Change<Self>, Refusal> {
-        match self.state {
-            ReleaseState::Running if self.public_at.is_none() => {}
-            ReleaseState::Running
-            | ReleaseState::Planned
-            | ReleaseState::Frozen
-            | ReleaseState::Armed
-            | ReleaseState::Held
-            | ReleaseState::Done
-            | ReleaseState::Abandoned => return Err(self.out_of_turn("made public", "running and not yet public")),
+        if self.state != ReleaseState::Running || self.public_at.is_some() {
+            return Err(self.out_of_turn("made public", "running and not yet public"));
         }
         let event = self.event(EventKind::ReleasePublic, "point of no return".to_owned());
         Ok(Change::new(Self { public_at: Some(now), ..self }, event))
@@ -344,15 +313,7 @@ impl Release {
 
     /// Holds the run for one reason.
     pub fn hold(self, hold: Hold) -> Result<Change<Self>, Refusal> {
-        match self.state {
-            ReleaseState::Running => {}
-            ReleaseState::Planned
-            | ReleaseState::Frozen
-            | ReleaseState::Armed
-            | ReleaseState::Held
-            | ReleaseState::Done
-            | ReleaseState::Abandoned => return Err(self.out_of_turn("held", "running")),
-        }
+        self.only(ReleaseState::Running, "held")?;
         let event = self.event(EventKind::ReleaseHeld, hold.reason.to_string());
         Ok(Change::new(Self { state: ReleaseState::Held, hold: Some(hold), ..self }, event))
     }
@@ -364,30 +325,15 @@ impl Release {
 
     /// Goes on with a held run, by a person's word.
     pub fn resume(self) -> Result<Change<Self>, Refusal> {
-        match self.state {
-            ReleaseState::Held => {}
-            ReleaseState::Planned
-            | ReleaseState::Frozen
-            | ReleaseState::Armed
-            | ReleaseState::Running
-            | ReleaseState::Done
-            | ReleaseState::Abandoned => return Err(self.out_of_turn("resumed", "held")),
-        }
+        self.only(ReleaseState::Held, "resumed")?;
         let event = self.event(EventKind::ReleaseResumed, "held to running".to_owned());
         Ok(Change::new(Self { state: ReleaseState::Running, hold: None, ..self }, event))
     }
 
     /// Ends the run: every effect is settled.
     pub fn finish(self, now: Timestamp) -> Result<Change<Self>, Refusal> {
-        match self.state {
-            ReleaseState::Running if self.public_at.is_some() => {}
-            ReleaseState::Running
-            | ReleaseState::Planned
-            | ReleaseState::Frozen
-            | ReleaseState::Armed
-            | ReleaseState::Held
-            | ReleaseState::Done
-            | ReleaseState::Abandoned => return Err(self.out_of_turn("finished", "running and public")),
+        if self.state != ReleaseState::Running || self.public_at.is_none() {
+            return Err(self.out_of_turn("finished", "running and public"));
         }
         let event = self.event(EventKind::ReleaseDone, "running to done".to_owned());
         Ok(Change::new(Self { state: ReleaseState::Done, done_at: Some(now), ..self }, event))
@@ -453,6 +399,11 @@ impl Release {
 
     fn event(&self, kind: EventKind, object: String) -> Event {
         Event { project: Some(self.project.clone()), ..Event::of_release(kind, &self.id, object) }
+    }
+
+    /// Checks that the release is in the one state in which this can be done to it.
+    fn only(&self, state: ReleaseState, act: &str) -> Result<(), Refusal> {
+        if self.state == state { Ok(()) } else { Err(self.out_of_turn(act, state.as_str())) }
     }
 
     fn no_way_back() -> Refusal {

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Path, Query, State};
+use axum::extract::{FromRequestParts, Path, Query};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -16,10 +17,11 @@ use serde::Deserialize;
 
 use super::caller::GitCaller;
 use crate::app::App;
-use crate::domain::id::CaseId;
-use crate::domain::repo::RepoName;
+use crate::domain::actor::Actor;
+use crate::domain::refusal::Refusal;
 use crate::git::serve::{self, Encoding, Hooks, Protocol, Served, Service};
-use crate::workflow::{self, Error, remote};
+use crate::workflow::remote::{self, Admitted, Stage};
+use crate::workflow::{self, Error};
 
 /// Returns the routes of the git door.
 pub(super) fn routes() -> Router<Arc<App>> {
@@ -34,64 +36,61 @@ struct Asked {
     service: Option<String>,
 }
 
-async fn advertise(
-    State(app): State<Arc<App>>,
-    GitCaller(actor): GitCaller,
-    Path(address): Path<(String, String)>,
-    Query(asked): Query<Asked>,
-    headers: HeaderMap,
-) -> Response {
+/// Who comes to which repository; the answer to who has shown no token comes before the address is looked at.
+struct Addressed {
+    app: Arc<App>,
+    actor: Actor,
+    address: (String, String),
+}
+
+impl FromRequestParts<Arc<App>> for Addressed {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Response> {
+        let GitCaller(actor) = GitCaller::from_request_parts(parts, app).await?;
+        let address = Path::from_request_parts(parts, app).await;
+        let Path(address) = address.map_err(|_| nothing())?;
+        Ok(Self { app: Arc::clone(app), actor, address })
+    }
+}
+
+impl Addressed {
+    async fn admit(&self, service: Service, stage: Stage) -> workflow::Result<Admitted> {
+        let (case, name) = &self.address;
+        let name = name.strip_suffix(".git").unwrap_or(name);
+        let (Ok(case), Ok(name)) = (case.parse(), name.parse()) else { return Err(Error::NotFound) };
+        remote::admit(&self.app, &self.actor, (&case, &name), service, stage).await
+    }
+}
+
+async fn advertise(to: Addressed, Query(asked): Query<Asked>, headers: HeaderMap) -> Response {
     // Without a service a client speaks the dumb protocol, which is not spoken here.
     let Some(service) = asked.service.as_deref().and_then(Service::from_parameter) else { return nothing() };
-    let admitted = async {
-        let (case, name) = address_of(&address)?;
-        let admitted = remote::admit(&app, &actor, (&case, &name), service, remote::Stage::Asks).await?;
-        Ok(app.git.advertise(&admitted.repo, service, protocol(&headers)).await?)
-    };
-    answer(admitted.await)
-}
-
-async fn fetch(
-    State(app): State<Arc<App>>,
-    GitCaller(actor): GitCaller,
-    Path(address): Path<(String, String)>,
-    request: Request<Body>,
-) -> Response {
     let served = async {
-        let (case, name) = address_of(&address)?;
-        let stage = remote::Stage::Begins;
-        let admitted = remote::admit(&app, &actor, (&case, &name), Service::UploadPack, stage).await?;
-        let Some(request) = parts(request) else { return Err(unreadable()) };
-        Ok(app.git.serve_fetch(&admitted.repo, request, ()).await?)
+        let admitted = to.admit(service, Stage::Asks).await?;
+        Ok(to.app.git.advertise(&admitted.repo, service, protocol(&headers)).await?)
     };
     answer(served.await)
 }
 
-async fn push(
-    State(app): State<Arc<App>>,
-    GitCaller(actor): GitCaller,
-    Path(address): Path<(String, String)>,
-    request: Request<Body>,
-) -> Response {
+async fn fetch(to: Addressed, request: Request<Body>) -> Response {
     let served = async {
-        let (case, name) = address_of(&address)?;
-        let stage = remote::Stage::Begins;
-        let admitted = remote::admit(&app, &actor, (&case, &name), Service::ReceivePack, stage).await?;
+        let admitted = to.admit(Service::UploadPack, Stage::Begins).await?;
+        Ok(to.app.git.serve_fetch(&admitted.repo, parts(request)?, ()).await?)
+    };
+    answer(served.await)
+}
+
+async fn push(to: Addressed, request: Request<Body>) -> Response {
+    let served = async {
+        let admitted = to.admit(Service::ReceivePack, Stage::Begins).await?;
         let Some(ticket) = admitted.ticket else { return Err(Error::NotFound) };
-        let Some(request) = parts(request) else { return Err(unreadable()) };
+        let app = &to.app;
         let hooks =
             Hooks { binary: app.binary.clone(), socket: app.config.hook_socket(), ticket: ticket.word().clone() };
-        Ok(app.git.serve_push(&admitted.repo, request, hooks, ticket).await?)
+        Ok(app.git.serve_push(&admitted.repo, parts(request)?, hooks, ticket).await?)
     };
     answer(served.await)
-}
-
-fn address_of(address: &(String, String)) -> workflow::Result<(CaseId, RepoName)> {
-    let name = address.1.strip_suffix(".git").unwrap_or(&address.1);
-    match (address.0.parse(), name.parse()) {
-        (Ok(case), Ok(name)) => Ok((case, name)),
-        _ => Err(Error::NotFound),
-    }
 }
 
 fn protocol(headers: &HeaderMap) -> Protocol {
@@ -102,21 +101,20 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
-/// Takes a request apart for `git::serve`; `None` when its encoding is none that git sends.
+/// Takes a request apart for `git::serve`; refuses an encoding that git does not send.
 fn parts(
     request: Request<Body>,
-) -> Option<serve::Request<impl futures_util::Stream<Item = std::io::Result<bytes::Bytes>> + Send + 'static>> {
+) -> workflow::Result<serve::Request<impl futures_util::Stream<Item = std::io::Result<bytes::Bytes>> + Send + 'static>>
+{
     let (parts, body) = request.into_parts();
-    Some(serve::Request {
+    let encoding = Encoding::from_header(text(&parts.headers, "content-encoding"));
+    Ok(serve::Request {
         protocol: protocol(&parts.headers),
         content_type: text(&parts.headers, "content-type").unwrap_or_default().to_owned(),
-        encoding: Encoding::from_header(text(&parts.headers, "content-encoding"))?,
+        encoding: encoding
+            .ok_or_else(|| Refusal::input("This content encoding is not read here: git sends plain or gzip."))?,
         body: body.into_data_stream().map_err(std::io::Error::other),
     })
-}
-
-fn unreadable() -> Error {
-    crate::domain::refusal::Refusal::input("This content encoding is not read here: git sends plain or gzip.").into()
 }
 
 fn answer(served: workflow::Result<Served>) -> Response {

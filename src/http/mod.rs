@@ -27,6 +27,7 @@ use crate::app::App;
 
 pub(crate) mod api;
 pub(crate) mod caller;
+mod download;
 mod git;
 pub mod hook;
 mod origin;

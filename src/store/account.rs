@@ -9,7 +9,7 @@ use crate::domain::account::{KeyKind, Person, PersonKey, Token};
 use crate::domain::actor::{Actor, Reach, Scope};
 use crate::domain::change::Change;
 use crate::domain::event::{Event, EventKind};
-use crate::domain::id::{KeyId, PersonId, ProjectId, TokenId};
+use crate::domain::id::{KeyId, PersonId, TokenId};
 use crate::domain::text::{EmailAddress, Handle};
 
 use super::{Error, Result, Rows, Tx, instant, instant_opt, one_row, parsed, parsed_opt};
@@ -217,23 +217,6 @@ pub async fn ssh_keys(rows: &mut impl Rows, fingerprint: &str) -> Result<Vec<Per
         "select k.id, k.person, k.kind, k.public, k.fingerprint, k.added_at from person_key k join person p on p.id = k.person
          where k.fingerprint = ? and k.kind = ? and k.removed_at is null and p.state = 'active' order by k.added_at, k.id",
         fingerprint,
-        kind
-    )
-    .fetch_all(rows.conn())
-    .await?;
-    found.into_iter().map(PersonKey::try_from).collect()
-}
-
-/// Lists the age keys of a project's active team: to whom its attachments are encrypted.
-pub async fn age_keys_of_team(rows: &mut impl Rows, project: &ProjectId) -> Result<Vec<PersonKey>> {
-    let (project, kind) = (project.to_string(), KeyKind::Age.as_str());
-    let found = sqlx::query_as!(
-        KeyRow,
-        "select k.id, k.person, k.kind, k.public, k.fingerprint, k.added_at
-         from person_key k join person p on p.id = k.person join team_member t on t.person = k.person
-         where t.project = ? and t.left_at is null and k.kind = ? and k.removed_at is null and p.state = 'active'
-         order by k.added_at, k.id",
-        project,
         kind
     )
     .fetch_all(rows.conn())

@@ -4,7 +4,7 @@
 //! approval behind. The sealed draft holds what people wrote. Reporters are joined to it by their own wish whenever it is
 //! read, so that a changed wish shows at once.
 
-use super::readiness::{DRAFT, Layout, gather, public_url, read_draft};
+use super::readiness::{DRAFT, Layout, gather, osv_prefix, public_url, read_draft};
 use super::{Error, Result, open, shown_at};
 use crate::app::{App, Unsealing};
 use crate::domain::access::{Action, Grant, Holder};
@@ -209,7 +209,7 @@ async fn stood_in(app: &App, actor: &Actor, case: &CaseId) -> Result<Vec<Documen
         id,
         project: layout.project.name.parse()?,
         base_url: app.config.base_url.as_str().parse()?,
-        osv_prefix: None,
+        osv_prefix: osv_prefix(app, &known.case.project),
         published_at: at,
         modified_at: at,
         lines,

@@ -11,7 +11,7 @@ use crate::domain::actor::Actor;
 use crate::domain::advisory::Advisory;
 use crate::domain::check::CheckState;
 use crate::domain::digest::Digest;
-use crate::domain::id::{CaseId, ReleaseId};
+use crate::domain::id::{CaseId, Prefix, ProjectId, ReleaseId};
 use crate::domain::plain::{AdvisoryId, RepositoryUrl};
 use crate::domain::project::{Line, Project, TagStyle, Upstream};
 use crate::domain::readiness::{AdvisoryFacts, CaseFacts, Checks, Facts, FixFacts, TargetFacts};
@@ -76,7 +76,7 @@ struct Seen {
 
 impl Layout {
     /// Reads a project's lines and repositories.
-    pub(super) async fn of(rows: &mut impl Rows, project: &crate::domain::id::ProjectId) -> Result<Self> {
+    pub(super) async fn of(rows: &mut impl Rows, project: &ProjectId) -> Result<Self> {
         Ok(Self {
             project: store::project::find(rows, project).await?.ok_or(Error::NotFound)?,
             upstreams: store::project::upstreams(rows, project).await?,
@@ -364,13 +364,18 @@ fn render(
         id: id.clone(),
         project: layout.project.name.parse()?,
         base_url: app.config.base_url.as_str().parse()?,
-        osv_prefix: None,
+        osv_prefix: osv_prefix(app, &release.project),
         published_at: dated,
         modified_at: dated,
         lines,
         advisory: advisory.clone(),
     };
     Ok(published.render())
+}
+
+/// Returns the prefix a project has registered with OSV.
+pub(super) fn osv_prefix(app: &App, project: &ProjectId) -> Option<Prefix> {
+    app.config.project(project).and_then(|settings| settings.osv_prefix.clone())
 }
 
 /// Writes an upstream's address as anybody may clone it.

@@ -6,6 +6,11 @@ use std::os::unix::fs::PermissionsExt as _;
 use embargo::app::{App, Outside};
 use embargo::config::Config;
 
+use embargo::domain::access::Role;
+use embargo::wire::advisory::Format;
+use embargo::workflow::advisory;
+
+use crate::support::server::TestApp;
 use crate::support::site;
 
 const EXAMPLE: &str = include_str!("../../config.example.toml");
@@ -69,6 +74,18 @@ async fn a_second_server_on_one_data_folder_is_refused() {
     assert!(sentence.contains("another embargo server"), "{sentence}");
     drop(first);
     App::open(site.config(), Outside::real()).await.expect("when the first is gone, the next may");
+}
+
+#[tokio::test]
+async fn a_prefix_registered_with_osv_names_the_projects_files() {
+    let mut site = site::Site::with_project().await;
+    site.configure(|config| config.projects[0].osv_prefix = Some("CURL".parse().unwrap()));
+    let test = TestApp::on(site).await;
+    let manager = test.member("manager", Role::ReleaseManager).await;
+    test.settle().await;
+    let case = test.accepted_case(&manager).await;
+    let file = advisory::preview(&test.app, &manager, &case, Format::Osv).await.unwrap();
+    assert!(file.path.starts_with("osv/CURL-") && file.text.contains("\"id\": \"CURL-"), "{}", file.path);
 }
 
 async fn refused(site: &site::Site) -> String {

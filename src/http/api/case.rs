@@ -5,8 +5,8 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
 use axum::routing::{delete, get, post};
 use futures_util::TryStreamExt;
 
@@ -18,6 +18,7 @@ use crate::domain::id::{AttachmentId, CaseId};
 use crate::domain::report::Audience;
 use crate::domain::text::Handle;
 use crate::http::caller::{Client, Named};
+use crate::http::download::ciphertext;
 use crate::http::problem::{Api, ApiError};
 use crate::wire::case::{
     ApproveRequest, CaseSummary, CaseView, CloseRequest, DateRequest, DateWord, EventView, InviteRequest,
@@ -190,13 +191,7 @@ async fn fetch(
     which: Named<(CaseId, AttachmentId), Api>,
 ) -> Result<Response> {
     let (attachment, file) = report::fetch(&app, &client.actor, &which.0.0, which.0.1).await?;
-    let headers = [
-        (header::CONTENT_TYPE, "application/age".to_owned()),
-        (header::CONTENT_LENGTH, attachment.size.to_string()),
-        (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{}.age\"", attachment.id)),
-    ];
-    let body = Body::from_stream(tokio_util::io::ReaderStream::with_capacity(file, 64 * 1024));
-    Ok((headers, body).into_response())
+    Ok(ciphertext(&attachment, file))
 }
 
 async fn history(State(app): State<Arc<App>>, client: Client, id: CaseName) -> Result<Json<Vec<EventView>>> {

@@ -3,10 +3,8 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, Multipart, State};
-use axum::http::header;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{Redirect, Response};
 use axum::routing::{get, post};
 use maud::Markup;
 use serde::Deserialize;
@@ -19,8 +17,9 @@ use crate::domain::case::Verdict;
 use crate::domain::id::{AttachmentId, CaseId};
 use crate::domain::repo::{CommitId, LineName, RepoName};
 use crate::domain::report::Audience;
-use crate::domain::text::{Body as Text, Handle};
+use crate::domain::text::{Body, Handle};
 use crate::http::caller::{Form, Member, Named, SameSite};
+use crate::http::download::ciphertext;
 use crate::http::problem::Page;
 use crate::wire::case::MessageTo;
 use crate::workflow::case::{self, Act};
@@ -64,7 +63,7 @@ struct Close {
 #[derive(Deserialize)]
 struct Message {
     to: MessageTo,
-    text: Text,
+    text: Body,
 }
 
 #[derive(Deserialize)]
@@ -184,13 +183,7 @@ async fn fetch(
     which: Named<(CaseId, AttachmentId), Page>,
 ) -> Result<Response> {
     let (attachment, file) = report::fetch(&app, &member.actor, &which.0.0, which.0.1).await?;
-    let headers = [
-        (header::CONTENT_TYPE, "application/age".to_owned()),
-        (header::CONTENT_LENGTH, attachment.size.to_string()),
-        (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{}.age\"", attachment.id)),
-    ];
-    let body = Body::from_stream(tokio_util::io::ReaderStream::with_capacity(file, 64 * 1024));
-    Ok((headers, body).into_response())
+    Ok(ciphertext(&attachment, file))
 }
 
 /// Back to the case, at the part the form stands in.
