@@ -37,6 +37,8 @@ words! {
         Advisory = "advisory",
         /// The advisory's text is not approved as it will be published.
         AdvisoryApproval = "advisory_approval",
+        /// What was frozen of the advisory is not what would be published now.
+        AdvisoryFrozen = "advisory_frozen",
         /// Somebody was asked how to be credited and has not answered.
         Credits = "credits",
         /// No rehearsal yet.
@@ -140,6 +142,8 @@ pub struct AdvisoryFacts {
     pub digest: Option<Digest>,
     /// The hash that was approved.
     pub approved: Option<Digest>,
+    /// Whether the release has frozen other documents than would be published now.
+    pub left_behind: bool,
 }
 
 /// What is known of one target.
@@ -211,6 +215,7 @@ impl BlockerKind {
             | Self::Checks
             | Self::Advisory
             | Self::AdvisoryApproval
+            | Self::AdvisoryFrozen
             | Self::Rehearsal
             | Self::Conflict => true,
             // A moved fix stops the run; a moved line is found by preflight, on the remote itself.
@@ -327,6 +332,12 @@ impl Release {
                 None => format!("The advisory of {case} is not approved."),
             };
             add(BlockerKind::AdvisoryApproval, sentence, Role::Reviewer);
+        }
+        // An approval of the new text does not change the bytes that were armed.
+        if advisory.left_behind {
+            let sentence =
+                format!("The advisory of {case} is not what was frozen: reopen the release, then freeze it anew.");
+            add(BlockerKind::AdvisoryFrozen, sentence, Role::ReleaseManager);
         }
         if advisory.waiting_credits > 0 {
             let sentence = format!(

@@ -64,6 +64,7 @@ pub(in crate::domain) fn facts(release: &Release) -> Facts {
                 waiting_credits: 0,
                 digest: Some(Digest::of(b"text")),
                 approved: Some(Digest::of(b"text")),
+                left_behind: false,
             },
         }],
         targets: vec![TargetFacts { repository: "core".parse().unwrap(), line, tip: Some(oid("1")), tag_taken: false }],
@@ -91,7 +92,7 @@ fn nothing_blocks_a_release_in_which_all_is_settled() {
 #[test]
 fn each_thing_amiss_is_named_once_with_who_can_mend_it() {
     type Amiss = (&'static str, fn(&mut Facts));
-    let each: [Amiss; 19] = [
+    let each: [Amiss; 20] = [
         ("case deferred", |facts| facts.cases[0].state = CaseState::Deferred),
         ("case public", |facts| facts.cases[0].published = true),
         ("case elsewhere", |facts| facts.cases[0].elsewhere = Some("DEMO-R2".parse().unwrap())),
@@ -107,6 +108,7 @@ fn each_thing_amiss_is_named_once_with_who_can_mend_it() {
         ("own approval", |facts| facts.cases[0].fixes[0].approvals = vec![(person(1), at(1))]),
         ("approval that counts later", |facts| facts.cases[0].fixes[0].approvals[0].1 = at(500)),
         ("red", |facts| facts.cases[0].fixes[0].checks = Checks::Failed),
+        ("frozen text left behind", |facts| facts.cases[0].advisory.left_behind = true),
         ("not run", |facts| facts.cases[0].fixes[0].checks = Checks::NotRun),
         ("advisory lacks", |facts| facts.cases[0].advisory.missing.push("Give a severity.".into())),
         ("text changed", |facts| facts.cases[0].advisory.digest = Some(Digest::of(b"changed"))),

@@ -204,10 +204,10 @@ impl Release {
     pub fn reopen(self) -> Result<Change<Self>, Refusal> {
         match self.state {
             ReleaseState::Frozen | ReleaseState::Armed => {}
-            ReleaseState::Held if self.public_at.is_none() => {}
-            ReleaseState::Held => return Err(Self::no_way_back()),
-            ReleaseState::Planned | ReleaseState::Running | ReleaseState::Done | ReleaseState::Abandoned => {
-                return Err(self.out_of_turn("reopened", "frozen, armed, or held before anything was public"));
+            ReleaseState::Running | ReleaseState::Held if self.public_at.is_none() => {}
+            ReleaseState::Running | ReleaseState::Held => return Err(Self::no_way_back()),
+            ReleaseState::Planned | ReleaseState::Done | ReleaseState::Abandoned => {
+                return Err(self.out_of_turn("reopened", "frozen, armed, or not yet public"));
             }
         }
         let event = self.event(EventKind::ReleasePlanned, "reopened".to_owned());
@@ -222,17 +222,26 @@ impl Release {
         Ok(Change::new(next, event))
     }
 
+    /// Opens the plan again because a reporter wants to be thanked otherwise than was frozen: a name that is withdrawn before
+    /// anything is public is not published. `None` where nothing is frozen.
+    pub fn recall(self) -> Result<Option<Change<Self>>, Refusal> {
+        match self.state {
+            ReleaseState::Planned | ReleaseState::Done | ReleaseState::Abandoned => Ok(None),
+            ReleaseState::Frozen | ReleaseState::Armed | ReleaseState::Running | ReleaseState::Held => {
+                if self.public_at.is_some() {
+                    return Err(Refusal::moment(
+                        "The advisory is being published: ask the team to correct the credit afterwards.",
+                    ));
+                }
+                let event = self.event(EventKind::ReleasePlanned, format!("was {}, a credit changed", self.state));
+                Ok(Some(Change { event, ..self.reopen()? }))
+            }
+        }
+    }
+
     /// Arms the release; once as many people did as the policy asks, it publishes at its time without a human.
     pub fn arm(self, ready: Ready, person: PersonId, policy: &Policy, now: Timestamp) -> Result<Change<Self>, Refusal> {
-        match self.state {
-            ReleaseState::Frozen => {}
-            ReleaseState::Planned
-            | ReleaseState::Armed
-            | ReleaseState::Running
-            | ReleaseState::Held
-            | ReleaseState::Done
-            | ReleaseState::Abandoned => return Err(self.out_of_turn("armed", "frozen")),
-        }
+        self.only(ReleaseState::Frozen, "armed")?;
         ready.check(&self)?;
         ahead(self.due_at, now)?;
         let Some(frozen) = &self.frozen else { return Err(self.out_of_turn("armed", "frozen")) };

@@ -208,6 +208,27 @@ fn the_point_of_no_return_is_taken_back_only_on_proof() {
 }
 
 #[test]
+fn a_name_withdrawn_before_anything_is_public_takes_back_what_was_armed() {
+    for (name, release) in each_state() {
+        let public = release.public_at.is_some() && release.live();
+        let (live, planned) = (release.live(), release.state == ReleaseState::Planned);
+        match release.recall() {
+            Ok(Some(change)) => {
+                let next = change.next;
+                assert!(!public && !planned, "{name}");
+                assert_eq!(
+                    (next.state, next.frozen, next.armings),
+                    (ReleaseState::Planned, None, Vec::new()),
+                    "{name}"
+                );
+            }
+            Ok(None) => assert!(planned || !live, "{name}"),
+            Err(_) => assert!(public, "{name}"),
+        }
+    }
+}
+
+#[test]
 fn a_plan_without_cases_lines_or_future_is_refused() {
     let good = || Plan {
         id: "DEMO-R1".parse().unwrap(),

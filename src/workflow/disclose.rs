@@ -161,7 +161,7 @@ async fn hold(app: &App, id: &ReleaseId, hold: Hold) -> Result<()> {
 }
 
 /// Mails the release managers of the first case that something needs them.
-async fn call(app: &App, tx: &mut Tx, release: &Release) -> Result<()> {
+pub(super) async fn call(app: &App, tx: &mut Tx, release: &Release) -> Result<()> {
     let grant = open(tx, &CHORE, &release.cases[0], Action::Maintain).await?;
     let sealing = app.sealing(tx, &grant).await?;
     for seat in store::member::of_case(tx, &grant).await? {

@@ -12,6 +12,7 @@ use crate::domain::advisory::Advisory;
 use crate::domain::check::CheckState;
 use crate::domain::digest::Digest;
 use crate::domain::id::{CaseId, Prefix, ProjectId, ReleaseId};
+use crate::domain::manifest::Document;
 use crate::domain::plain::{AdvisoryId, RepositoryUrl};
 use crate::domain::project::{Line, Project, TagStyle, Upstream};
 use crate::domain::readiness::{AdvisoryFacts, CaseFacts, Checks, Facts, FixFacts, TargetFacts};
@@ -244,6 +245,19 @@ async fn case_facts(
         }
         _ => None,
     };
+    let left_behind = match (&release.frozen, &rendered) {
+        (None, _) => false,
+        (Some(_), None) => true,
+        (Some(_), Some(rendered)) => {
+            let frozen = store::publication::frozen(tx, grant, &release.id).await?;
+            let now = |document: &Document| {
+                let found = |file: &&crate::export::Document| file.path == document.path.as_str();
+                let file = rendered.documents.as_slice().iter().find(found);
+                file.is_some_and(|file| Digest::from_bytes(file.sha256()) == document.sha256)
+            };
+            frozen.len() != rendered.documents.as_slice().len() || !frozen.iter().all(|(document, _)| now(document))
+        }
+    };
     let missing = match &advisory {
         Some(advisory) => advisory.completeness(),
         None => vec!["It is not written yet.".to_owned()],
@@ -260,6 +274,7 @@ async fn case_facts(
             waiting_credits: advisory.as_ref().map_or(0, Advisory::waiting_credits),
             digest: rendered.as_ref().map(|rendered| Digest::from_bytes(rendered.documents.digest())),
             approved: draft.and_then(|draft| draft.approved).map(|(digest, _)| digest),
+            left_behind,
         },
     };
     Ok((facts, rendered))

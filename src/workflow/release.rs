@@ -280,18 +280,36 @@ pub async fn reopen(app: &App, actor: &Actor, id: &ReleaseId) -> Result<()> {
     change(app, actor, id, |release, _, _| release.reopen()).await
 }
 
+/// Opens the plan of the case's release again, because a reporter's credit changed, and calls those who manage it.
+pub(super) async fn recall(app: &App, tx: &mut Tx, case: &CaseId) -> Result<()> {
+    let Some(id) = store::release::live_of(tx, case, None).await? else { return Ok(()) };
+    let (release, _) = open_release(tx, &CHORE, &id, Action::Maintain).await?;
+    let Some(change) = release.recall()? else { return Ok(()) };
+    let release = store::release::save(tx, &CHORE, change).await?;
+    super::disclose::call(app, tx, &release).await?;
+    wake_at_its_time(tx, &release).await
+}
+
 /// Gives the release up.
 pub async fn abandon(app: &App, actor: &Actor, id: &ReleaseId) -> Result<()> {
     change(app, actor, id, |release, _, _| release.abandon()).await
 }
 
-/// Goes on with a held run: what failed is looked at again first.
+/// Goes on with a held run: what failed is looked at again first, and until something is public, whether it may go on at all.
 pub async fn resume(app: &App, actor: &Actor, id: &ReleaseId) -> Result<()> {
-    let mut tx = app.begin("release.resume").await?;
-    let (release, grants) = open_release(&mut tx, actor, id, Action::ArmRelease).await?;
+    let (mut tx, gathered) = gather(app, actor, id, Action::ArmRelease, "release.resume").await?;
+    let Gathered { release, grants, facts, policy, .. } = gathered;
+    let change = release.clone().resume()?;
+    if release.public_at.is_none() {
+        let mut blockers = release.readiness(&facts, &policy).err().unwrap_or_default();
+        blockers.retain(|blocker| blocker.kind.stops_the_run());
+        if !blockers.is_empty() {
+            return Err(blocked(blockers));
+        }
+    }
     let effects = store::effect::of_release(&mut tx, &grants, id).await?;
     store::effect::revive(&mut tx, effects, id).await?;
-    let release = store::release::save(&mut tx, actor, release.resume()?).await?;
+    let release = store::release::save(&mut tx, actor, change).await?;
     wake_at_its_time(&mut tx, &release).await?;
     Ok(app.commit(tx).await?)
 }

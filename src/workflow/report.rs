@@ -264,7 +264,7 @@ pub async fn reply(app: &App, actor: &Actor, case: &CaseId, text: Body) -> Resul
     Ok(app.commit(tx).await?)
 }
 
-/// Changes how the reporter wants to be thanked.
+/// Changes how the reporter wants to be thanked. What a release has frozen falls with it, as long as nothing is public.
 pub async fn credit(app: &App, actor: &Actor, case: &CaseId, wish: CreditWish) -> Result<()> {
     let mut tx = app.begin("report.credit").await?;
     let grant = open(&mut tx, actor, case, Action::Credit).await?;
@@ -278,8 +278,12 @@ pub async fn credit(app: &App, actor: &Actor, case: &CaseId, wish: CreditWish) -
     let own = reports.into_iter().find(|row| row.id == report).ok_or(Error::NotFound)?;
     let row = report.to_string();
     let body: ReportBody = unsealing.open(("report", "body"), &row, &own.body)?;
+    if body.credit == wish {
+        return Ok(app.commit(tx).await?);
+    }
     let body = unsealing.seal(("report", "body"), &row, &ReportBody { credit: wish, ..body })?;
     store::report::rewrite(&mut tx, &grant, &Report { body, ..own }).await?;
+    super::release::recall(app, &mut tx, case).await?;
     Ok(app.commit(tx).await?)
 }
 

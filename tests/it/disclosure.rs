@@ -31,26 +31,26 @@ use jiff::Timestamp;
 
 use crate::mail::MailServer;
 
-const PLANNED: &str = "2027-01-15T08:00:00Z";
-const INSTANT: &str = "2027-01-15T12:00:00Z";
+pub(crate) const PLANNED: &str = "2027-01-15T08:00:00Z";
+pub(crate) const INSTANT: &str = "2027-01-15T12:00:00Z";
 const LINES: [&str; 2] = ["main", "1.x"];
 const TAGS: [&str; 2] = ["v2.0.1", "v1.4.2"];
 /// Which crash point the child is to die at, and where its house is.
 const CHILD: (&str, &str) = ("EMBARGO_TEST_CRASH_AT", "EMBARGO_TEST_HOUSE");
 
 /// A folder with a public repository, a server's data and keys.
-struct House {
+pub(crate) struct House {
     root: PathBuf,
     _folder: tempfile::TempDir,
 }
 
 /// A release that is armed, and what it was armed with.
-struct Armed {
-    release: ReleaseId,
+pub(crate) struct Armed {
+    pub(crate) release: ReleaseId,
     candidates: Vec<(CommitId, CommitId)>,
 }
 
-fn at(text: &str) -> Timestamp {
+pub(crate) fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
@@ -76,7 +76,7 @@ fn person(id: PersonId) -> Actor {
 
 impl House {
     /// Lays a public repository of two lines and a configuration.
-    fn new(mail: Option<&MailServer>) -> Self {
+    pub(crate) fn new(mail: Option<&MailServer>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().to_owned();
         let work = root.join("work");
@@ -105,12 +105,12 @@ impl House {
         Self { root, _folder: folder }
     }
 
-    async fn open(&self, now: &str) -> Arc<App> {
+    pub(crate) async fn open(&self, now: &str) -> Arc<App> {
         open(&self.root, at(now), CrashPoint::default()).await
     }
 
     /// Brings a release as far as being armed, as two people who approve each other's work.
-    async fn arm(&self, app: &App) -> Armed {
+    pub(crate) async fn arm(&self, app: &App) -> Armed {
         let (alice, bob) = self.people(app).await;
         let case = self.fixed(app, &alice, &bob).await;
         let wish = PlanRelease {
@@ -203,8 +203,7 @@ impl House {
             let mut tx = app.begin("test.push").await.unwrap();
             let grant = workflow::open(&mut tx, alice, &case, embargo::domain::access::Action::Push).await.unwrap();
             let row = store::fix::of_line(&mut tx, &grant, line.id, app.mint::<FixId>()).await.unwrap();
-            let now = tx.now();
-            let change = row.revise(Some(head.clone()), alice.person().unwrap(), now);
+            let change = row.revise(Some(head.clone()), alice.person().unwrap(), tx.now());
             store::fix::save(&mut tx, alice, change).await.unwrap();
             app.commit(tx).await.unwrap();
             fix::approve(app, bob, &case, (None, &line.name), &head).await.unwrap();
@@ -213,8 +212,13 @@ impl House {
         case
     }
 
+    /// Returns where the public repository is, and where it can be put out of reach.
+    pub(crate) fn upstream(&self) -> (PathBuf, PathBuf) {
+        (self.root.join("upstream.git"), self.root.join("away.git"))
+    }
+
     /// Reads the public refs.
-    fn public(&self) -> BTreeMap<String, String> {
+    pub(crate) fn public(&self) -> BTreeMap<String, String> {
         let listed = git(&self.root.join("upstream.git"), &["for-each-ref", "--format=%(refname) %(objectname)"]);
         listed.lines().map(|line| line.split_once(' ').unwrap()).map(|(a, b)| (a.to_owned(), b.to_owned())).collect()
     }
@@ -261,13 +265,14 @@ async fn open(root: &Path, now: Timestamp, crash: CrashPoint) -> Arc<App> {
     app
 }
 
-async fn show(app: &App, actor: &Actor, id: &ReleaseId) -> ReleaseView {
+pub(crate) async fn show(app: &App, actor: &Actor, id: &ReleaseId) -> ReleaseView {
     release::show(app, actor, id).await.unwrap()
 }
 
-async fn alice(app: &App) -> Actor {
+/// Finds somebody of the house, as signed in a moment ago.
+pub(crate) async fn named(app: &App, handle: &str) -> Actor {
     let mut rows = app.read().await.unwrap();
-    person(store::account::by_handle(&mut rows, &"alice".parse().unwrap()).await.unwrap().unwrap().id)
+    person(store::account::by_handle(&mut rows, &handle.parse().unwrap()).await.unwrap().unwrap().id)
 }
 
 #[tokio::test]
@@ -284,7 +289,7 @@ async fn an_armed_release_publishes_at_its_instant_and_not_before() {
     app.clock.set(at(INSTANT));
     worker::settle(&app).await.unwrap();
     house.is_public(&app, &armed).await;
-    let view = show(&app, &alice(&app).await, &armed.release).await;
+    let view = show(&app, &named(&app, "alice").await, &armed.release).await;
     assert_eq!(view.summary.state, "done");
     assert!(view.effects.iter().all(|effect| effect.state == "done"), "{:?}", view.effects);
     let key = std::fs::read_to_string(house.root.join("keys/tag-signing")).unwrap();
@@ -307,7 +312,7 @@ async fn a_public_line_that_moved_holds_the_release_for_one_reason_and_sends_not
     let before = house.public();
     app.clock.set(at(INSTANT));
     worker::settle(&app).await.unwrap();
-    let alice = alice(&app).await;
+    let alice = named(&app, "alice").await;
     let view = show(&app, &alice, &armed.release).await;
     assert_eq!((view.summary.state.as_str(), view.hold.unwrap().reason.as_str()), ("held", "line_moved"));
     assert_eq!((house.public(), view.public_at), (before, None));
@@ -328,7 +333,7 @@ async fn a_release_disarmed_a_millisecond_before_stays_private() {
     let armed = house.arm(&app).await;
     let before = house.public();
     app.clock.set(at("2027-01-15T11:59:59.999Z"));
-    release::disarm(&app, &alice(&app).await, &armed.release).await.unwrap();
+    release::disarm(&app, &named(&app, "alice").await, &armed.release).await.unwrap();
     app.clock.set(at("2027-01-15T12:00:01Z"));
     worker::settle(&app).await.unwrap();
     workflow::sweep::run(&app).await.unwrap();
@@ -341,11 +346,11 @@ async fn an_upstream_that_is_gone_at_the_instant_is_tried_again_and_then_a_perso
     let house = House::new(None);
     let app = house.open(PLANNED).await;
     let armed = house.arm(&app).await;
-    let (there, gone) = (house.root.join("upstream.git"), house.root.join("away.git"));
+    let (there, gone) = house.upstream();
     std::fs::rename(&there, &gone).unwrap();
     app.clock.set(at(INSTANT));
     worker::settle(&app).await.unwrap();
-    let alice = alice(&app).await;
+    let alice = named(&app, "alice").await;
     assert_eq!(show(&app, &alice, &armed.release).await.summary.state, "running");
     for minute in 1..=15 {
         app.clock.set(at(INSTANT) + jiff::SignedDuration::from_mins(minute));
@@ -384,7 +389,7 @@ async fn outsiders_and_members_of_one_case_see_no_release() {
             assert!(matches!(release::disarm(&app, &actor, id).await, Err(workflow::Error::NotFound)));
         }
     }
-    let stale = Actor::Person { id: alice(&app).await.person().unwrap(), via: Via::Session { fresh: false } };
+    let stale = Actor::Person { id: named(&app, "alice").await.person().unwrap(), via: Via::Session { fresh: false } };
     assert!(matches!(release::arm(&app, &stale, &armed.release).await, Err(workflow::Error::Refused(_))));
 }
 
@@ -402,7 +407,7 @@ async fn killed_at_any_point_and_started_again_nothing_is_lost_and_nothing_done_
     assert_eq!(house.child("").await, None);
     let app = house.open(INSTANT).await;
     house.is_public(&app, &armed).await;
-    let effects = show(&app, &alice(&app).await, &armed.release).await.effects;
+    let effects = show(&app, &named(&app, "alice").await, &armed.release).await.effects;
     drop(app);
     let expected = subjects(&mail);
     assert_eq!(expected.len(), 3, "reporter and two members: {expected:?}");
@@ -422,7 +427,7 @@ async fn killed_at_any_point_and_started_again_nothing_is_lost_and_nothing_done_
         assert_eq!(house.child("").await, None, "the second start after {point}");
         let app = house.open(INSTANT).await;
         house.is_public(&app, &armed).await;
-        let view = show(&app, &alice(&app).await, &armed.release).await;
+        let view = show(&app, &named(&app, "alice").await, &armed.release).await;
         assert_eq!(view.summary.state, "done", "{point}");
         drop(app);
         let mut mails = subjects(&mail);

@@ -7,6 +7,7 @@ mod attachment;
 mod canary;
 mod config;
 mod crash;
+mod credit;
 mod desk;
 mod disclosure;
 mod limits;

@@ -57,7 +57,7 @@ pub(crate) fn reporter_page(view: &ReporterView, frame: &Frame<'_>) -> Markup {
                 @if view.advisory.is_none() {
                     details {
                         summary { "Change that" }
-                        form.card method="post" action="/r/credit" { (frame.token()) (credit_fields(&view.credit)) button { "Save" } }
+                        form.card method="post" action="/r/credit" { (frame.token()) (credit_fields(&view.credit)) p.hint { "If a release is prepared already, the team approves the new text first, and the date may move." } button { "Save" } }
                     }
                 }
             }
