@@ -21,6 +21,16 @@ create table approval (
     primary key (fix, head, person)
 ) strict;
 
+-- What people say of a case on a line. No row: nobody has said anything yet.
+create table mark (
+    "case" text not null references "case" (id),
+    line text not null references line (id),
+    standing text not null check (standing in ('affected', 'not_affected', 'wont_fix')),
+    person text not null references person (id), -- who said so last
+    marked_at integer not null,
+    primary key ("case", line)
+) strict;
+
 -- A push that pre-receive let through. Settled by post-receive, or by the sweep when that was lost.
 create table push (
     id text primary key,

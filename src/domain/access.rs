@@ -66,6 +66,8 @@ words! {
         Members = "members",
         /// Clone and fetch.
         Fetch = "fetch",
+        /// Say how a line stands to the flaw.
+        MarkLines = "mark_lines",
         /// Push fixes.
         Push = "push",
         /// Approve a fix at its commit.
@@ -345,7 +347,7 @@ pub fn role_may(role: Role, action: Action) -> bool {
         Action::ReadTeam | Action::Note | Action::Triage | Action::GetAttachment | Action::ReadChecks => {
             role >= Role::Triager
         }
-        Action::Accept | Action::Members => role >= Role::Triager,
+        Action::Accept | Action::Members | Action::MarkLines => role >= Role::Triager,
         Action::Push | Action::EditAdvisory | Action::RunChecks => role >= Role::Fixer,
         Action::ApproveFix | Action::ApproveAdvisory => role >= Role::Reviewer,
         Action::PlanRelease | Action::ArmRelease => role == Role::ReleaseManager,
@@ -394,6 +396,7 @@ fn via_may(via: &Via, case: &CaseId, action: Action) -> bool {
                 | Action::Accept
                 | Action::Date
                 | Action::Members
+                | Action::MarkLines
                 | Action::ApproveFix
                 | Action::EditAdvisory
                 | Action::ApproveAdvisory

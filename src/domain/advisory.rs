@@ -229,6 +229,11 @@ impl Advisory {
         }
     }
 
+    /// Tells whether the draft says anything of this line.
+    pub fn speaks_of(&self, repository: &RepoName, line: &LineName) -> bool {
+        self.affected.iter().any(|told| &told.repository == repository && &told.line == line)
+    }
+
     /// Returns what is missing before the draft can be published, a sentence for each thing; empty when complete.
     ///
     /// A credit that waits for an answer is not missing: the name stays out, and nobody can hold up a disclosure by silence.

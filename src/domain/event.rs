@@ -69,6 +69,8 @@ words! {
         PushRefused = "push.refused",
         /// A fix was approved at a commit.
         FixApproved = "fix.approved",
+        /// A person said how a line stands to the flaw of a case.
+        LineMarked = "line.marked",
         /// A check run changed state.
         CheckMoved = "check.moved",
         /// The advisory was edited.

@@ -11,6 +11,7 @@ use super::digest::Digest;
 use super::embargo::Embargo;
 use super::id::{CaseId, LineId, PersonId, ReleaseId, words};
 use super::manifest::ChecksWord;
+use super::mark::Standing;
 use super::refusal::Refusal;
 use super::rehearsal::{Candidate, Rehearsal, Target, inputs};
 use super::release::{Policy, Release, ReleaseState};
@@ -29,6 +30,8 @@ words! {
         Date = "date",
         /// A line has no fix.
         FixMissing = "fix_missing",
+        /// A line that is affected does not ship.
+        LineLeft = "line_left",
         /// A fix is not approved at its head.
         FixApproval = "fix_approval",
         /// Checks are not green on a fix's head.
@@ -110,6 +113,8 @@ pub struct CaseFacts {
     pub elsewhere: Option<ReleaseId>,
     /// Its fixes on the release's lines: one per line it has to be fixed on.
     pub fixes: Vec<FixFacts>,
+    /// The lines somebody spoke of.
+    pub marks: Vec<MarkFacts>,
     /// Its advisory.
     pub advisory: AdvisoryFacts,
 }
@@ -129,6 +134,19 @@ pub struct FixFacts {
     pub approvals: Vec<(PersonId, Timestamp)>,
     /// Its checks at this head.
     pub checks: Checks,
+}
+
+/// What was said of one line, and whether the release and the advisory agree.
+#[derive(Clone, Debug)]
+pub struct MarkFacts {
+    /// The line's name.
+    pub name: LineName,
+    /// What was said.
+    pub standing: Standing,
+    /// Whether the release ships the line.
+    pub ships: bool,
+    /// Whether the advisory names the line.
+    pub told: bool,
 }
 
 /// What is known of one advisory.
@@ -211,6 +229,7 @@ impl BlockerKind {
             | Self::CaseElsewhere
             | Self::Date
             | Self::FixMissing
+            | Self::LineLeft
             | Self::FixApproval
             | Self::Checks
             | Self::Advisory
@@ -320,6 +339,18 @@ impl Release {
                 add(BlockerKind::Checks, format!("{case} on {line}: {trouble}"), Role::Fixer);
             }
         }
+        for mark in &known.marks {
+            let line = &mark.name;
+            if mark.standing.wants_a_fix() && !mark.ships {
+                let sentence = format!(
+                    "{case} affects {line}, which does not ship: plan a tag for it, or mark that it will not be fixed."
+                );
+                add(BlockerKind::LineLeft, sentence, Role::ReleaseManager);
+            }
+            if let Some(lack) = mark.untold() {
+                add(BlockerKind::Advisory, format!("Advisory of {case}: {lack}"), Role::Fixer);
+            }
+        }
         let advisory = &known.advisory;
         for lack in &advisory.missing {
             add(BlockerKind::Advisory, format!("Advisory of {case}: {lack}"), Role::Fixer);
@@ -385,6 +416,23 @@ impl Release {
 
     fn blocker(&self, kind: BlockerKind, sentence: impl Into<String>, owner: Role) -> Blocker {
         Blocker { kind, sentence: sentence.into(), owner, link: format!("/releases/{}", self.id) }
+    }
+}
+
+impl MarkFacts {
+    /// Says what the advisory has to change so that it agrees with what was said of the line.
+    fn untold(&self) -> Option<String> {
+        let line = &self.name;
+        match (self.standing, self.told) {
+            (Standing::Affected, true) | (Standing::NotAffected, false) | (Standing::WontFix, true) => None,
+            (Standing::Affected, false) => Some(format!("{line} is marked as affected: name it.")),
+            (Standing::WontFix, false) => {
+                Some(format!("{line} stays affected and gets no fix: name it with its last affected version."))
+            }
+            (Standing::NotAffected, true) => {
+                Some(format!("{line} is marked as not affected: take it out, or correct the mark."))
+            }
+        }
     }
 }
 

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use super::*;
 use crate::domain::id::{Minted, UpstreamId};
+use crate::domain::plan::Plan;
 use crate::domain::project::TeamKind;
-use crate::domain::release::Plan;
 
 pub(in crate::domain) fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
@@ -59,6 +59,10 @@ pub(in crate::domain) fn facts(release: &Release) -> Facts {
                 approvals: vec![(person(2), at(15))],
                 checks: Checks::Green,
             }],
+            marks: vec![
+                MarkFacts { name: line.clone(), standing: Standing::Affected, ships: true, told: true },
+                MarkFacts { name: "1.x".parse().unwrap(), standing: Standing::NotAffected, ships: false, told: false },
+            ],
             advisory: AdvisoryFacts {
                 missing: Vec::new(),
                 waiting_credits: 0,
@@ -92,7 +96,7 @@ fn nothing_blocks_a_release_in_which_all_is_settled() {
 #[test]
 fn each_thing_amiss_is_named_once_with_who_can_mend_it() {
     type Amiss = (&'static str, fn(&mut Facts));
-    let each: [Amiss; 20] = [
+    let each: [Amiss; 24] = [
         ("case deferred", |facts| facts.cases[0].state = CaseState::Deferred),
         ("case public", |facts| facts.cases[0].published = true),
         ("case elsewhere", |facts| facts.cases[0].elsewhere = Some("DEMO-R2".parse().unwrap())),
@@ -110,6 +114,10 @@ fn each_thing_amiss_is_named_once_with_who_can_mend_it() {
         ("red", |facts| facts.cases[0].fixes[0].checks = Checks::Failed),
         ("frozen text left behind", |facts| facts.cases[0].advisory.left_behind = true),
         ("not run", |facts| facts.cases[0].fixes[0].checks = Checks::NotRun),
+        ("affected line left", |facts| facts.cases[0].marks[1].standing = Standing::Affected),
+        ("affected line untold", |facts| facts.cases[0].marks[0].told = false),
+        ("line that stays affected untold", |facts| facts.cases[0].marks[1].standing = Standing::WontFix),
+        ("line that is not affected told", |facts| facts.cases[0].marks[1].told = true),
         ("advisory lacks", |facts| facts.cases[0].advisory.missing.push("Give a severity.".into())),
         ("text changed", |facts| facts.cases[0].advisory.digest = Some(Digest::of(b"changed"))),
         ("credits", |facts| facts.cases[0].advisory.waiting_credits = 1),

@@ -11,13 +11,12 @@ use super::digest::Digest;
 use super::effect::NothingPublic;
 use super::event::{Event, EventKind};
 use super::hold::Hold;
-use super::id::{CaseId, LineId, PersonId, ProjectId, ReleaseId, UpstreamId, words};
+use super::id::{CaseId, PersonId, ProjectId, ReleaseId, words};
 use super::manifest::{Manifest, with_instant};
 use super::project::TeamKind;
 use super::readiness::Ready;
 use super::refusal::Refusal;
 use super::rehearsal::{Rehearsal, Target};
-use super::repo::TagName;
 use super::sealed::Sealed;
 
 words! {
@@ -51,21 +50,6 @@ pub struct Policy {
     pub own_approval: bool,
     /// How much later the instant may become without asking those who armed again.
     pub postpone_keeps: SignedDuration,
-}
-
-/// What a release is made from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Plan {
-    /// Its id.
-    pub id: ReleaseId,
-    /// The project.
-    pub project: ProjectId,
-    /// The cases, in the order their fixes are merged.
-    pub cases: Vec<CaseId>,
-    /// What is released where.
-    pub targets: Vec<(UpstreamId, LineId, TagName)>,
-    /// The instant.
-    pub due_at: Timestamp,
 }
 
 /// The frozen manifest.
@@ -137,44 +121,6 @@ impl Policy {
 }
 
 impl Release {
-    /// Plans a release over cases and lines.
-    pub fn plan(plan: Plan, now: Timestamp) -> Result<Change<Self>, Refusal> {
-        if plan.cases.is_empty() {
-            return Err(Refusal::input("A release needs at least one case."));
-        }
-        if plan.targets.is_empty() {
-            return Err(Refusal::input("A release needs at least one line with a tag."));
-        }
-        if doubled(&plan.cases) {
-            return Err(Refusal::input("Name each case of a release once."));
-        }
-        let tags: Vec<_> = plan.targets.iter().map(|(upstream, _, tag)| (upstream, tag)).collect();
-        if doubled(&tags) {
-            return Err(Refusal::input("A tag can be made once per repository: choose another for the second line."));
-        }
-        ahead(plan.due_at, now)?;
-        let event = Event::of_release(EventKind::ReleasePlanned, &plan.id, format!("for {}", plan.due_at));
-        let target = |(upstream, line, tag)| Target { upstream, line, tag, rehearsal: Rehearsal::None };
-        let next = Self {
-            id: plan.id,
-            project: plan.project,
-            state: ReleaseState::Planned,
-            due_at: plan.due_at,
-            dated_at: whole_second(plan.due_at),
-            cases: plan.cases,
-            targets: plan.targets.into_iter().map(target).collect(),
-            frozen: None,
-            armings: Vec::new(),
-            hold: None,
-            begun_at: None,
-            public_at: None,
-            done_at: None,
-            created_at: now,
-            version: Version(0),
-        };
-        Ok(Change::new(next, event))
-    }
-
     /// Records how a rehearsal went, target by target in their order.
     pub fn rehearsed(self, results: Vec<Rehearsal>) -> Result<Change<Self>, Refusal> {
         self.only(ReleaseState::Planned, "rehearsed anew")?;
@@ -406,7 +352,7 @@ impl Release {
         }
     }
 
-    fn event(&self, kind: EventKind, object: String) -> Event {
+    pub(super) fn event(&self, kind: EventKind, object: String) -> Event {
         Event { project: Some(self.project.clone()), ..Event::of_release(kind, &self.id, object) }
     }
 
@@ -419,23 +365,17 @@ impl Release {
         Refusal::moment("Part of this release may be public already: there is only forward. Resume it.")
     }
 
-    fn out_of_turn(&self, act: &str, from: &str) -> Refusal {
+    pub(super) fn out_of_turn(&self, act: &str, from: &str) -> Refusal {
         Refusal::moment(format!("This release is {}; only a release that is {from} can be {act}.", self.state))
     }
 }
 
-fn ahead(due_at: Timestamp, now: Timestamp) -> Result<(), Refusal> {
+pub(super) fn ahead(due_at: Timestamp, now: Timestamp) -> Result<(), Refusal> {
     if due_at > now { Ok(()) } else { Err(Refusal::input("The instant lies in the past: choose one ahead of now.")) }
 }
 
-fn whole_second(at: Timestamp) -> Timestamp {
+pub(super) fn whole_second(at: Timestamp) -> Timestamp {
     Timestamp::from_second(at.as_second()).expect("a whole second of a valid instant is valid")
-}
-
-fn doubled<T: Ord>(items: &[T]) -> bool {
-    let mut sorted: Vec<_> = items.iter().collect();
-    sorted.sort();
-    sorted.windows(2).any(|pair| pair[0] == pair[1])
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use super::*;
 use crate::domain::effect::{journal, nothing_public};
 use crate::domain::hold::HoldReason;
 use crate::domain::manifest::{ChecksWord, Document, FrozenAdvisory, FrozenFix, RefMove, Repository};
+use crate::domain::plan::Plan;
 use crate::domain::readiness::tests::{at, oid, person, ready, release};
 use crate::domain::repo::{CommitId, RefName};
 

@@ -31,6 +31,17 @@ pub struct CommitSummary {
     pub message: String,
 }
 
+/// How a change came into a history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Carried {
+    /// By the commit itself.
+    Itself,
+    /// By this commit, which says that it was picked from the one asked about.
+    Picked(CommitId),
+    /// Not at all, as far as the history says.
+    Nowhere,
+}
+
 impl Git {
     /// Returns one commit.
     pub async fn commit(&self, repo: &Repo, id: &CommitId) -> Result<CommitSummary> {
@@ -60,6 +71,29 @@ impl Git {
     /// Tells whether one commit is the other or one of its ancestors.
     pub async fn is_ancestor(&self, repo: &Repo, ancestor: &CommitId, descendant: &CommitId) -> Result<bool> {
         Ok(self.merge_base(repo, ancestor, descendant).await?.as_ref() == Some(ancestor))
+    }
+
+    /// Says how a change came into the history of `tip`: by its commit, or by one that `git cherry-pick -x` made of it.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] where the repository knows one of the two commits not.
+    pub async fn carried(&self, repo: &Repo, change: &CommitId, tip: &CommitId) -> Result<Carried> {
+        if self.is_ancestor(repo, change, tip).await? {
+            return Ok(Carried::Itself);
+        }
+        let found = self
+            .command("looking for a picked commit")
+            .in_repository(&self.existing(repo)?)
+            .args(["log", "--max-count=1", "--format=%H", "--fixed-strings"])
+            .arg(format!("--grep=(cherry picked from commit {change})"))
+            .arg(tip.as_str())
+            .arg("--")
+            .succeed(b"")
+            .await?;
+        match String::from_utf8_lossy(&found).trim() {
+            "" => Ok(Carried::Nowhere),
+            id => Ok(id.parse().map_or(Carried::Nowhere, Carried::Picked)),
+        }
     }
 
     /// Returns the commit two histories part at, none if they share nothing.

@@ -64,18 +64,24 @@ impl Git {
         self.replace_public(&repo, lines, refs).await
     }
 
-    /// Makes the repository a release is merged in; it borrows from the mirror and from the cases. A second call adds cases.
+    /// Makes the repository a release is merged in; it borrows from the mirror and from the cases.
+    ///
+    /// A second call lends what further cases hold. If a case is no longer named, the repository is made anew: all it held of its
+    /// own was derived, and nothing of that case may stay reachable from it.
     pub async fn create_release(&self, release: &ReleaseId, upstream: UpstreamId, cases: &[CaseId]) -> Result<()> {
         let repo = Repo::Release(release.clone(), upstream);
         let path = self.path(&repo);
         let _turn = self.turn(&path).await;
         let mut borrows = vec![Repo::Mirror(upstream)];
         borrows.extend(cases.iter().map(|case| Repo::Case(case.clone(), upstream)));
+        let text = self.borrowed(&borrows, &path);
+        if self.exists(&repo) && lends_more(&path, &text)? {
+            self.discard(&path).await?;
+        }
         if self.exists(&repo) {
             for lender in &borrows {
                 self.existing(lender)?;
             }
-            let text = self.borrowed(&borrows, &path);
             return blocking("lending objects to a release", move || {
                 let fresh = path.join("objects/info/alternates.new");
                 fs::write(&fresh, text).map_err(Error::io("lending objects to a release"))?;
@@ -86,6 +92,16 @@ impl Git {
         }
         let head = "refs/heads/main".to_owned();
         self.create(Plan { repo, precious: false, borrows, refs: RefTable::new(), head }).await
+    }
+
+    /// Removes a repository: out of sight in one step, then from the disk.
+    async fn discard(&self, path: &Path) -> Result<()> {
+        const WHAT: &str = "removing a repository";
+        let scratch = self.scratch()?;
+        let (path, aside) = (path.to_owned(), scratch.path().join("repository.git"));
+        blocking(WHAT, move || fs::rename(&path, &aside).map_err(Error::io(WHAT))).await?;
+        drop(scratch);
+        Ok(())
     }
 
     /// Keeps commits and tags of a repository for ever, under `refs/keep/<id>`.
@@ -266,6 +282,13 @@ impl Git {
     }
 }
 
+/// Tells whether a repository borrows from somebody whom the list does not name.
+fn lends_more(borrower: &Path, list: &str) -> Result<bool> {
+    let known = fs::read_to_string(borrower.join("objects/info/alternates"))
+        .map_err(Error::io("lending objects to a release"))?;
+    Ok(known.lines().any(|lender| !list.lines().any(|named| named == lender)))
+}
+
 fn config(precious: bool) -> String {
     let mut text = String::from("[core]\n\tbare = true\n\tfilemode = true\n\tlogAllRefUpdates = false\n");
     text.push_str(if precious {
@@ -360,6 +383,12 @@ mod tests {
         for blind in [&other, &Repo::Mirror(sample.id)] {
             assert!(matches!(sample.git.commit(blind, &secret).await, Err(Error::Missing)));
         }
+        sample.fsck(&release).await;
+        // A case that left the train lends nothing any more, and nothing that was built from it is kept.
+        sample.git.keep(&release, std::slice::from_ref(&secret)).await.unwrap();
+        let Repo::Release(id, _) = &release else { unreachable!("it was made as one") };
+        sample.git.create_release(id, sample.id, &["OCTO-2".parse().unwrap()]).await.unwrap();
+        assert!(matches!(sample.git.commit(&release, &secret).await, Err(Error::Missing)));
         sample.fsck(&release).await;
     }
 

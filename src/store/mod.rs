@@ -22,6 +22,7 @@ pub mod event;
 pub mod fix;
 pub mod job;
 pub mod mail;
+pub mod mark;
 pub mod member;
 pub mod project;
 pub mod publication;

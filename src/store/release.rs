@@ -215,12 +215,7 @@ pub async fn add(tx: &mut Tx, actor: &Actor, change: Change<Release>) -> Result<
     )
     .execute(tx.conn())
     .await?;
-    for (position, case) in (0_i64..).zip(&release.cases) {
-        let case = case.to_string();
-        sqlx::query!(r#"insert into release_case (release, "case", position) values (?, ?, ?)"#, id, case, position)
-            .execute(tx.conn())
-            .await?;
-    }
+    write_cases(tx, &release).await?;
     write_targets(tx, &release).await?;
     super::event::append(tx, actor, &change.event).await?;
     Ok(release)
@@ -258,10 +253,23 @@ pub async fn save(tx: &mut Tx, actor: &Actor, change: Change<Release>) -> Result
     .execute(tx.conn())
     .await?;
     one_row(&result)?;
+    write_cases(tx, &release).await?;
     write_targets(tx, &release).await?;
     write_armings(tx, &release).await?;
     super::event::append(tx, actor, &change.event).await?;
     Ok(Release { version: Version(release.version.0 + 1), ..release })
+}
+
+async fn write_cases(tx: &mut Tx, release: &Release) -> Result<()> {
+    let id = release.id.to_string();
+    sqlx::query!("delete from release_case where release = ?", id).execute(tx.conn()).await?;
+    for (position, case) in (0_i64..).zip(&release.cases) {
+        let case = case.to_string();
+        sqlx::query!(r#"insert into release_case (release, "case", position) values (?, ?, ?)"#, id, case, position)
+            .execute(tx.conn())
+            .await?;
+    }
+    Ok(())
 }
 
 async fn write_targets(tx: &mut Tx, release: &Release) -> Result<()> {

@@ -10,8 +10,9 @@ use crate::domain::event::{Event, EventKind};
 use crate::domain::hold::HoldReason;
 use crate::domain::id::{LineId, MemberId, Minted, UpstreamId};
 use crate::domain::manifest::{Document, FrozenAdvisory, Manifest, Repository};
+use crate::domain::plan::Plan;
 use crate::domain::project::{Line, Project, TagStyle, TeamKind};
-use crate::domain::release::{Plan, Policy};
+use crate::domain::release::Policy;
 use crate::store::{Reader, Store, case, effect, event, member, project, publication};
 
 struct House {

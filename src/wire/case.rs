@@ -2,6 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::access::Role;
+use crate::domain::case::Verdict;
+use crate::domain::mark::Standing;
+use crate::domain::repo::{CommitId, LineName, RepoName};
+use crate::domain::text::{Body, Handle};
+
 /// A case in a list.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct CaseSummary {
@@ -130,6 +136,8 @@ pub struct FixView {
     pub line: String,
     /// The repository.
     pub repository: String,
+    /// How the line stands to the flaw, once somebody said so.
+    pub standing: Option<Standing>,
     /// What was pushed last.
     pub head: Option<String>,
     /// The subject of that commit.
@@ -178,7 +186,7 @@ pub struct MessageRequest {
     /// `team`, `reporter` or `all`.
     pub to: MessageTo,
     /// The text.
-    pub text: crate::domain::text::Body,
+    pub text: Body,
 }
 
 /// Whom a message is for.
@@ -223,7 +231,7 @@ pub enum DateWord {
 #[serde(deny_unknown_fields)]
 pub struct CloseRequest {
     /// What it turned out to be.
-    pub verdict: crate::domain::case::Verdict,
+    pub verdict: Verdict,
 }
 
 /// A seat to be given.
@@ -231,9 +239,9 @@ pub struct CloseRequest {
 #[serde(deny_unknown_fields)]
 pub struct InviteRequest {
     /// To whom.
-    pub handle: crate::domain::text::Handle,
+    pub handle: Handle,
     /// In which part.
-    pub role: crate::domain::access::Role,
+    pub role: Role,
 }
 
 /// An approval.
@@ -241,12 +249,48 @@ pub struct InviteRequest {
 #[serde(deny_unknown_fields)]
 pub struct ApproveRequest {
     /// The line whose fix is approved.
-    pub line: crate::domain::repo::LineName,
+    pub line: LineName,
     /// The repository, where several have a line of this name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub repository: Option<crate::domain::repo::RepoName>,
+    pub repository: Option<RepoName>,
     /// The commit that was looked at.
-    pub commit: crate::domain::repo::CommitId,
+    pub commit: CommitId,
+}
+
+/// A word on how a line stands to the flaw.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MarkRequest {
+    /// The line.
+    pub line: LineName,
+    /// The repository, where several have a line of this name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repository: Option<RepoName>,
+    /// `affected`, `not_affected` or `wont_fix`.
+    pub standing: Standing,
+}
+
+/// The commit that is thought to have brought the flaw.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IntroducedBy {
+    /// All forty digits.
+    pub introduced: CommitId,
+}
+
+/// What the history says of a line.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SuggestionView {
+    /// The line.
+    pub line: LineName,
+    /// The repository.
+    pub repository: RepoName,
+    /// How the line stands by now, once somebody said so.
+    pub standing: Option<Standing>,
+    /// How the history says it stands: `affected` or `not_affected`; none where the line is not in the mirror.
+    pub suggested: Option<Standing>,
+    /// Why, in a sentence.
+    pub why: String,
 }
 
 /// A check to be run again.
@@ -254,5 +298,5 @@ pub struct ApproveRequest {
 #[serde(deny_unknown_fields)]
 pub struct RerunRequest {
     /// The line whose fix is checked.
-    pub line: crate::domain::repo::LineName,
+    pub line: LineName,
 }

@@ -40,6 +40,14 @@ pub struct Postpone {
     pub due_at: jiff::Timestamp,
 }
 
+/// A case to be taken out: `POST /api/v1/releases/{id}/drop`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DropCase {
+    /// Which.
+    pub case: CaseId,
+}
+
 /// A release in a list.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ReleaseSummary {

@@ -1,13 +1,14 @@
 //! Fixes as members see them, and their approval at a commit.
 
+use super::readiness::Layout;
 use super::{Error, Result, open};
 use crate::app::App;
 use crate::domain::access::{Action, Grant, Holder};
 use crate::domain::actor::Actor;
 use crate::domain::case::Case;
-use crate::domain::fix::{Approval, Fix};
+use crate::domain::fix::Approval;
 use crate::domain::id::CaseId;
-use crate::domain::project::{Line, TeamKind, Upstream};
+use crate::domain::project::{TeamKind, Upstream};
 use crate::domain::refusal::Refusal;
 use crate::domain::repo::{CommitId, LineName, RepoName};
 use crate::domain::text::shown;
@@ -26,36 +27,18 @@ pub async fn approve(
     let mut tx = app.begin("fix.approve").await?;
     let grant = open(&mut tx, actor, case, Action::ApproveFix).await?;
     let found = store::case::get(&mut tx, &grant).await?;
-    let (line, fix) = find(&mut tx, &grant, &found, which).await?;
+    let layout = Layout::of(&mut tx, &found.project).await?;
+    let (line, _) = layout.named(which.0, which.1)?;
+    let fix = store::fix::of_case(&mut tx, &grant).await?.into_iter().find(|fix| fix.line == line.id);
+    let fix = fix.ok_or_else(|| Refusal::moment(format!("Nothing is pushed to fix/{} yet.", line.name)))?;
     let team = team(app, &found);
     let Some(person) = actor.person() else { return Err(Error::NotFound) };
     let now = tx.now();
-    let pushers = store::push::pushers(&mut tx, &grant, &line).await?;
+    let pushers = store::push::pushers(&mut tx, &grant, line).await?;
     let change = fix.approve(head, (person, &pushers), team, now)?;
     store::fix::approve(&mut tx, &grant, fix.id, change).await?;
     super::rehearsal::rehearse_open(&mut tx, &found.project).await?;
     Ok(app.commit(tx).await?)
-}
-
-async fn find(tx: &mut Tx, grant: &Grant, case: &Case, which: (Option<&RepoName>, &LineName)) -> Result<(Line, Fix)> {
-    let upstreams = store::project::upstreams(tx, &case.project).await?;
-    let lines = store::project::lines(tx, &case.project).await?;
-    let named = |line: &&Line| {
-        line.name == *which.1
-            && which.0.is_none_or(|name| upstreams.iter().any(|u| u.id == line.upstream && &u.name == name))
-    };
-    let mut matching = lines.iter().filter(named);
-    let line =
-        matching.next().ok_or_else(|| Refusal::input(format!("There is no line {} in this project.", which.1)))?;
-    if matching.next().is_some() {
-        return Err(
-            Refusal::input(format!("Several repositories have a line {}: name the repository too.", which.1)).into()
-        );
-    }
-    let fixes = store::fix::of_case(tx, grant).await?;
-    let fix = fixes.into_iter().find(|fix| fix.line == line.id);
-    let fix = fix.ok_or_else(|| Refusal::moment(format!("Nothing is pushed to fix/{} yet.", line.name)))?;
-    Ok((line.clone(), fix))
 }
 
 /// Lists the fixes of a case as its members see them, one entry per line of the project.
@@ -63,6 +46,7 @@ pub(super) async fn views(app: &App, tx: &mut Tx, grant: &Grant, case: &Case) ->
     let upstreams = store::project::upstreams(tx, &case.project).await?;
     let lines = store::project::lines(tx, &case.project).await?;
     let fixes = store::fix::of_case(tx, grant).await?;
+    let marks = store::mark::of_case(tx, grant).await?;
     let seats = store::member::of_case(tx, grant).await?;
     let needed = needed(app, case);
     let now = tx.now();
@@ -77,11 +61,13 @@ pub(super) async fn views(app: &App, tx: &mut Tx, grant: &Grant, case: &Case) ->
     for line in lines {
         let repository =
             upstreams.iter().find(|u| u.id == line.upstream).map(|u| u.name.to_string()).unwrap_or_default();
+        let standing = marks.iter().find(|mark| mark.line == line.id).map(|mark| mark.standing);
         let fix = fixes.iter().find(|fix| fix.line == line.id);
         let Some((fix, head)) = fix.and_then(|fix| fix.head.as_ref().map(|head| (fix, head))) else {
             views.push(FixView {
                 line: line.name.to_string(),
                 repository,
+                standing,
                 head: None,
                 subject: None,
                 pushed_by: None,
@@ -100,6 +86,7 @@ pub(super) async fn views(app: &App, tx: &mut Tx, grant: &Grant, case: &Case) ->
         views.push(FixView {
             line: line.name.to_string(),
             repository,
+            standing,
             head: Some(head.to_string()),
             subject: None,
             pushed_by: fix.pushed_by.map(named),
@@ -129,9 +116,13 @@ pub(super) async fn name_heads(app: &App, case: &CaseId, upstreams: &[Upstream],
 pub(super) async fn needs(app: &App, tx: &mut Tx, grant: &Grant, case: &Case) -> Result<Vec<String>> {
     let lines = store::project::lines(tx, &case.project).await?;
     let fixes = store::fix::of_case(tx, grant).await?;
+    let marks = store::mark::of_case(tx, grant).await?;
     let needed = needed(app, case);
     let mut needs = Vec::new();
     for line in lines {
+        if marks.iter().any(|mark| mark.line == line.id && !mark.standing.wants_a_fix()) {
+            continue;
+        }
         let fix = fixes.iter().find(|fix| fix.line == line.id && fix.head.is_some());
         let Some(fix) = fix else {
             needs.push(format!("Push a fix to fix/{}", line.name));

@@ -21,6 +21,7 @@ pub mod disclose;
 pub mod fix;
 pub mod limit;
 pub mod mail;
+pub mod mark;
 pub mod project;
 mod public;
 pub mod publication;

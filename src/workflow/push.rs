@@ -178,6 +178,9 @@ async fn revise(
     let head = (!update.new.is_zero()).then(|| update.new.clone());
     let now = tx.now();
     store::fix::save(tx, grant.actor(), fix.revise(head.clone(), push.person, now)).await?;
+    if head.is_some() {
+        super::mark::pushed(tx, grant, line.id, push.person).await?;
+    }
     match head {
         Some(head) => {
             let base = base.cloned().unwrap_or_else(CommitId::zero);

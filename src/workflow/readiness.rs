@@ -13,13 +13,14 @@ use crate::domain::check::CheckState;
 use crate::domain::digest::Digest;
 use crate::domain::id::{CaseId, Prefix, ProjectId, ReleaseId};
 use crate::domain::manifest::Document;
+use crate::domain::mark::Mark;
 use crate::domain::plain::{AdvisoryId, RepositoryUrl};
 use crate::domain::project::{Line, Project, TagStyle, Upstream};
-use crate::domain::readiness::{AdvisoryFacts, CaseFacts, Checks, Facts, FixFacts, TargetFacts};
-use crate::domain::refusal::Malformed;
+use crate::domain::readiness::{AdvisoryFacts, CaseFacts, Checks, Facts, FixFacts, MarkFacts, TargetFacts};
+use crate::domain::refusal::{Malformed, Refusal};
 use crate::domain::rehearsal::Target;
 use crate::domain::release::{Policy, Release};
-use crate::domain::repo::{CommitId, RefName};
+use crate::domain::repo::{CommitId, LineName, RefName, RepoName};
 use crate::export::{Documents, Published, PublishedLine};
 use crate::git::Repo;
 use crate::store::advisory::Draft;
@@ -85,12 +86,33 @@ impl Layout {
         })
     }
 
+    /// Finds a line by its name, and by its repository's where several have a line of that name.
+    pub(super) fn named(
+        &self,
+        repository: Option<&RepoName>,
+        name: &LineName,
+    ) -> std::result::Result<(&Line, &Upstream), Refusal> {
+        let placed = |line: &Line| self.upstreams.iter().find(|upstream| upstream.id == line.upstream);
+        let mut matching = self
+            .lines
+            .iter()
+            .filter(|line| &line.name == name)
+            .filter_map(|line| placed(line).map(|upstream| (line, upstream)))
+            .filter(|(_, upstream)| repository.is_none_or(|name| &upstream.name == name));
+        let found = matching.next();
+        let found = found.ok_or_else(|| Refusal::input(format!("There is no line {name} in this project.")))?;
+        if matching.next().is_some() {
+            return Err(Refusal::input(format!("Several repositories have a line {name}: name the repository too.")));
+        }
+        Ok(found)
+    }
+
     /// Finds the line and repository of a target; an error once the configuration dropped them.
     pub(super) fn place(&self, target: &Target) -> Result<(&Line, &Upstream)> {
         let line = self.lines.iter().find(|line| line.id == target.line);
         let upstream = self.upstreams.iter().find(|upstream| upstream.id == target.upstream);
         line.zip(upstream).ok_or_else(|| {
-            crate::domain::refusal::Refusal::moment(format!(
+            Refusal::moment(format!(
                 "The line of tag {} is no longer in the configuration: plan the release anew.",
                 target.tag
             ))
@@ -237,7 +259,8 @@ async fn case_facts(
         }
         None => None,
     };
-    let fixes = fix_facts(tx, grant, plan, advisory.as_ref()).await?;
+    let marks = store::mark::of_case(tx, grant).await?;
+    let fixes = fix_facts(tx, grant, plan, (advisory.as_ref(), &marks)).await?;
     let rendered = match (&draft, &advisory) {
         (Some(Draft { public_id: Some(id), .. }), Some(advisory)) => {
             let documents = render(app, (release, layout), id, advisory, &fixes)?;
@@ -269,6 +292,7 @@ async fn case_facts(
         elsewhere: store::release::live_of(tx, &case.id, Some(&release.id)).await?,
         case: case.id,
         fixes,
+        marks: marks.iter().filter_map(|mark| mark_facts(mark, plan, advisory.as_ref())).collect(),
         advisory: AdvisoryFacts {
             missing,
             waiting_credits: advisory.as_ref().map_or(0, Advisory::waiting_credits),
@@ -285,14 +309,27 @@ pub(super) fn read_draft(unsealing: &Unsealing, case: &CaseId, draft: &Draft) ->
     Ok(unsealing.open(DRAFT, &case.to_string(), &draft.sealed)?)
 }
 
-/// Collects the fixes of a case on the release's lines: those it has, and those its draft says it needs.
+/// Holds a mark against the plan and the draft; `None` for a line that is no longer in the configuration.
+fn mark_facts(mark: &Mark, plan: (&Release, &Layout), advisory: Option<&Advisory>) -> Option<MarkFacts> {
+    let (release, layout) = plan;
+    let line = layout.lines.iter().find(|line| line.id == mark.line)?;
+    let upstream = layout.upstreams.iter().find(|upstream| upstream.id == line.upstream)?;
+    Some(MarkFacts {
+        name: line.name.clone(),
+        standing: mark.standing,
+        ships: release.targets.iter().any(|target| target.line == line.id),
+        told: advisory.is_some_and(|advisory| advisory.speaks_of(&upstream.name, &line.name)),
+    })
+}
+
+/// Collects the fixes of a case on the release's lines: those it has, and those that its marks or its draft say it needs.
 async fn fix_facts(
     tx: &mut Tx,
     grant: &Grant,
     plan: (&Release, &Layout),
-    advisory: Option<&Advisory>,
+    said: (Option<&Advisory>, &[Mark]),
 ) -> Result<Vec<FixFacts>> {
-    let (release, layout) = plan;
+    let ((release, layout), (advisory, marks)) = (plan, said);
     let known = store::fix::of_case(tx, grant).await?;
     let mut facts: Vec<FixFacts> = Vec::new();
     for target in &release.targets {
@@ -300,9 +337,9 @@ async fn fix_facts(
         if facts.iter().any(|fix| fix.line == line.id) {
             continue;
         }
-        let affected = advisory.is_none_or(|advisory| {
-            advisory.affected.is_empty()
-                || advisory.affected.iter().any(|told| told.line == line.name && told.repository == upstream.name)
+        let marked = marks.iter().find(|mark| mark.line == line.id).map(|mark| mark.standing.wants_a_fix());
+        let affected = marked.unwrap_or_else(|| {
+            advisory.is_none_or(|draft| draft.affected.is_empty() || draft.speaks_of(&upstream.name, &line.name))
         });
         let fix = known.iter().find(|fix| fix.line == line.id && fix.head.is_some());
         let Some((fix, head)) = fix.and_then(|fix| fix.head.as_ref().map(|head| (fix, head))) else {

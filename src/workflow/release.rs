@@ -12,19 +12,20 @@ use crate::domain::access::{Action, Grants, ProjectAction};
 use crate::domain::actor::{Actor, Chore};
 use crate::domain::change::Change;
 use crate::domain::digest::Digest;
-use crate::domain::id::{CaseId, LineId, PersonId, ReleaseId, UpstreamId};
+use crate::domain::id::{CaseId, LineId, PersonId, ReleaseId};
 use crate::domain::job::Job;
 use crate::domain::manifest::{Document, FrozenAdvisory, FrozenFix, Manifest, RefMove, Repository};
 use crate::domain::plain::AdvisoryId;
+use crate::domain::plan::Plan;
 use crate::domain::project::TeamKind;
 use crate::domain::readiness::{Blocker, Facts};
 use crate::domain::refusal::Refusal;
 use crate::domain::rehearsal::{Rehearsal, Target};
-use crate::domain::release::{Plan, Policy, Release, ReleaseState};
+use crate::domain::release::{Policy, Release, ReleaseState};
 use crate::domain::repo::{CommitId, LineName, RefName};
 use crate::store::{self, Tx};
 use crate::wire::release::{
-    ArmingView, BlockerView, EffectView, HoldView, PlanRelease, PlanTarget, ReleaseSummary, ReleaseView, TargetView,
+    ArmingView, BlockerView, EffectView, HoldView, PlanRelease, ReleaseSummary, ReleaseView, TargetView,
 };
 
 /// The place of a sealed manifest.
@@ -37,7 +38,11 @@ pub async fn plan(app: &App, actor: &Actor, wish: &PlanRelease) -> Result<Releas
     let mut tx = app.begin("release.plan").await?;
     open_project(&mut tx, actor, &wish.project, ProjectAction::StartRelease).await?;
     let layout = Layout::of(&mut tx, &wish.project).await?;
-    let targets = wish.targets.iter().map(|target| place(&layout, target)).collect::<Result<Vec<_>>>()?;
+    let mut targets = Vec::new();
+    for target in &wish.targets {
+        let (line, upstream) = layout.named(target.repository.as_ref(), &target.line)?;
+        targets.push((upstream.id, line.id, target.tag.clone()));
+    }
     for case in &wish.cases {
         let grant = open(&mut tx, actor, case, Action::PlanRelease).await?;
         if store::case::get(&mut tx, &grant).await?.project != wish.project {
@@ -60,26 +65,6 @@ pub async fn plan(app: &App, actor: &Actor, wish: &PlanRelease) -> Result<Releas
     store::job::queue(&mut tx, &Job::Rehearse { release: release.id.clone() }, now).await?;
     app.commit(tx).await?;
     Ok(release.id)
-}
-
-fn place(layout: &Layout, wish: &PlanTarget) -> Result<(UpstreamId, LineId, crate::domain::repo::TagName)> {
-    let of =
-        |line: &crate::domain::project::Line| layout.upstreams.iter().find(|upstream| upstream.id == line.upstream);
-    let fits = |line: &&crate::domain::project::Line| {
-        line.name == wish.line
-            && wish.repository.as_ref().is_none_or(|name| of(line).is_some_and(|up| &up.name == name))
-    };
-    let mut matching = layout.lines.iter().filter(fits);
-    let line =
-        matching.next().ok_or_else(|| Refusal::input(format!("There is no line {} in this project.", wish.line)))?;
-    if matching.next().is_some() {
-        return Err(Refusal::input(format!(
-            "Several repositories have a line {}: name the repository too.",
-            wish.line
-        ))
-        .into());
-    }
-    Ok((line.upstream, line.id, wish.tag.clone()))
 }
 
 /// Starts the case's draft if there is none, and gives it its public id.
@@ -275,6 +260,16 @@ pub async fn postpone(app: &App, actor: &Actor, id: &ReleaseId, due_at: Timestam
     change(app, actor, id, |release, policy, now| release.postpone(due_at, policy, now)).await
 }
 
+/// Takes one case out of a planned release; the others are rehearsed without it.
+pub async fn drop_case(app: &App, actor: &Actor, id: &ReleaseId, case: &CaseId) -> Result<()> {
+    let mut tx = app.begin("release.drop_case").await?;
+    let (release, _) = open_release(&mut tx, actor, id, Action::PlanRelease).await?;
+    store::release::save(&mut tx, actor, release.drop_case(case)?).await?;
+    let now = tx.now();
+    store::job::queue(&mut tx, &Job::Rehearse { release: id.clone() }, now).await?;
+    Ok(app.commit(tx).await?)
+}
+
 /// Opens the plan of a frozen, armed or held release again.
 pub async fn reopen(app: &App, actor: &Actor, id: &ReleaseId) -> Result<()> {
     change(app, actor, id, |release, _, _| release.reopen()).await
@@ -379,6 +374,7 @@ fn allowed(release: &Release, ready: bool, may_arm: bool) -> Vec<String> {
     let ahead = matches!(release.state, ReleaseState::Planned | ReleaseState::Frozen | ReleaseState::Armed);
     let each = [
         ("rehearse", planned),
+        ("drop", planned && release.cases.len() > 1),
         ("freeze", planned && ready),
         ("arm", release.state == ReleaseState::Frozen && ready && may_arm),
         ("disarm", release.clone().disarm().is_ok()),

@@ -11,6 +11,7 @@ mod credit;
 mod desk;
 mod disclosure;
 mod limits;
+mod lines;
 mod mail;
 mod push;
 mod states;

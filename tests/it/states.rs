@@ -10,6 +10,7 @@ use embargo::domain::effect::{EffectState, Phase};
 use embargo::domain::embargo::{EmbargoState, Side};
 use embargo::domain::hold::HoldReason;
 use embargo::domain::job::JobState;
+use embargo::domain::mark::Standing;
 use embargo::domain::project::{TagStyle, TeamKind, UpstreamState};
 use embargo::domain::release::ReleaseState;
 use embargo::domain::session::{LinkKind, SessionKind};
@@ -40,6 +41,7 @@ fn known() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         ("member.role", all!(Role)),
         ("member.consent", all!(Consent)),
         ("message.audience", BTreeSet::from(["team", "report", "all"])), // store::report
+        ("mark.standing", all!(Standing)),
         ("push.state", BTreeSet::from(["intended", "settled", "void"])), // store::push
         ("release.state", all!(ReleaseState)),
         ("release.hold", all!(HoldReason)),

@@ -9,6 +9,7 @@ use clap::{Args, Subcommand};
 
 use super::command::{ask_git, git};
 use super::credential::{Scope, install, no_git};
+use super::mark::{Mark, words};
 use super::server::Server;
 use super::{Failure, Output, Result, case, prompt};
 use crate::domain::id::{CaseId, ProjectId};
@@ -36,6 +37,8 @@ pub(in crate::cli) enum FixCommand {
         /// The case
         case: CaseId,
     },
+    /// Say how a line stands to the flaw: affected, not affected, or left as it is
+    Mark(Mark),
     /// Approve the fix of a line at the commit you looked at
     Approve(Approve),
 }
@@ -88,6 +91,7 @@ pub(super) async fn run(command: &FixCommand, url: Option<&str>, output: Output)
             let text = if view.fixes.is_empty() { "Nothing is pushed yet.".to_owned() } else { described(&view.fixes) };
             output.result(&view.fixes, text.trim_start())
         }
+        FixCommand::Mark(mark) => super::mark::run(&server, mark, output).await,
         FixCommand::Approve(approve) => self::approve(&server, approve, output).await,
     }
 }
@@ -97,7 +101,10 @@ pub(super) fn described(fixes: &[FixView]) -> String {
     fixes.iter().fold(String::new(), |mut text, fix| {
         text.push_str(&format!("\nfix/{} of {}\n", shown(&fix.line), shown(&fix.repository)));
         match &fix.head {
-            None => text.push_str("  nothing pushed yet\n"),
+            None => {
+                let said = fix.standing.map_or_else(String::new, |standing| format!("{}; ", words(standing)));
+                text.push_str(&format!("  {said}nothing pushed yet\n"));
+            }
             Some(head) => {
                 let (subject, by) =
                     (fix.subject.as_deref().unwrap_or(""), fix.pushed_by.as_deref().unwrap_or("nobody known"));

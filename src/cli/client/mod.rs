@@ -15,6 +15,7 @@ mod credential;
 mod credentials;
 mod date;
 mod fix;
+mod mark;
 mod project;
 mod prompt;
 mod release;

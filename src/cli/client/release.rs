@@ -9,7 +9,7 @@ use crate::domain::id::{CaseId, ProjectId, ReleaseId};
 use crate::domain::refusal::Malformed;
 use crate::domain::repo::{CommitId, LineName};
 use crate::wire::advisory::WaiveChecks;
-use crate::wire::release::{PlanRelease, PlanTarget, Postpone, ReleaseSummary, ReleaseView};
+use crate::wire::release::{DropCase, PlanRelease, PlanTarget, Postpone, ReleaseSummary, ReleaseView};
 
 /// Commands about releases.
 #[derive(Debug, Subcommand)]
@@ -27,6 +27,13 @@ pub(crate) enum ReleaseCommand {
     Rehearse {
         /// Which release
         release: ReleaseId,
+    },
+    /// Take one case out of a planned release; the others are rehearsed without it
+    Drop {
+        /// Which release
+        release: ReleaseId,
+        /// The case
+        case: CaseId,
     },
     /// Freeze what was rehearsed: from now on it is fixed to the byte
     Freeze {
@@ -125,6 +132,10 @@ pub(super) async fn run(command: &ReleaseCommand, url: Option<&str>, output: Out
         }
         ReleaseCommand::Show { release } => server.get(&format!("/releases/{release}")).await?,
         ReleaseCommand::Rehearse { release } => act(&server, release, "rehearse").await?,
+        ReleaseCommand::Drop { release, case } => {
+            output.remark(&format!("Dropping {case} from {release}: it stays as it is, and can join another release."));
+            server.post(&format!("/releases/{release}/drop"), &DropCase { case: case.clone() }).await?
+        }
         ReleaseCommand::Freeze { release } => act(&server, release, "freeze").await?,
         ReleaseCommand::Arm { release } => {
             output.remark(&format!("Arming {release}: once enough people did, it publishes at its instant by itself."));

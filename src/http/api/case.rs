@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use axum::routing::{delete, get, post};
@@ -21,12 +21,12 @@ use crate::http::caller::{Client, Named};
 use crate::http::download::ciphertext;
 use crate::http::problem::{Api, ApiError};
 use crate::wire::case::{
-    ApproveRequest, CaseSummary, CaseView, CloseRequest, DateRequest, DateWord, EventView, InviteRequest,
-    MessageRequest, MessageTo,
+    ApproveRequest, CaseSummary, CaseView, CloseRequest, DateRequest, DateWord, EventView, IntroducedBy, InviteRequest,
+    MarkRequest, MessageRequest, MessageTo, SuggestionView,
 };
 use crate::wire::report::StoredView;
 use crate::workflow::case::{self, Act, DateAct};
-use crate::workflow::{fix, report};
+use crate::workflow::{fix, mark, report};
 
 type Result<T> = std::result::Result<T, ApiError>;
 type CaseName = Named<CaseId, Api>;
@@ -50,6 +50,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/cases/{case}/join", post(join))
         .route("/cases/{case}/decline", post(decline))
         .route("/cases/{case}/approve", post(approve))
+        .route("/cases/{case}/mark", get(suggest).post(mark))
         .route("/cases/{case}/attachments", post(attach))
         .route("/cases/{case}/attachments/{attachment}", get(fetch))
         .route("/cases/{case}/history", get(history))
@@ -170,6 +171,25 @@ async fn approve(
     let which = (asked.repository.as_ref(), &asked.line);
     fix::approve(&app, &client.actor, &id.0, which, &asked.commit).await?;
     Ok(DONE)
+}
+
+async fn mark(
+    State(app): State<Arc<App>>,
+    client: Client,
+    id: CaseName,
+    Json(asked): Json<MarkRequest>,
+) -> Result<StatusCode> {
+    mark::set(&app, &client.actor, &id.0, &asked).await?;
+    Ok(DONE)
+}
+
+async fn suggest(
+    State(app): State<Arc<App>>,
+    client: Client,
+    id: CaseName,
+    Query(asked): Query<IntroducedBy>,
+) -> Result<Json<Vec<SuggestionView>>> {
+    Ok(Json(mark::suggest(&app, &client.actor, &id.0, &asked.introduced).await?))
 }
 
 async fn attach(

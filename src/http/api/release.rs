@@ -12,7 +12,7 @@ use crate::app::App;
 use crate::domain::id::ReleaseId;
 use crate::http::caller::{Client, Named};
 use crate::http::problem::{Api, ApiError};
-use crate::wire::release::{PlanRelease, Postpone, ReleaseSummary, ReleaseView};
+use crate::wire::release::{DropCase, PlanRelease, Postpone, ReleaseSummary, ReleaseView};
 use crate::workflow::{rehearsal, release};
 
 type Result<T> = std::result::Result<T, ApiError>;
@@ -24,6 +24,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/releases", get(list).post(plan))
         .route("/releases/{release}", get(show))
         .route("/releases/{release}/rehearse", post(rehearse))
+        .route("/releases/{release}/drop", post(drop_case))
         .route("/releases/{release}/freeze", post(freeze))
         .route("/releases/{release}/arm", post(arm))
         .route("/releases/{release}/disarm", post(disarm))
@@ -52,6 +53,16 @@ async fn show(State(app): State<Arc<App>>, client: Client, id: ReleaseName) -> R
 
 async fn rehearse(State(app): State<Arc<App>>, client: Client, id: ReleaseName) -> Result<Json<ReleaseView>> {
     rehearsal::rehearse_now(&app, &client.actor, &id.0).await?;
+    Ok(Json(release::show(&app, &client.actor, &id.0).await?))
+}
+
+async fn drop_case(
+    State(app): State<Arc<App>>,
+    client: Client,
+    id: ReleaseName,
+    Json(wish): Json<DropCase>,
+) -> Result<Json<ReleaseView>> {
+    release::drop_case(&app, &client.actor, &id.0, &wish.case).await?;
     Ok(Json(release::show(&app, &client.actor, &id.0).await?))
 }
 

@@ -15,15 +15,16 @@ use crate::app::App;
 use crate::domain::access::{Consent, Role};
 use crate::domain::case::Verdict;
 use crate::domain::id::{AttachmentId, CaseId};
+use crate::domain::mark::Standing;
 use crate::domain::repo::{CommitId, LineName, RepoName};
 use crate::domain::report::Audience;
 use crate::domain::text::{Body, Handle};
 use crate::http::caller::{Form, Member, Named, SameSite};
 use crate::http::download::ciphertext;
 use crate::http::problem::Page;
-use crate::wire::case::MessageTo;
+use crate::wire::case::{MarkRequest, MessageTo};
 use crate::workflow::case::{self, Act};
-use crate::workflow::{check, fix, report};
+use crate::workflow::{check, fix, mark, report};
 
 pub(crate) mod page;
 pub(crate) mod talk;
@@ -50,6 +51,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/cases/{case}/join", get(invitation).post(join))
         .route("/cases/{case}/decline", post(decline))
         .route("/cases/{case}/approve", post(approve))
+        .route("/cases/{case}/mark", post(mark))
         .route("/cases/{case}/checks", post(rerun))
         .route("/cases/{case}/attachments", post(attach).layer(DefaultBodyLimit::disable()))
         .route("/cases/{case}/attachments/{attachment}", get(fetch))
@@ -77,6 +79,13 @@ struct Approve {
     repository: RepoName,
     line: LineName,
     commit: CommitId,
+}
+
+#[derive(Deserialize)]
+struct Mark {
+    repository: RepoName,
+    line: LineName,
+    standing: Standing,
 }
 
 #[derive(Deserialize)]
@@ -164,6 +173,13 @@ async fn decline(State(app): State<Arc<App>>, id: CaseName, form: Form<Member, N
 async fn approve(State(app): State<Arc<App>>, id: CaseName, form: Form<Member, Approve>) -> Done {
     let asked = &form.value;
     fix::approve(&app, &form.by.actor, &id.0, (Some(&asked.repository), &asked.line), &asked.commit).await?;
+    Ok(to(&id.0, "fixes"))
+}
+
+async fn mark(State(app): State<Arc<App>>, id: CaseName, form: Form<Member, Mark>) -> Done {
+    let Mark { repository, line, standing } = form.value;
+    let wish = MarkRequest { line, repository: Some(repository), standing };
+    mark::set(&app, &form.by.actor, &id.0, &wish).await?;
     Ok(to(&id.0, "fixes"))
 }
 

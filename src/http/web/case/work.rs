@@ -4,8 +4,9 @@ use maud::{Markup, html};
 
 use super::page::{may, path};
 use crate::domain::access::Action;
+use crate::domain::mark::Standing;
 use crate::http::web::page::Frame;
-use crate::http::web::piece::{Tone, check_mark, foreign, mark, moment, short, size};
+use crate::http::web::piece::{Tone, check_mark, foreign, mark, moment, short, size, word};
 use crate::wire::case::{AttachmentView, CaseView, FixView};
 
 /// Renders the private remote and the table of fixes.
@@ -55,7 +56,7 @@ fn fix_row(view: &CaseView, fix: &FixView, frame: &Frame<'_>) -> Markup {
         tr {
             th scope="row" { code { "fix/" (foreign(&fix.line)) } br; span.soft.small { (fix.repository) } }
             @match &fix.head {
-                None => td data-label="Head" { span.soft { "nothing pushed" } },
+                None => td data-label="Head" { (standing(view, fix, frame)) },
                 Some(head) => td data-label="Head" {
                     @if let Some(subject) = &fix.subject { (foreign(subject)) br; }
                     code.soft title=(head) { (short(head)) }
@@ -76,6 +77,30 @@ fn fix_row(view: &CaseView, fix: &FixView, frame: &Frame<'_>) -> Markup {
                 }
             }
             td data-label="Approval" { (approval(view, fix, frame)) }
+        }
+    }
+}
+
+/// What was said of a line nothing is pushed for, and the way to say it.
+fn standing(view: &CaseView, fix: &FixView, frame: &Frame<'_>) -> Markup {
+    let said = match fix.standing {
+        None => mark(Tone::Neutral, "nothing pushed"),
+        Some(Standing::Affected) => mark(Tone::Waiting, "affected, nothing pushed"),
+        Some(Standing::NotAffected) => mark(Tone::Good, "not affected"),
+        Some(Standing::WontFix) => mark(Tone::Bad, "affected, will not be fixed"),
+    };
+    html! {
+        (said)
+        @if may(view, Action::MarkLines) && view.summary.published_at.is_none() {
+            form.inline method="post" action=(path(view, "mark")) {
+                (frame.token())
+                input type="hidden" name="repository" value=(fix.repository);
+                input type="hidden" name="line" value=(fix.line);
+                select name="standing" aria-label={ "How " (fix.line) " stands to the flaw" } {
+                    @for each in Standing::ALL { option value=(each) selected[fix.standing == Some(*each)] { (word(each.as_str())) } }
+                }
+                button.plain { "Mark" }
+            }
         }
     }
 }

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::field::Instant;
 use super::{Nothing, Result, frame_of};
 use crate::app::App;
-use crate::domain::id::{ProjectId, ReleaseId};
+use crate::domain::id::{CaseId, ProjectId, ReleaseId};
 use crate::domain::refusal::Refusal;
 use crate::http::caller::{Form, Member, Named};
 use crate::http::problem::Page;
@@ -30,6 +30,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/projects/{project}/releases", post(plan))
         .route("/releases/{release}", get(show))
         .route("/releases/{release}/rehearse", post(rehearse))
+        .route("/releases/{release}/drop", post(drop_case))
         .route("/releases/{release}/freeze", post(freeze))
         .route("/releases/{release}/arm", post(arm))
         .route("/releases/{release}/disarm", post(disarm))
@@ -37,6 +38,11 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/releases/{release}/reopen", post(reopen))
         .route("/releases/{release}/resume", post(resume))
         .route("/releases/{release}/abandon", post(abandon))
+}
+
+#[derive(Deserialize)]
+struct Drop {
+    case: CaseId,
 }
 
 #[derive(Deserialize)]
@@ -60,6 +66,11 @@ async fn plan(
 
 async fn rehearse(State(app): State<Arc<App>>, id: ReleaseName, form: Form<Member, Nothing>) -> Done {
     rehearsal::rehearse_now(&app, &form.by.actor, &id.0).await?;
+    Ok(to(&id.0))
+}
+
+async fn drop_case(State(app): State<Arc<App>>, id: ReleaseName, form: Form<Member, Drop>) -> Done {
+    release::drop_case(&app, &form.by.actor, &id.0, &form.value.case).await?;
     Ok(to(&id.0))
 }
 

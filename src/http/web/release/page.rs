@@ -22,7 +22,16 @@ pub(crate) fn release_page(view: &ReleaseView, frame: &Frame<'_>) -> Markup {
         @if !view.blockers.is_empty() { (blockers(&view.blockers)) }
         section #plan {
             h2 { "What ships" }
-            p { "Cases: " @for (n, case) in view.cases.iter().enumerate() { @if n > 0 { ", " } a href={ "/cases/" (case) } { (case) } } }
+            ul.people { @for case in &view.cases { li {
+                a href={ "/cases/" (case) } { (case) }
+                @if may(view, "drop") {
+                    form.inline.last method="post" action=(path(view, "drop")) {
+                        (frame.token())
+                        input type="hidden" name="case" value=(case);
+                        button.plain aria-label={ "Drop " (case) " from this release" } { "Drop from this release" }
+                    }
+                }
+            } } }
             table.stack {
                 thead { tr { th scope="col" { "Line" } th scope="col" { "Tag" } th scope="col" { "Rehearsal" } th scope="col" { "Candidate" } } }
                 tbody { @for target in &view.targets { (target_row(target)) } }
