@@ -29,7 +29,7 @@ create table release (
     dated_at integer not null,                   -- committer and tagger time, whole seconds, kept when a frozen release's instant moves
     manifest blob,                               -- sealed JSON under the first case's key; null until frozen
     digest blob,                                 -- SHA-256 of the manifest without the instant: what people arm
-    hold text check (hold in ('line_moved', 'tag_taken', 'upstream_down', 'push_refused', 'partly_public', 'not_ready', 'trouble')),
+    hold text check (hold in ('line_moved', 'tag_taken', 'upstream_down', 'push_refused', 'partly_public', 'not_ready', 'missed', 'trouble')),
     note text not null default '',               -- why it is held, in words free of case text
     fence integer not null default 0,            -- of the run that may write effects; an older run's writes are refused
     begun_at integer,
@@ -103,7 +103,7 @@ create table effect (
     key text not null unique,                    -- idempotency key
     fence integer not null default 0,            -- of the run that touched it last
     attempts integer not null default 0,
-    reason text check (reason in ('line_moved', 'tag_taken', 'upstream_down', 'push_refused', 'partly_public', 'not_ready', 'trouble')),
+    reason text check (reason in ('line_moved', 'tag_taken', 'upstream_down', 'push_refused', 'partly_public', 'not_ready', 'missed', 'trouble')),
     note text not null default '',               -- what happened, in words free of case text
     retry_at integer,                            -- not to be tried again before
     started_at integer,

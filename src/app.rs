@@ -25,6 +25,7 @@ use crate::domain::id::{CaseId, CheckRunId, Minted, PushId, UpstreamId};
 use crate::domain::limit::{Asked, Ledger, PerHour, Source};
 use crate::domain::origin::{self, Origin};
 use crate::domain::sealed::Sealed;
+use crate::domain::steady::{Look, Steady};
 use crate::git::Git;
 use crate::git::mirror::{Phase, Progress};
 use crate::git::ticket::Tickets;
@@ -38,30 +39,51 @@ pub enum Clock {
     /// The machine's wall clock.
     System,
     /// An instant that stands still until it is set, for tests.
-    Fixed(Arc<Mutex<Timestamp>>),
+    Fixed(Arc<Mutex<Look>>),
 }
 
 impl Clock {
     /// Makes a clock that stands at this instant.
     pub fn fixed(at: Timestamp) -> Self {
-        Self::Fixed(Arc::new(Mutex::new(at)))
+        Self::Fixed(Arc::new(Mutex::new(Look { wall: at, passed: SignedDuration::ZERO })))
     }
 
     /// Returns the present instant, to the millisecond.
-    #[expect(clippy::disallowed_methods, reason = "the one place where the time comes from")]
     pub fn now(&self) -> Timestamp {
-        let now = match self {
-            Self::System => Timestamp::now(),
-            Self::Fixed(at) => *at.lock().unwrap_or_else(PoisonError::into_inner),
-        };
+        let now = self.look().wall;
         Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
     }
 
-    /// Sets a fixed clock; the machine's clock stays what it is.
+    /// Looks at the wall clock and at the time that passed.
+    #[expect(clippy::disallowed_methods, reason = "the one place where the time comes from")]
+    fn look(&self) -> Look {
+        match self {
+            Self::System => {
+                let passed = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+                let nanos = i32::try_from(passed.tv_nsec).unwrap_or_default();
+                Look { wall: Timestamp::now(), passed: SignedDuration::new(passed.tv_sec, nanos) }
+            }
+            Self::Fixed(at) => *at.lock().unwrap_or_else(PoisonError::into_inner),
+        }
+    }
+
+    /// Lets time pass on a fixed clock up to this instant; the machine's clock stays what it is.
     pub fn set(&self, to: Timestamp) {
+        self.change(|at| Look { wall: to, passed: at.passed + to.duration_since(at.wall) });
+    }
+
+    /// Sets a fixed clock as a person would set a machine's: no time passes.
+    pub fn jump(&self, to: Timestamp) {
+        self.change(|at| Look { wall: to, ..at });
+    }
+
+    fn change(&self, change: impl FnOnce(Look) -> Look) {
         match self {
             Self::System => {}
-            Self::Fixed(at) => *at.lock().unwrap_or_else(PoisonError::into_inner) = to,
+            Self::Fixed(at) => {
+                let mut at = at.lock().unwrap_or_else(PoisonError::into_inner);
+                *at = change(*at);
+            }
         }
     }
 }
@@ -130,6 +152,8 @@ pub struct App {
     pub mailer: Mailer,
     /// The clock.
     pub clock: Clock,
+    /// Whether it ran as time passed.
+    steady: Mutex<Steady>,
     /// Pushes in progress: what a hook's ticket stands for.
     pub tickets: Tickets<PushTicket>,
     /// What strangers asked for lately.
@@ -302,6 +326,7 @@ impl App {
             checks,
             progress: Arc::new(Fetching::default()),
             mailer,
+            steady: Mutex::new(Steady::from(outside.clock.look())),
             clock: outside.clock,
             tickets: Tickets::default(),
             strangers: Strangers::default(),
@@ -327,6 +352,14 @@ impl App {
         tx.commit().await?;
         self.bell.notify_one();
         Ok(())
+    }
+
+    /// Says how far the wall clock jumped since the start, if it jumped too far to be trusted: positive for ahead.
+    ///
+    /// The worker asks at least every half a minute, so that a jump is told from time that passed.
+    pub fn clock_jumped(&self) -> Option<SignedDuration> {
+        let now = self.clock.look();
+        self.steady.lock().unwrap_or_else(PoisonError::into_inner).look(now)
     }
 
     /// Makes a new id.

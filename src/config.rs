@@ -126,6 +126,9 @@ pub struct ProjectConfig {
     /// People who must arm a release; one for a solo project.
     #[serde(default = "two")]
     pub armings: usize,
+    /// How late a release may still begin by itself, in minutes, when the server was down at its instant.
+    #[serde(default = "an_hour")]
+    pub late_minutes: u32,
     /// Days from the report to the date that is proposed by itself.
     #[serde(default = "ninety")]
     pub embargo_days: u16,
@@ -207,6 +210,10 @@ fn ninety() -> u16 {
 fn every_ten_minutes() -> String {
     "0 */10 * * * *".to_owned()
 }
+fn an_hour() -> u32 {
+    60
+}
+
 fn annotated() -> TagStyle {
     TagStyle::Annotated
 }

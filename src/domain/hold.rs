@@ -17,6 +17,8 @@ words! {
         PartlyPublic = "partly_public",
         /// What was frozen is no longer what was approved.
         NotReady = "not_ready",
+        /// The server was not there at the instant, and it is too late for it to begin by itself.
+        Missed = "missed",
         /// This server could not do its own part.
         Trouble = "trouble",
     }
@@ -35,7 +37,7 @@ impl HoldReason {
     /// Tells what helps: `true` if trying again is safe and may be enough, `false` if a person has to mend something first.
     pub fn safe_to_retry(self) -> bool {
         match self {
-            Self::UpstreamDown | Self::Trouble => true,
+            Self::UpstreamDown | Self::Missed | Self::Trouble => true,
             Self::LineMoved | Self::TagTaken | Self::PushRefused | Self::PartlyPublic | Self::NotReady => false,
         }
     }
@@ -51,6 +53,7 @@ impl HoldReason {
                 "Needs a person now: look at the public refs, push what is missing by hand, then resume."
             }
             Self::NotReady => "Needs a person: see what blocks it, then rehearse, freeze and arm again.",
+            Self::Missed => "Needs a person's word: resume to disclose now, or disarm and choose another instant.",
             Self::Trouble => "Safe to retry: see the server's log, then resume.",
         }
     }

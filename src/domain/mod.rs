@@ -35,4 +35,5 @@ pub mod report;
 pub mod sealed;
 pub mod session;
 pub mod severity;
+pub mod steady;
 pub mod text;

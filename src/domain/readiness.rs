@@ -2,7 +2,7 @@
 //!
 //! A pure function over [`Facts`]. [`Ready`] is its proof: only a release found free of blockers is frozen or armed.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::access::Role;
 use super::case::CaseState;
@@ -56,6 +56,8 @@ words! {
         TagTaken = "tag_taken",
         /// The instant is over.
         Instant = "instant",
+        /// The server's clock jumped.
+        Clock = "clock",
         /// No key to sign tags with.
         SigningKey = "signing_key",
         /// No mail server.
@@ -92,6 +94,8 @@ pub struct Facts {
     pub cases: Vec<CaseFacts>,
     /// Its targets, in their order.
     pub targets: Vec<TargetFacts>,
+    /// How far the server's clock jumped, if too far to be trusted: positive for ahead.
+    pub clock_jumped: Option<SignedDuration>,
     /// Whether tags can be signed: `true` where none has to be.
     pub signing_key: bool,
     /// Whether mail can be sent.
@@ -236,7 +240,8 @@ impl BlockerKind {
             | Self::AdvisoryApproval
             | Self::AdvisoryFrozen
             | Self::Rehearsal
-            | Self::Conflict => true,
+            | Self::Conflict
+            | Self::Clock => true,
             // A moved fix stops the run; a moved line is found by preflight, on the remote itself.
             Self::RehearsalStale => true,
             Self::Credits | Self::Line | Self::TagTaken | Self::Instant | Self::SigningKey | Self::Mail => false,
@@ -275,6 +280,13 @@ impl Release {
                     Role::ReleaseManager,
                 )),
             }
+        }
+        if let Some(off) = facts.clock_jumped {
+            let way = if off.is_negative() { "back" } else { "ahead" };
+            let minutes = off.abs().as_mins();
+            let sentence =
+                format!("The server's clock jumped {way} by {minutes} minutes: set it right, then restart the server.");
+            blockers.push(self.blocker(BlockerKind::Clock, sentence, Role::ReleaseManager));
         }
         if !facts.signing_key {
             let sentence = "No key to sign tags with: the operator names one in `config.toml`.";

@@ -72,6 +72,7 @@ pub(in crate::domain) fn facts(release: &Release) -> Facts {
             },
         }],
         targets: vec![TargetFacts { repository: "core".parse().unwrap(), line, tip: Some(oid("1")), tag_taken: false }],
+        clock_jumped: None,
         signing_key: true,
         mail: true,
     }
@@ -96,7 +97,7 @@ fn nothing_blocks_a_release_in_which_all_is_settled() {
 #[test]
 fn each_thing_amiss_is_named_once_with_who_can_mend_it() {
     type Amiss = (&'static str, fn(&mut Facts));
-    let each: [Amiss; 24] = [
+    let each: [Amiss; 25] = [
         ("case deferred", |facts| facts.cases[0].state = CaseState::Deferred),
         ("case public", |facts| facts.cases[0].published = true),
         ("case elsewhere", |facts| facts.cases[0].elsewhere = Some("DEMO-R2".parse().unwrap())),
@@ -124,6 +125,7 @@ fn each_thing_amiss_is_named_once_with_who_can_mend_it() {
         ("line moved", |facts| facts.targets[0].tip = Some(oid("9"))),
         ("line gone", |facts| facts.targets[0].tip = None),
         ("tag taken", |facts| facts.targets[0].tag_taken = true),
+        ("clock jumped", |facts| facts.clock_jumped = Some(SignedDuration::from_mins(-3))),
         ("no key", |facts| facts.signing_key = false),
         ("no mail", |facts| facts.mail = false),
     ];

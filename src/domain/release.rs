@@ -10,7 +10,7 @@ use super::change::{Change, Version};
 use super::digest::Digest;
 use super::effect::NothingPublic;
 use super::event::{Event, EventKind};
-use super::hold::Hold;
+use super::hold::{Hold, HoldReason};
 use super::id::{CaseId, PersonId, ProjectId, ReleaseId, words};
 use super::manifest::{Manifest, with_instant};
 use super::project::TeamKind;
@@ -50,6 +50,8 @@ pub struct Policy {
     pub own_approval: bool,
     /// How much later the instant may become without asking those who armed again.
     pub postpone_keeps: SignedDuration,
+    /// How late a run may still begin by itself, when the server was down at the instant.
+    pub late: SignedDuration,
 }
 
 /// The frozen manifest.
@@ -112,10 +114,10 @@ pub struct Release {
 impl Policy {
     /// The default: two arm and one other person approves; a volunteer alone does both.
     pub fn of(team: TeamKind) -> Self {
-        let postpone_keeps = SignedDuration::from_hours(72);
+        let (postpone_keeps, late) = (SignedDuration::from_hours(72), SignedDuration::from_hours(1));
         match team {
-            TeamKind::Several => Self { arms: 2, approvals: 1, own_approval: false, postpone_keeps },
-            TeamKind::Solo => Self { arms: 1, approvals: 1, own_approval: true, postpone_keeps },
+            TeamKind::Several => Self { arms: 2, approvals: 1, own_approval: false, postpone_keeps, late },
+            TeamKind::Solo => Self { arms: 1, approvals: 1, own_approval: true, postpone_keeps, late },
         }
     }
 }
@@ -255,6 +257,13 @@ impl Release {
         }
         let event = self.event(EventKind::ReleaseBegun, format!("due {}", self.due_at));
         Ok(Change::new(Self { state: ReleaseState::Running, begun_at: Some(now), ..self }, event))
+    }
+
+    /// Says why the run does not begin by itself: it is later than the policy allows.
+    pub fn missed(&self, policy: &Policy, now: Timestamp) -> Option<Hold> {
+        let late = now.duration_since(self.due_at);
+        let note = || format!("The server was not there at the instant, and {} minutes are too late.", late.as_mins());
+        (late > policy.late).then(|| Hold { reason: HoldReason::Missed, note: note() })
     }
 
     /// Crosses the point of no return; saved before the first push begins.

@@ -41,7 +41,13 @@ pub async fn start(app: &App) -> workflow::Result<()> {
 pub async fn run(app: Arc<App>, stop: CancellationToken) {
     let tracker = TaskTracker::new();
     let room = Arc::new(Semaphore::new(AT_ONCE));
+    let mut jumped = false;
     loop {
+        let off = app.clock_jumped();
+        if let Some(off) = off.filter(|_| !jumped) {
+            tracing::error!(seconds = off.as_secs(), "the clock jumped: no release begins until somebody looked");
+        }
+        jumped = off.is_some();
         // Registered before the look, so that a job queued meanwhile is not slept over.
         let bell = app.bell.notified();
         let wait = match fill(&app, &tracker, &room, &stop).await {

@@ -95,6 +95,7 @@ async fn begin(app: &App, id: &ReleaseId) -> Result<()> {
     let blockers = begun.readiness(&gathered.facts, &gathered.policy).err().unwrap_or_default();
     let lost = blockers.iter().find(|blocker| blocker.kind.stops_the_run());
     let reason = match (moved, lost) {
+        (None, None) => begun.missed(&gathered.policy, now),
         (Some((_, known)), _) => Some(Hold { reason: HoldReason::LineMoved, note: line_moved(known.line.as_str()) }),
         // A stale rehearsal whose lines stand still means that a fix moved after freezing.
         (None, Some(blocker)) if blocker.kind == BlockerKind::RehearsalStale => Some(Hold {
@@ -103,7 +104,6 @@ async fn begin(app: &App, id: &ReleaseId) -> Result<()> {
                 .to_owned(),
         }),
         (None, Some(blocker)) => Some(Hold { reason: HoldReason::NotReady, note: blocker.sentence.clone() }),
-        (None, None) => None,
     };
     if let Some(hold) = reason {
         let held = store::release::save(&mut tx, &CHORE, begun.hold(hold)?).await?;

@@ -216,6 +216,7 @@ async fn gather_once(
         now: tx.now(),
         cases,
         targets,
+        clock_jumped: app.clock_jumped(),
         signing_key: !signs || app.keys.tag_signer().is_some(),
         mail: !app.mailer.is_off(),
     };
@@ -227,7 +228,12 @@ async fn gather_once(
 pub(super) fn policy(app: &App, project: &Project) -> Policy {
     let default = Policy::of(project.team);
     match app.config.project(&project.id) {
-        Some(settings) => Policy { arms: settings.armings_needed(), approvals: settings.approvals, ..default },
+        Some(settings) => Policy {
+            arms: settings.armings_needed(),
+            approvals: settings.approvals,
+            late: jiff::SignedDuration::from_mins(i64::from(settings.late_minutes)),
+            ..default
+        },
         None => default,
     }
 }
