@@ -277,11 +277,11 @@ fn came_from(headers: &HeaderMap, base: &BaseUrl) -> bool {
 }
 
 /// `__Host-` ties the cookie to this host and TLS; a server on plain loopback cannot have it.
-fn name(base: &BaseUrl, name: &str) -> String {
+pub(super) fn name(base: &BaseUrl, name: &str) -> String {
     if base.is_https() { format!("__Host-{name}") } else { name.to_owned() }
 }
 
-fn set_cookie(base: &BaseUrl, cookie: &str, value: &str, seconds: u32) -> HeaderValue {
+pub(super) fn set_cookie(base: &BaseUrl, cookie: &str, value: &str, seconds: u32) -> HeaderValue {
     let secure = if base.is_https() { "; Secure" } else { "" };
     let name = name(base, cookie);
     let text = format!("{name}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age={seconds}{secure}");
@@ -292,7 +292,7 @@ fn set_cookie(base: &BaseUrl, cookie: &str, value: &str, seconds: u32) -> Header
 }
 
 /// Finds a cookie; one that was sent twice is nobody's.
-fn cookie(headers: &HeaderMap, wanted: &str) -> Option<Secret> {
+pub(super) fn cookie(headers: &HeaderMap, wanted: &str) -> Option<Secret> {
     let lines = headers.get_all(header::COOKIE).into_iter().filter_map(|line| line.to_str().ok());
     let pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
     let mut values = pairs.filter(|(name, _)| *name == wanted).map(|(_, value)| value);

@@ -31,6 +31,7 @@ mod download;
 mod git;
 pub mod hook;
 mod origin;
+pub(crate) mod place;
 pub(crate) mod problem;
 pub(crate) mod web;
 

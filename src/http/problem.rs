@@ -14,7 +14,8 @@ use axum::response::{IntoResponse, Redirect, Response};
 use futures_util::FutureExt;
 use maud::Markup;
 
-use super::web::page;
+use super::place::Place;
+use super::web::{account, page};
 use crate::app::App;
 use crate::domain::id::FaultId;
 use crate::domain::refusal::{Malformed, Refusal, RefusalKind};
@@ -61,6 +62,15 @@ pub(crate) type ApiError = Failure<Api>;
 /// A failure at a page.
 pub(crate) type PageError = Failure<Page>;
 
+/// A sign-in that a page asks for; rides on the response that [`faults`] completes.
+#[derive(Clone, Copy)]
+enum Detour {
+    /// Nobody is signed in.
+    First,
+    /// The sign-in is too long ago.
+    Again,
+}
+
 /// A fault of ours on its way to the log; rides on the response that [`faults`] completes.
 #[derive(Clone)]
 struct Fault {
@@ -96,9 +106,14 @@ impl<F: Face> IntoResponse for Failure<F> {
     fn into_response(self) -> Response {
         let Self(error, _) = self;
         if matches!((&error, F::SIDE), (Error::Unauthenticated, Side::Page)) {
-            return Redirect::to("/sign-in").into_response();
+            let mut response = Redirect::to("/sign-in").into_response();
+            response.extensions_mut().insert(Detour::First);
+            return response;
         }
         let mut response = shown(F::SIDE, &described(&error));
+        if matches!((&error, F::SIDE), (Error::Refused(refusal), Side::Page) if refusal.kind() == RefusalKind::Fresh) {
+            response.extensions_mut().insert(Detour::Again);
+        }
         match error {
             Error::Unauthenticated => {
                 response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
@@ -131,13 +146,15 @@ pub(super) fn refused_on(page: impl FnOnce(&str) -> Markup, refusal: Refusal) ->
     response
 }
 
-/// Gives every fault an id, logs its cause under that id, and shows the id. A panic in a handler is a fault too.
+/// Gives every fault an id, logs its cause under that id, and shows the id. A panic in a handler is a fault too. A sign-in
+/// that was asked for leads back to the page that asked.
 pub(super) async fn faults(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let side = side_of(request.uri().path());
+    let place = Place::of(request.uri().path());
     let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
     let (response, fault) = match answered {
         Ok(mut response) => match response.extensions_mut().remove::<Fault>() {
-            None => return response,
+            None => return led_back(&app, place, response),
             Some(fault) => (Some(response), fault),
         },
         // What it was stands in the log already, with its place.
@@ -149,6 +166,19 @@ pub(super) async fn faults(State(app): State<Arc<App>>, request: Request, next: 
     let error = Error::Internal(Box::new(Panicked));
     let problem = Problem { incident: Some(id.to_string()), ..described(&error) };
     shown(fault.side, &problem)
+}
+
+/// Remembers the page that asked for a sign-in, and shows how to sign in again where one is not enough.
+fn led_back(app: &App, place: Option<Place>, mut response: Response) -> Response {
+    let Some(detour) = response.extensions_mut().remove::<Detour>() else { return response };
+    let base = &app.config.base_url;
+    if matches!(detour, Detour::Again) {
+        response = (response.status(), account::again_page(base, place.as_ref())).into_response();
+    }
+    if let Some(place) = place {
+        response.headers_mut().append(header::SET_COOKIE, place.kept(base));
+    }
+    response
 }
 
 /// Answers requests that no route takes, in the same bytes as for something hidden.

@@ -377,6 +377,31 @@ async fn new_keys_and_tokens_ask_for_a_fresh_sign_in() {
     house.close().await;
 }
 
+/// Attack: a cookie, planted by a neighbour of this host, that leads a sign-in to a page of another site.
+#[tokio::test]
+async fn a_sign_in_leads_back_to_the_page_that_asked_and_to_no_other_site() {
+    let house = House::open().await;
+    house.person("sample").await;
+    let asked = house.request(Method::GET, "/releases/DEMO-R1").send().await.unwrap();
+    assert_eq!((asked.status().as_u16(), asked.headers()["location"].to_str().unwrap()), (303, "/sign-in"));
+    let kept = asked.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
+    for (cookie, page) in [
+        (kept.as_str(), "/releases/DEMO-R1"),
+        ("embargo-return=//example.net", "/"),
+        ("embargo-return=https://example.net/cases/DEMO-1", "/"),
+        ("embargo-return=/cases/DEMO-1/../../sign-out", "/cases/DEMO-1"),
+        ("other=x", "/"),
+    ] {
+        let code = house.link("sample").await;
+        let form = house.form("/sign-in", &[("code", code.expose())]).header("Cookie", cookie);
+        let answer = form.send().await.unwrap();
+        assert_eq!(answer.headers()["location"].to_str().unwrap(), page, "{cookie}");
+        let cookies: Vec<_> = answer.headers().get_all("set-cookie").iter().map(|set| set.to_str().unwrap()).collect();
+        assert!(cookies.iter().any(|set| set.starts_with("embargo-return=;")), "{cookies:?}");
+    }
+    house.close().await;
+}
+
 #[tokio::test]
 async fn a_signed_in_command_line_hands_over_to_the_browser_once() {
     let house = House::open().await;

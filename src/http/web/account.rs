@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
-use axum::response::{AppendHeaders, IntoResponse, Redirect};
+use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -14,6 +14,7 @@ use super::page::Frame;
 use super::piece::time as moment;
 use super::{Nothing, Result, frame_of};
 use crate::app::App;
+use crate::config::BaseUrl;
 use crate::domain::account::{KeyKind, LONGEST_TOKEN_DAYS, Token, TokenWish};
 use crate::domain::actor::{Reach, Scope};
 use crate::domain::id::{CaseId, KeyId, ProjectId, TokenId};
@@ -22,14 +23,19 @@ use crate::domain::sealed::Secret;
 use crate::domain::text::Label;
 use crate::http::caller::{Form, Member, Named, OpenForm, no_session_cookie, session_cookie};
 use crate::http::origin::Sender;
-use crate::http::problem::Page;
+use crate::http::place::{CameFrom, Place};
+use crate::http::problem::{Page, refused_on};
+use crate::workflow::Error;
 use crate::workflow::account::{self, Own};
 use crate::workflow::limit;
 
 /// Returns the routes of sign-in and account pages.
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()
-        .route("/sign-in", get(async || sign_in_page()).post(sign_in))
+        .route(
+            "/sign-in",
+            get(async |State(app): State<Arc<App>>| sign_in_page(&app.config.base_url, None)).post(sign_in),
+        )
         .route("/sign-out", post(sign_out))
         .route("/account", get(show))
         .route("/account/sign-out-everywhere", post(sign_out_everywhere))
@@ -84,14 +90,26 @@ async fn sign_in(
     State(app): State<Arc<App>>,
     sender: Sender,
     before: Option<Member>,
+    CameFrom(place): CameFrom,
     OpenForm(form): OpenForm<SignIn>,
-) -> Result<impl IntoResponse> {
-    limit::sign_in(&app, sender.0)?;
-    let (secret, _) = account::sign_in_by_link(&app, &Secret::new(form.code)).await?;
+) -> Result<Response> {
+    let known = match limit::sign_in(&app, sender.0) {
+        Ok(()) => account::sign_in_by_link(&app, &Secret::new(form.code)).await,
+        Err(refused) => Err(refused),
+    };
+    let (secret, _) = match known {
+        Ok(begun) => begun,
+        Err(Error::Refused(refusal)) => {
+            return Ok(refused_on(|why| sign_in_page(&app.config.base_url, Some(why)), refusal));
+        }
+        Err(error) => return Err(error.into()),
+    };
     if let Some(before) = before {
         account::sign_out(&app, &before.secret).await?;
     }
-    Ok((AppendHeaders([(header::SET_COOKIE, session_cookie(&app, &secret))]), Redirect::to("/")))
+    let cookies = [session_cookie(&app, &secret), Place::forgotten(&app.config.base_url)];
+    let to = place.map_or_else(|| "/".to_owned(), |place| place.to_string());
+    Ok((AppendHeaders(cookies.map(|cookie| (header::SET_COOKIE, cookie))), Redirect::to(&to)).into_response())
 }
 
 async fn sign_out(State(app): State<Arc<App>>, form: Form<Member, Nothing>) -> Result<impl IntoResponse> {
@@ -137,22 +155,47 @@ async fn revoke_token(
     Ok(Redirect::to("/account"))
 }
 
-pub(crate) fn sign_in_page() -> Markup {
+/// Renders the page of a first sign-in, with what was wrong about the last code.
+pub(crate) fn sign_in_page(base: &BaseUrl, wrong: Option<&str>) -> Markup {
     let content = html! {
         div.narrow {
-        h1 { "Sign in" }
-        p { "Run " code { "embargo login" } " where your SSH key is: it makes a code and opens this page. The operator of this server can make one too." }
-        form.card method="post" action="/sign-in" {
-            label for="code" { "One-time code" }
-            input #code name="code" type="password" required autocomplete="off" spellcheck="false" autocapitalize="none";
-            p.hint { "It starts with " code { "embl_" } " and works once." }
-            button.primary #sign-in { "Sign in" }
-        }
-        p.soft { a href="/" { "Continue" } ", if you are signed in at this browser already." }
+            h1 { "Sign in" }
+            @if let Some(sentence) = wrong { div.notice.bad role="alert" { p { (sentence) } } }
+            (ways_in(base))
+            p.soft { a href="/" { "Continue" } ", if you are signed in at this browser already." }
         }
         script src="/sign-in.js" defer {}
     };
     Frame::anyone().page("Sign in", content)
+}
+
+/// Renders the page for somebody whose sign-in is too long ago. `place` is the page they came from.
+pub(crate) fn again_page(base: &BaseUrl, place: Option<&Place>) -> Markup {
+    let content = html! {
+        div.narrow {
+            h1 { "Sign in again" }
+            p.lead {
+                "Nothing was done yet: this needs a sign-in from the last five minutes."
+                @if let Some(place) = place { " It leads you back to " a href=(place) { (place) } ", where you do it once more." }
+            }
+            (ways_in(base))
+        }
+    };
+    Frame::anyone().page("Sign in again", content)
+}
+
+/// The ways to sign in: by SSH key, whose program opens the browser, or by a code that one was given.
+fn ways_in(base: &BaseUrl) -> Markup {
+    html! {
+        p { "Run this where your SSH key is. It opens a page that signs you in:" }
+        pre tabindex="0" { code { "embargo login " (base) } }
+        form.card method="post" action="/sign-in" {
+            label for="code" { "Or enter a one-time code" }
+            input #code name="code" type="password" required autocomplete="off" spellcheck="false" autocapitalize="none" aria-describedby="code-hint";
+            p.hint #code-hint { "It starts with " code { "embl_" } " and works once. The operator of this server can make one." }
+            button.primary #sign-in { "Sign in" }
+        }
+    }
 }
 
 pub(crate) fn account_page(own: &Own, frame: &Frame<'_>) -> Markup {

@@ -225,6 +225,7 @@ fn pages() -> Vec<(&'static str, String)> {
     let lost =
         [("poc.age".to_owned(), "This is not an age file: send it without the ending .age, or encrypt it.".to_owned())];
     let part = check::page::LogPart::new("a", 0, log());
+    let base = "https://security.example.org".parse().unwrap();
     let (view, cases) = (project_view(), cases());
     let draft = DocumentView {
         path: "advisories/draft.md".into(),
@@ -259,7 +260,8 @@ fn pages() -> Vec<(&'static str, String)> {
             ),
         ),
         ("reporter", reporter::page::reporter_page(&reporter_view(), &visit)),
-        ("sign-in", account::sign_in_page()),
+        ("sign-in", account::sign_in_page(&base, None)),
+        ("sign-in-again", account::again_page(&base, crate::http::place::Place::of("/releases/OCTO-R3").as_ref())),
     ]
     .map(|(name, page)| (name, page.into_string()))
     .to_vec()

@@ -182,7 +182,7 @@ fn acts(view: &ReleaseView, frame: &Frame<'_>) -> Markup {
                 (act("reopen", "", "Reopen the plan"))
                 (act("abandon", "danger", "Abandon"))
             }
-            @if may(view, "arm") { p.soft.small { "Arming needs a sign-in from the last five minutes." } }
+            @if may(view, "arm") { p.soft.small { "Arming needs a sign-in from the last five minutes. If yours is older, you are asked to sign in again and come back here." } }
         }
     }
 }
