@@ -6,6 +6,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::change::{Change, Version};
+use super::check::CheckState;
 use super::event::{Event, EventKind};
 use super::id::{CaseId, FixId, LineId, PersonId};
 use super::project::TeamKind;
@@ -94,6 +95,35 @@ impl Fix {
         Ok(Change::new(Approval { head: head.clone(), person, approved_at: now, counts_at }, event))
     }
 
+    /// Lets a person answer for the checks of the head, given as they stand; `by` as for an approval. Nobody's word stands in
+    /// for checks that ran.
+    pub fn may_waive(
+        &self,
+        by: (PersonId, &[PersonId]),
+        team: TeamKind,
+        checks: Option<CheckState>,
+    ) -> Result<(), Refusal> {
+        let (person, pushers) = by;
+        if team == TeamKind::Several && (self.pushed_by == Some(person) || pushers.contains(&person)) {
+            return Err(Refusal::person("You pushed to this fix: another reviewer answers for its checks."));
+        }
+        match checks {
+            None | Some(CheckState::Unsupported | CheckState::Lost) => Ok(()),
+            Some(CheckState::Success | CheckState::Skipped) => {
+                Err(Refusal::moment("The checks of this commit need nobody's word: nothing is wrong with them."))
+            }
+            Some(CheckState::Waiting | CheckState::Blocked | CheckState::Running | CheckState::Cancelling) => {
+                Err(Refusal::moment("The checks of this commit have not ended: wait for them."))
+            }
+            Some(CheckState::NeedsApproval) => {
+                Err(Refusal::moment("The checks of this commit wait for an approval: they can still run."))
+            }
+            Some(CheckState::Failure | CheckState::Cancelled | CheckState::TimedOut) => Err(Refusal::moment(
+                "The checks of this commit ran and are not green: mend the fix, or run them again.",
+            )),
+        }
+    }
+
     /// Tells whether enough approvals of the present head count by now.
     pub fn approved(&self, approvals: &[Approval], needed: usize, now: Timestamp) -> bool {
         self.head.as_ref().is_some_and(|head| {
@@ -140,6 +170,19 @@ mod tests {
         let approval = fix.approve(&head, (author, &[]), TeamKind::Solo, now).unwrap().next;
         assert!(!fix.approved(std::slice::from_ref(&approval), 1, now));
         assert!(fix.approved(&[approval], 1, now + SOLO_DELAY));
+    }
+
+    #[test]
+    fn only_checks_that_could_not_run_are_answered_for_and_by_another() {
+        let (fix, author, other) = fix();
+        let answered = CheckState::ALL
+            .iter()
+            .filter(|state| fix.may_waive((other, &[]), TeamKind::Several, Some(**state)).is_ok());
+        assert_eq!(answered.collect::<Vec<_>>(), [&CheckState::Lost, &CheckState::Unsupported]);
+        assert!(fix.may_waive((other, &[]), TeamKind::Several, None).is_ok());
+        assert!(fix.may_waive((other, &[other]), TeamKind::Several, None).is_err());
+        assert!(fix.may_waive((author, &[]), TeamKind::Several, None).is_err());
+        assert!(fix.may_waive((author, &[author]), TeamKind::Solo, None).is_ok());
     }
 
     #[test]

@@ -348,7 +348,9 @@ impl Release {
                 add(BlockerKind::FixApproval, sentence, Role::Reviewer);
             }
             if let Some(trouble) = trouble_of(fix.checks) {
-                add(BlockerKind::Checks, format!("{case} on {line}: {trouble}"), Role::Fixer);
+                // A reviewer can answer for what could not run; everything else is mended by a push.
+                let owner = if fix.checks == Checks::NotRun { Role::Reviewer } else { Role::Fixer };
+                add(BlockerKind::Checks, format!("{case} on {line}: {trouble}"), owner);
             }
         }
         for mark in &known.marks {
@@ -449,7 +451,24 @@ impl MarkFacts {
 }
 
 fn of_case(case: &CaseId, kind: BlockerKind, sentence: String, owner: Role) -> Blocker {
-    Blocker { kind, sentence, owner, link: format!("/cases/{case}") }
+    let part = match kind {
+        BlockerKind::FixMissing | BlockerKind::FixApproval | BlockerKind::Checks => "#fixes",
+        BlockerKind::Advisory | BlockerKind::AdvisoryApproval | BlockerKind::Credits => "/advisory",
+        BlockerKind::Date => "#date",
+        BlockerKind::CaseState => "#state",
+        BlockerKind::NoCase
+        | BlockerKind::AdvisoryFrozen
+        | BlockerKind::CaseElsewhere
+        | BlockerKind::Rehearsal
+        | BlockerKind::Conflict
+        | BlockerKind::RehearsalStale
+        | BlockerKind::Line
+        | BlockerKind::TagTaken
+        | BlockerKind::Instant
+        | BlockerKind::SigningKey
+        | BlockerKind::Mail => "",
+    };
+    Blocker { kind, sentence, owner, link: format!("/cases/{case}{part}") }
 }
 
 fn counting(fix: &FixFacts, policy: &Policy, now: Timestamp) -> usize {
@@ -465,7 +484,7 @@ fn counting(fix: &FixFacts, policy: &Policy, now: Timestamp) -> usize {
 fn trouble_of(checks: Checks) -> Option<&'static str> {
     match checks {
         Checks::Green | Checks::Nothing | Checks::Waived => None,
-        Checks::NotRun => Some("the checks could not run here: see why, or answer for this commit with a waiver."),
+        Checks::NotRun => Some("the checks could not run here: see why, or answer for this commit."),
         Checks::Running => Some("the checks have not ended."),
         Checks::Failed => Some("the checks are not green."),
         Checks::Missing => Some("the checks were not asked for."),

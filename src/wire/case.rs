@@ -155,6 +155,11 @@ pub struct FixView {
     pub checks: String,
     /// The newest run on the present head.
     pub run: Option<String>,
+    /// Who answered for the present head, whose checks could not run.
+    pub waived_by: Option<String>,
+    /// Whether the asker may answer for it now.
+    #[serde(default)]
+    pub may_waive: bool,
 }
 
 /// A private remote.

@@ -49,6 +49,7 @@ pub(super) async fn views(app: &App, tx: &mut Tx, grant: &Grant, case: &Case) ->
     let marks = store::mark::of_case(tx, grant).await?;
     let seats = store::member::of_case(tx, grant).await?;
     let needed = needed(app, case);
+    let team = app.config.project(&case.project).map_or(TeamKind::Several, |settings| settings.team);
     let now = tx.now();
     let named = |person: crate::domain::id::PersonId| {
         seats
@@ -76,6 +77,8 @@ pub(super) async fn views(app: &App, tx: &mut Tx, grant: &Grant, case: &Case) ->
                 may_approve: false,
                 checks: "none".to_owned(),
                 run: None,
+                waived_by: None,
+                may_waive: false,
             });
             continue;
         };
@@ -83,6 +86,12 @@ pub(super) async fn views(app: &App, tx: &mut Tx, grant: &Grant, case: &Case) ->
         let may_approve = may_approve(app, tx, grant, (case, &line, fix)).await?;
         let given = approvals.iter().filter(|approval| &approval.head == head);
         let run = store::check::newest(tx, grant, line.id, head).await?;
+        let waived = store::advisory::waived(tx, grant, fix.id, head).await?;
+        let pushers = store::push::pushers(tx, grant, &line).await?;
+        let reviewer = grant.actor().person().filter(|_| grant.also(Action::ApproveFix));
+        let checks = run.as_ref().map(|run| run.state);
+        let may_waive =
+            reviewer.is_some_and(|person| waived.is_none() && fix.may_waive((person, &pushers), team, checks).is_ok());
         views.push(FixView {
             line: line.name.to_string(),
             repository,
@@ -95,6 +104,8 @@ pub(super) async fn views(app: &App, tx: &mut Tx, grant: &Grant, case: &Case) ->
             approved: fix.approved(&approvals, needed, now),
             checks: run.as_ref().map_or_else(|| "none".to_owned(), |run| run.state.to_string()),
             run: run.map(|run| run.id.to_string()),
+            waived_by: waived.map(named),
+            may_waive,
         });
     }
     Ok(views)

@@ -344,16 +344,17 @@ pub async fn waive_checks(app: &App, actor: &Actor, case: &CaseId, line: &LineNa
     let found = store::case::get(&mut tx, &grant).await?;
     let lines = store::project::lines(&mut tx, &found.project).await?;
     let fixes = store::fix::of_case(&mut tx, &grant).await?;
-    let here = |fix: &&crate::domain::fix::Fix| {
-        fix.head.as_ref() == Some(head) && lines.iter().any(|known| known.id == fix.line && &known.name == line)
-    };
-    let Some(fix) = fixes.iter().find(here) else {
+    let here = fixes.into_iter().filter(|fix| fix.head.as_ref() == Some(head)).find_map(|fix| {
+        let at = lines.iter().find(|known| known.id == fix.line && &known.name == line)?;
+        Some((at, fix))
+    });
+    let Some((line, fix)) = here else {
         return Err(Refusal::moment(format!("The fix of {line} is not at {}: look at it again.", head.short())).into());
     };
-    let solo = app.config.project(&found.project).is_some_and(|settings| settings.team == TeamKind::Solo);
-    if fix.pushed_by == Some(person) && !solo {
-        return Err(Refusal::person("You pushed this fix: another reviewer answers for its checks.").into());
-    }
+    let team = app.config.project(&found.project).map_or(TeamKind::Several, |settings| settings.team);
+    let pushers = store::push::pushers(&mut tx, &grant, line).await?;
+    let run = store::check::newest(&mut tx, &grant, line.id, head).await?;
+    fix.may_waive((person, &pushers), team, run.map(|run| run.state))?;
     store::advisory::waive(&mut tx, &grant, fix.id, (head, person)).await?;
     Ok(app.commit(tx).await?)
 }

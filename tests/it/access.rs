@@ -107,6 +107,7 @@ pub(crate) const ROUTES: &[(&str, &str, Body)] = &[
     ("POST", "/cases/{case}/decline", Form("")),
     ("POST", "/cases/{case}/approve", Form("repository=sample&line=main&commit={commit}")),
     ("POST", "/cases/{case}/mark", Form("repository=sample&line=main&standing=affected")),
+    ("POST", "/cases/{case}/waive", Form("line=main&commit={commit}")),
     ("POST", "/cases/{case}/acknowledge", Form("")),
     ("POST", "/cases/{case}/validate", Form("")),
     ("POST", "/cases/{case}/invalidate", Form("")),

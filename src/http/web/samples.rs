@@ -88,9 +88,9 @@ fn case_view() -> CaseView {
         ],
         "attachments": [attachment(false)],
         "fixes": [
-            { "line": "main", "repository": "octo", "head": HEAD, "subject": "parcel: refuse a length that leaves the buffer", "pushed_by": "fixer", "approved_by": [], "approved": false, "may_approve": true, "checks": "running", "run": "019685a0b1c27d3e8f90a1b2c3d4e5f7" },
-            { "line": "1.11.x", "repository": "octo", "head": HEAD, "subject": "parcel: refuse a length that leaves the buffer (backport)", "pushed_by": "fixer", "approved_by": ["maintainer"], "approved": true, "checks": "success", "run": "019685a0b1c27d3e8f90a1b2c3d4e5f8" },
-            { "line": "1.10.x", "repository": "octo", "head": null, "subject": null, "pushed_by": null, "approved_by": [], "approved": false, "checks": "none", "run": null }
+            { "line": "main", "repository": "octo", "head": HEAD, "subject": "parcel: refuse a length that leaves the buffer", "pushed_by": "fixer", "approved_by": [], "approved": false, "may_approve": true, "checks": "running", "run": "019685a0b1c27d3e8f90a1b2c3d4e5f7", "waived_by": null, "may_waive": false },
+            { "line": "1.11.x", "repository": "octo", "head": HEAD, "subject": "parcel: refuse a length that leaves the buffer (backport)", "pushed_by": "fixer", "approved_by": ["maintainer"], "approved": true, "checks": "unsupported", "run": "019685a0b1c27d3e8f90a1b2c3d4e5f8", "waived_by": null, "may_waive": true },
+            { "line": "1.10.x", "repository": "octo", "head": null, "subject": null, "pushed_by": null, "approved_by": [], "approved": false, "checks": "none", "run": null, "waived_by": null, "may_waive": false }
         ],
         "remotes": [{ "name": "octo", "url": "https://security.example.org/OCTO-42/octo" }],
         "remote_pending": false, "allowed": allowed,

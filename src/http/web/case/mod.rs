@@ -24,7 +24,7 @@ use crate::http::download::ciphertext;
 use crate::http::problem::Page;
 use crate::wire::case::{MarkRequest, MessageTo};
 use crate::workflow::case::{self, Act};
-use crate::workflow::{check, fix, mark, report};
+use crate::workflow::{check, fix, mark, release, report};
 
 pub(crate) mod page;
 pub(crate) mod talk;
@@ -52,6 +52,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/cases/{case}/decline", post(decline))
         .route("/cases/{case}/approve", post(approve))
         .route("/cases/{case}/mark", post(mark))
+        .route("/cases/{case}/waive", post(waive))
         .route("/cases/{case}/checks", post(rerun))
         .route("/cases/{case}/attachments", post(attach).layer(DefaultBodyLimit::disable()))
         .route("/cases/{case}/attachments/{attachment}", get(fetch))
@@ -86,6 +87,12 @@ struct Mark {
     repository: RepoName,
     line: LineName,
     standing: Standing,
+}
+
+#[derive(Deserialize)]
+struct Waive {
+    line: LineName,
+    commit: CommitId,
 }
 
 #[derive(Deserialize)]
@@ -180,6 +187,11 @@ async fn mark(State(app): State<Arc<App>>, id: CaseName, form: Form<Member, Mark
     let Mark { repository, line, standing } = form.value;
     let wish = MarkRequest { line, repository: Some(repository), standing };
     mark::set(&app, &form.by.actor, &id.0, &wish).await?;
+    Ok(to(&id.0, "fixes"))
+}
+
+async fn waive(State(app): State<Arc<App>>, id: CaseName, form: Form<Member, Waive>) -> Done {
+    release::waive_checks(&app, &form.by.actor, &id.0, &form.value.line, &form.value.commit).await?;
     Ok(to(&id.0, "fixes"))
 }
 

@@ -239,7 +239,7 @@ fn member_row(view: &CaseView, member: &MemberView, frame: &Frame<'_>) -> Markup
     html! {
         strong { (foreign(&member.name)) }
         @if let Some(handle) = &member.handle { " " span.soft { "@" (handle) } }
-        span.role { (word(&member.role)) }
+        @if member.role != member.name { span.role { (word(&member.role)) } }
         @if let Some(words) = waits.or(gone) { (mark(Tone::Neutral, words)) }
         @if let (Some(handle), true) = (&member.handle, may(view, Action::Members)) {
             form.inline.last method="post" action=(path(view, &format!("members/{handle}/remove"))) {

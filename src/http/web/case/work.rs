@@ -72,9 +72,10 @@ fn fix_row(view: &CaseView, fix: &FixView, frame: &Frame<'_>) -> Markup {
                     form.inline method="post" action=(path(view, "checks")) {
                         (frame.token())
                         input type="hidden" name="line" value=(fix.line);
-                        button.plain aria-label={ "Run the checks of " (fix.line) " again" } { "Run again" }
+                        button.plain aria-label={ "Run again: checks of fix/" (fix.line) } { "Run again" }
                     }
                 }
+                (waiver(view, fix, frame))
             }
             td data-label="Approval" { (approval(view, fix, frame)) }
         }
@@ -105,6 +106,28 @@ fn standing(view: &CaseView, fix: &FixView, frame: &Frame<'_>) -> Markup {
     }
 }
 
+/// A person's word for checks that could not run here, given or to be given; as an approval, for the commit on the screen.
+fn waiver(view: &CaseView, fix: &FixView, frame: &Frame<'_>) -> Markup {
+    html! {
+        @if let Some(by) = &fix.waived_by { p.small { (foreign(by)) " answers for this commit." } }
+        @if let (Some(head), true) = (&fix.head, fix.may_waive) {
+            details {
+                summary { "Answer for it" }
+                p.small {
+                    "Nothing ran here. With your name you say that " code { (short(head)) } " was tested in another way and may be released: "
+                    "your word stands in the history and in place of green checks."
+                }
+                form method="post" action=(path(view, "waive")) {
+                    (frame.token())
+                    input type="hidden" name="line" value=(fix.line);
+                    input type="hidden" name="commit" value=(head);
+                    button aria-label={ "I answer for it: " (short(head)) " of fix/" (fix.line) } { "I answer for it" }
+                }
+            }
+        }
+    }
+}
+
 /// The approval names the commit on the screen: if another was pushed meanwhile, the button refuses.
 fn approval(view: &CaseView, fix: &FixView, frame: &Frame<'_>) -> Markup {
     html! {
@@ -120,7 +143,7 @@ fn approval(view: &CaseView, fix: &FixView, frame: &Frame<'_>) -> Markup {
                 input type="hidden" name="repository" value=(fix.repository);
                 input type="hidden" name="line" value=(fix.line);
                 input type="hidden" name="commit" value=(head);
-                button aria-label={ "Approve fix/" (fix.line) " at " (short(head)) } { "Approve " code { (short(head)) } }
+                button aria-label={ "Approve " (short(head)) " of fix/" (fix.line) } { "Approve " code { (short(head)) } }
             }
         }
     }
