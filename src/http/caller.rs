@@ -77,6 +77,18 @@ pub(crate) struct Form<G, T> {
     pub(crate) value: T,
 }
 
+/// A form in which much is typed: what it says comes through, so that it can be shown again, also when it may not be acted on.
+/// This site sent it in any case.
+#[derive(Debug)]
+pub(crate) enum LongForm<T> {
+    /// A page of this session made it.
+    Ours(Member, T),
+    /// A page of another session made it: the person signed in anew meanwhile, most likely.
+    Stale(Member, T),
+    /// Nobody is signed in.
+    SignedOut(T),
+}
+
 /// A form of somebody who need not be known; this site sent it.
 #[derive(Debug)]
 pub(crate) struct OpenForm<T>(pub(crate) T);
@@ -205,6 +217,24 @@ impl<G: MakesForms, T: DeserializeOwned> FromRequest<Arc<App>> for Form<G, T> {
             return Err(foreign_form());
         }
         Ok(Self { by, value: decode(&parts, body, app).await? })
+    }
+}
+
+impl<T: DeserializeOwned> FromRequest<Arc<App>> for LongForm<T> {
+    type Rejection = PageError;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, PageError> {
+        let (mut parts, body) = request.into_parts();
+        let by = <Member as OptionalFromRequestParts<_>>::from_request_parts(&mut parts, app).await?;
+        SameSite::from_request_parts(&mut parts, app).await?;
+        let (parts, body) = read(Request::from_parts(parts, body), app).await?;
+        let Guard { form_token } = decode(&parts, body.clone(), app).await?;
+        let value = decode(&parts, body, app).await?;
+        Ok(match by {
+            Some(member) if member.made(&form_token) => Self::Ours(member, value),
+            Some(member) => Self::Stale(member, value),
+            None => Self::SignedOut(value),
+        })
     }
 }
 

@@ -23,6 +23,9 @@ words! {
 pub struct AdvisoryView {
     /// Its public id, once the case is planned into a release.
     pub id: Option<String>,
+    /// When it became public, RFC 3339.
+    #[serde(default)]
+    pub published_at: Option<String>,
     /// The text as people wrote it, reporters left out; one made from the case while nobody has saved any.
     pub advisory: Advisory,
     /// Which edit this is; a save names the one it started from. None while nobody has saved any.

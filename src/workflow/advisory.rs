@@ -16,12 +16,13 @@ use crate::domain::credit;
 use crate::domain::digest::Digest;
 use crate::domain::id::{CaseId, PersonId};
 use crate::domain::plain::AdvisoryId;
-use crate::domain::project::TeamKind;
+use crate::domain::project::{Line, TeamKind};
 use crate::domain::refusal::Refusal;
 use crate::domain::report::{CreditWish, ReportBody};
 use crate::domain::text::Title;
 use crate::export::{Published, PublishedLine};
 use crate::store::advisory::Draft;
+use crate::store::member::Seat;
 use crate::store::{self, Tx};
 use crate::wire::advisory::{AdvisoryView, CreditView, DocumentView, EditAdvisory, Format};
 use crate::wire::release::PlanTarget;
@@ -58,6 +59,21 @@ impl Known {
     }
 }
 
+/// A draft on its way into an editor.
+#[derive(Debug)]
+pub struct Editing {
+    /// The text and the edit it is.
+    pub draft: EditAdvisory,
+    /// Who edited it last.
+    pub edited_by: Option<String>,
+    /// When, RFC 3339.
+    pub edited_at: Option<String>,
+    /// The lines of the project, as `repository line`.
+    pub lines: Vec<String>,
+    /// Why it is not edited any more, if it is not.
+    pub changeable: Result<(), Refusal>,
+}
+
 /// Shows the draft, what it lacks, and the files as they would be published now.
 pub async fn show(app: &App, actor: &Actor, case: &CaseId) -> Result<AdvisoryView> {
     let rendered = rendered(app, actor, case).await?;
@@ -67,6 +83,27 @@ pub async fn show(app: &App, actor: &Actor, case: &CaseId) -> Result<AdvisoryVie
     let view = view(app, &mut tx, &grant, (&known, rendered)).await?;
     app.commit(tx).await?;
     Ok(view)
+}
+
+/// Opens the draft for editing.
+pub async fn editing(app: &App, actor: &Actor, case: &CaseId) -> Result<Editing> {
+    let mut tx = app.begin("advisory.editing").await?;
+    let grant = open(&mut tx, actor, case, Action::EditAdvisory).await?;
+    let known = know(app, &mut tx, &grant).await?;
+    let seats = store::member::of_case(&mut tx, &grant).await?;
+    let layout = Layout::of(&mut tx, &known.case.project).await?;
+    app.commit(tx).await?;
+    let place = |line: &Line| {
+        let upstream = layout.upstreams.iter().find(|upstream| upstream.id == line.upstream)?;
+        Some(format!("{} {}", upstream.name, line.name))
+    };
+    Ok(Editing {
+        edited_by: known.editor().map(|person| name_of(&seats, person)),
+        edited_at: known.row.as_ref().map(|row| shown_at(row.edited_at)),
+        lines: layout.lines.iter().filter_map(place).collect(),
+        changeable: known.changeable(),
+        draft: EditAdvisory { version: known.row.as_ref().map(|row| row.version.0), advisory: known.written },
+    })
 }
 
 /// Saves the draft. An approval of the earlier text is void.
@@ -108,12 +145,17 @@ pub async fn approve(app: &App, actor: &Actor, case: &CaseId, read: &Digest) -> 
     Ok(app.commit(tx).await?)
 }
 
-/// Renders the advisory as it would be published now; before a release, what it will say is stood in for.
+/// Renders the advisory's files as they would be published now; before a release, what they will say is stood in for.
+pub async fn previews(app: &App, actor: &Actor, case: &CaseId) -> Result<Vec<DocumentView>> {
+    match rendered(app, actor, case).await? {
+        Some((_, documents)) => Ok(documents),
+        None => stood_in(app, actor, case).await,
+    }
+}
+
+/// Renders one of [`previews`].
 pub async fn preview(app: &App, actor: &Actor, case: &CaseId, format: Format) -> Result<DocumentView> {
-    let documents = match rendered(app, actor, case).await? {
-        Some((_, documents)) => documents,
-        None => stood_in(app, actor, case).await?,
-    };
+    let documents = previews(app, actor, case).await?;
     let media_type = match format {
         Format::Osv => "application/json",
         Format::Markdown => "text/markdown; charset=utf-8",
@@ -269,13 +311,7 @@ async fn view(
 ) -> Result<AdvisoryView> {
     let (known, rendered) = found;
     let seats = store::member::of_case(tx, grant).await?;
-    let named = |person: PersonId| {
-        seats
-            .iter()
-            .find(|seat| seat.holder == Holder::Person(person))
-            .and_then(|seat| seat.person.as_ref().map(|(handle, _)| format!("@{handle}")))
-            .unwrap_or_else(|| "a former member".to_owned())
-    };
+    let named = |person: PersonId| name_of(&seats, person);
     let whole = known.whole();
     let row = known.row.as_ref();
     let approval = row.and_then(|row| row.approved.as_ref());
@@ -297,6 +333,7 @@ async fn view(
     });
     Ok(AdvisoryView {
         id: row.and_then(|row| row.public_id.as_ref()).map(ToString::to_string),
+        published_at: known.case.published_at.map(shown_at),
         advisory: known.written.clone(),
         version: row.map(|row| row.version.0),
         edited_by: known.editor().map(named),
@@ -312,6 +349,12 @@ async fn view(
         not_approvable: barred.map(|refusal| refusal.to_string()),
         documents: rendered.map(|(_, documents)| documents).unwrap_or_default(),
     })
+}
+
+fn name_of(seats: &[Seat], person: PersonId) -> String {
+    let seat = seats.iter().find(|seat| seat.holder == Holder::Person(person));
+    let handle = seat.and_then(|seat| seat.person.as_ref().map(|(handle, _)| format!("@{handle}")));
+    handle.unwrap_or_else(|| "a former member".to_owned())
 }
 
 fn shown(document: crate::export::Document) -> DocumentView {

@@ -115,6 +115,8 @@ pub(crate) const ROUTES: &[(&str, &str, Body)] = &[
     ("POST", "/cases/{case}/close", Form("verdict=valid")),
     ("POST", "/cases/{case}/defer", Form("")),
     ("GET", "/cases/{case}/advisory", Nothing),
+    ("GET", "/cases/{case}/advisory/edit", Nothing),
+    ("POST", "/cases/{case}/advisory/edit", Form("act=add-line")),
     ("POST", "/cases/{case}/advisory/approve", Form("digest={digest}")),
     ("POST", "/projects/{project}/releases", Form("case={case}&tag%3Asample%3Amain=v2.0&at=2026-02-01T12:00")),
     ("GET", "/releases/{release}", Nothing),

@@ -181,6 +181,7 @@ fn reporter_view() -> ReporterView {
 fn advisory_view() -> AdvisoryView {
     AdvisoryView {
         id: None,
+        published_at: None,
         advisory: Advisory::draft("Parcel::open reads past the end of the buffer".parse().unwrap()),
         version: None,
         edited_by: Some("Sample Fixer".into()),
@@ -224,14 +225,18 @@ fn pages() -> Vec<(&'static str, String)> {
     };
     let lost =
         [("poc.age".to_owned(), "This is not an age file: send it without the ending .age, or encrypt it.".to_owned())];
-    let part = check::page::LogPart::new("a", 0, log());
     let base = "https://security.example.org".parse().unwrap();
+    let part = check::page::LogPart::new("a", 0, log());
     let (view, cases) = (project_view(), cases());
-    let draft = DocumentView {
-        path: "advisories/draft.md".into(),
-        media_type: "text/markdown".into(),
-        text: "# Parcel::open reads past the end of the buffer\n\nA parcel with a negative length is accepted.".into(),
-    };
+    let drafts = [
+        ("text/html", "<article><h1>Parcel::open reads past the end</h1><p>Sample.</p></article>"),
+        ("text/markdown", "# Parcel::open"),
+    ]
+    .map(|(media_type, text)| DocumentView {
+        path: "advisories/draft".into(),
+        media_type: media_type.into(),
+        text: text.into(),
+    });
     let trains: Vec<ReleaseSummary> = vec![release_view("planned").summary];
     [
         ("home", home::home_page(&cases, &[project("octo", "Octo"), project("nautilus", "Nautilus")], &member)),
@@ -242,7 +247,7 @@ fn pages() -> Vec<(&'static str, String)> {
         ),
         ("case", case::page::case_page(&case_view(), &member)),
         ("invitation", case::page::invitation_page("OCTO-42", &member)),
-        ("advisory", advisory::advisory_page("OCTO-42", &advisory_view(), &draft, &member)),
+        ("advisory", advisory::page::advisory_page("OCTO-42", &advisory_view(), &drafts, &member)),
         ("check", check::page::check_page(&run_view(), Some(&part), &member)),
         ("release-planned", release::page::release_page(&release_view("planned"), &member)),
         ("release-held", release::page::release_page(&release_view("held"), &member)),
