@@ -6,12 +6,15 @@
 use maud::{Markup, html};
 
 use super::{Affected, Published, credit_words, followable, instant, prose, severity_words};
+use crate::domain::advisory::Package;
 use crate::domain::severity::Severity;
 
 /// Renders the body of the public page: one `article`, works without style and script.
 pub fn advisory(published: &Published) -> Markup {
     let advisory = &published.advisory;
     let credits = advisory.settle_credits();
+    let packaged = advisory.affected.iter().any(|line| line.package.is_some());
+    let packages = packaged.then_some(package as fn(&Package) -> String);
     html! {
         article.advisory id=(published.id) {
             h1 { (advisory.title) }
@@ -39,12 +42,13 @@ pub fn advisory(published: &Published) -> Markup {
             @if !advisory.affected.is_empty() {
                 section.affected {
                     h2 { "Affected and fixed" }
-                    table {
+                    table.stack {
                         thead { tr {
-                            th scope="col" { "Line" } th scope="col" { "Package" } th scope="col" { "Affected" }
-                            th scope="col" { "Fixed in" } th scope="col" { "Fix" }
+                            th scope="col" { "Line" }
+                            @if packages.is_some() { th scope="col" { "Package" } }
+                            th scope="col" { "Affected" } th scope="col" { "Fixed in" } th scope="col" { "Fix" }
                         } }
-                        tbody { @for line in published.affected() { (row(&line)) } }
+                        tbody { @for line in published.affected() { (row(&line, packages)) } }
                     }
                 }
             }
@@ -72,22 +76,29 @@ pub fn advisory(published: &Published) -> Markup {
     }
 }
 
-fn row(line: &Affected<'_>) -> Markup {
+/// One line's row; `packages` renders the column of packages, where there is one.
+fn row(line: &Affected<'_>, packages: Option<fn(&Package) -> String>) -> Markup {
     html! {
         tr {
-            td {
+            th scope="row" {
                 @match line.repository_url {
                     Some(url) if followable(url.as_str()) => (link(url.as_str(), line.draft.repository.as_str())),
                     Some(_) | None => (line.draft.repository),
                 }
                 " " (line.draft.line)
             }
-            td { @if let Some(package) = &line.draft.package { (package.name) " (" (package.ecosystem) ")" } }
-            td { (line.range()) }
-            td { (line.fixed()) }
-            td { @if let Some(commit) = line.fix_commit { code title=(commit) { (commit.short()) } } }
+            @if let Some(words) = packages {
+                td data-label="Package" { (line.draft.package.as_ref().map(words).unwrap_or_default()) }
+            }
+            td data-label="Affected" { (line.range()) }
+            td data-label="Fixed in" { (line.fixed()) }
+            td data-label="Fix" { @if let Some(commit) = line.fix_commit { code title=(commit) { (commit.short()) } } }
         }
     }
+}
+
+fn package(package: &Package) -> String {
+    format!("{} ({})", package.name, package.ecosystem)
 }
 
 fn link(address: &str, text: &str) -> Markup {

@@ -13,6 +13,7 @@ use axum::routing::get;
 use maud::{Markup, PreEscaped, html};
 
 use super::page::Frame;
+use super::piece::{foreign, moment};
 use crate::app::App;
 use crate::domain::manifest::DocumentPath;
 use crate::domain::plain::AdvisoryId;
@@ -81,17 +82,17 @@ fn list_page(advisories: &[PublishedView], contacts: &[ContactView]) -> Markup {
         @if advisories.is_empty() {
             p { "Nothing has been published yet." }
         } @else {
-            table {
+            table.stack {
                 thead { tr {
                     th scope="col" { "Advisory" } th scope="col" { "Title" } th scope="col" { "Project" } th scope="col" { "Published" }
                 } }
                 tbody {
                     @for advisory in advisories {
                         tr {
-                            td { a href={ "/advisories/" (advisory.id) } { (advisory.id) } }
-                            td { (advisory.title) }
-                            td { (advisory.project) }
-                            td { time datetime=(advisory.published_at) { (advisory.published_at) } }
+                            th scope="row" { a href={ "/advisories/" (advisory.id) } { (advisory.id) } }
+                            td data-label="Title" { (foreign(&advisory.title)) }
+                            td data-label="Project" { (advisory.project) }
+                            td data-label="Published" { (moment(&advisory.published_at)) }
                         }
                     }
                 }
