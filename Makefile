@@ -29,7 +29,8 @@ demo: setup
 run: setup
 	@cargo run --quiet -- $(ARGS) serve
 
-test: setup
+test:
+	@.ci/setup test
 	@if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --no-fail-fast; else cargo test --no-fail-fast --lib --bins --tests; fi
 	@cargo test --doc
 

@@ -4,6 +4,7 @@ mod access;
 mod account;
 mod architecture;
 mod attachment;
+mod browser;
 mod canary;
 mod config;
 mod crash;
