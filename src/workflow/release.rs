@@ -10,6 +10,7 @@ use super::{Error, Result, open, open_project, shown_at};
 use crate::app::App;
 use crate::domain::access::{Action, Grants, ProjectAction};
 use crate::domain::actor::{Actor, Chore};
+use crate::domain::blocker::Blocker;
 use crate::domain::change::Change;
 use crate::domain::digest::Digest;
 use crate::domain::id::{CaseId, LineId, PersonId, ReleaseId};
@@ -18,7 +19,7 @@ use crate::domain::manifest::{Document, FrozenAdvisory, FrozenFix, Manifest, Ref
 use crate::domain::plain::AdvisoryId;
 use crate::domain::plan::Plan;
 use crate::domain::project::TeamKind;
-use crate::domain::readiness::{Blocker, Facts};
+use crate::domain::readiness::Facts;
 use crate::domain::refusal::Refusal;
 use crate::domain::rehearsal::{Rehearsal, Target};
 use crate::domain::release::{Policy, Release, ReleaseState};

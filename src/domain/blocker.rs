@@ -1,0 +1,119 @@
+//! What blocks a release: kinds of things, and one of them with who can mend it and where.
+//!
+//! Leaves finding them to [`super::readiness`].
+
+use super::access::Role;
+use super::id::{CaseId, words};
+
+words! {
+    /// What kind of thing blocks.
+    BlockerKind {
+        /// The release has no case.
+        NoCase = "no_case",
+        /// A case is not accepted, or public already.
+        CaseState = "case_state",
+        /// A case is in another release.
+        CaseElsewhere = "case_elsewhere",
+        /// The agreed date forbids the instant.
+        Date = "date",
+        /// A line has no fix.
+        FixMissing = "fix_missing",
+        /// A line that is affected does not ship.
+        LineLeft = "line_left",
+        /// A fix is not approved at its head.
+        FixApproval = "fix_approval",
+        /// Checks are not green on a fix's head.
+        Checks = "checks",
+        /// The advisory lacks something.
+        Advisory = "advisory",
+        /// The advisory's text is not approved as it will be published.
+        AdvisoryApproval = "advisory_approval",
+        /// What was frozen of the advisory is not what would be published now.
+        AdvisoryFrozen = "advisory_frozen",
+        /// Somebody was asked how to be credited and has not answered.
+        Credits = "credits",
+        /// No rehearsal yet.
+        Rehearsal = "rehearsal",
+        /// Fixes do not merge.
+        Conflict = "conflict",
+        /// A line, a fix or the plan moved since the rehearsal.
+        RehearsalStale = "rehearsal_stale",
+        /// The public line is not known.
+        Line = "line",
+        /// The tag exists.
+        TagTaken = "tag_taken",
+        /// The instant is over.
+        Instant = "instant",
+        /// The server's clock jumped.
+        Clock = "clock",
+        /// No key to sign tags with.
+        SigningKey = "signing_key",
+        /// No mail server.
+        Mail = "mail",
+    }
+}
+
+/// One thing that blocks a release.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Blocker {
+    /// What kind of thing.
+    pub kind: BlockerKind,
+    /// What is wrong and what to do.
+    pub sentence: String,
+    /// The least role that can mend it.
+    pub owner: Role,
+    /// The page to go to.
+    pub link: String,
+}
+
+impl BlockerKind {
+    /// Tells whether this stops a run at its instant too. What the run finds out by itself, or did before, does not.
+    pub fn stops_the_run(self) -> bool {
+        match self {
+            Self::NoCase
+            | Self::CaseState
+            | Self::CaseElsewhere
+            | Self::Date
+            | Self::FixMissing
+            | Self::LineLeft
+            | Self::FixApproval
+            | Self::Checks
+            | Self::Advisory
+            | Self::AdvisoryApproval
+            | Self::AdvisoryFrozen
+            | Self::Rehearsal
+            | Self::Conflict
+            | Self::Clock => true,
+            // A moved fix stops the run; a moved line is found by preflight, on the remote itself.
+            Self::RehearsalStale => true,
+            Self::Credits | Self::Line | Self::TagTaken | Self::Instant | Self::SigningKey | Self::Mail => false,
+        }
+    }
+}
+
+impl Blocker {
+    /// Names something amiss in a case, with the part of its page where it is mended.
+    pub(super) fn of_case(case: &CaseId, kind: BlockerKind, sentence: String, owner: Role) -> Self {
+        let part = match kind {
+            BlockerKind::FixMissing | BlockerKind::LineLeft | BlockerKind::FixApproval | BlockerKind::Checks => {
+                "#fixes"
+            }
+            BlockerKind::Advisory | BlockerKind::AdvisoryApproval | BlockerKind::Credits => "/advisory",
+            BlockerKind::Date => "#date",
+            BlockerKind::CaseState => "#state",
+            BlockerKind::NoCase
+            | BlockerKind::AdvisoryFrozen
+            | BlockerKind::CaseElsewhere
+            | BlockerKind::Rehearsal
+            | BlockerKind::Conflict
+            | BlockerKind::RehearsalStale
+            | BlockerKind::Line
+            | BlockerKind::TagTaken
+            | BlockerKind::Instant
+            | BlockerKind::Clock
+            | BlockerKind::SigningKey
+            | BlockerKind::Mail => "",
+        };
+        Self { kind, sentence, owner, link: format!("/cases/{case}{part}") }
+    }
+}
