@@ -19,7 +19,7 @@ use crate::domain::digest::Digest;
 use crate::domain::id::CaseId;
 use crate::domain::refusal::RefusalKind;
 use crate::http::caller::{Form, LongForm, Member, Named};
-use crate::http::problem::Page;
+use crate::http::problem::{Page, refused_on};
 use crate::wire::advisory::EditAdvisory;
 use crate::workflow::Error;
 use crate::workflow::advisory::{self, Editing};
@@ -36,10 +36,9 @@ const LONGEST_FORM: usize = 1024 * 1024;
 
 /// Returns the routes of drafts.
 pub(super) fn routes() -> Router<Arc<App>> {
-    let editor = get(edit).post(save).layer(DefaultBodyLimit::max(LONGEST_FORM));
     Router::new()
         .route("/cases/{case}/advisory", get(show))
-        .route("/cases/{case}/advisory/edit", editor)
+        .route("/cases/{case}/advisory/edit", get(edit).post(save).layer(DefaultBodyLimit::max(LONGEST_FORM)))
         .route("/cases/{case}/advisory/approve", post(approve))
 }
 
@@ -119,13 +118,11 @@ async fn pressed(app: &App, who: (&Member, &CaseId), what: (Press, Sheet), editi
         }
         // The one rule that looks past the fields is about who is thanked.
         Err(Error::Refused(refusal)) if refusal.kind() == RefusalKind::Input => {
-            let fault = Fault { field: "credits".to_owned(), sentence: refusal.to_string() };
-            let page = sheet.page(Remark::Nothing, &[fault], None, &frame);
-            Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response())
+            let faults = |why: &str| [Fault { field: "credits".to_owned(), sentence: why.to_owned() }];
+            Ok(refused_on(|why| sheet.page(Remark::Nothing, &faults(why), None, &frame), refusal))
         }
         Err(Error::Refused(refusal)) if refusal.kind() == RefusalKind::Moment => {
-            let page = sheet.page(Remark::Refused(&refusal.to_string()), &[], None, &frame);
-            Ok((StatusCode::CONFLICT, page).into_response())
+            Ok(refused_on(|why| sheet.page(Remark::Refused(why), &[], None, &frame), refusal))
         }
         Err(error) => Err(error.into()),
     }

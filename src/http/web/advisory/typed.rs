@@ -10,7 +10,7 @@ use crate::domain::advisory::{
     Advisory, AffectedLine, Credit, CreditConsent, CreditKind, Package, Reference, ReferenceKind,
 };
 use crate::domain::refusal::{Malformed, Refusal};
-use crate::domain::severity::{CvssVector, Severity};
+use crate::domain::severity::{CvssVector, Severity, SeverityWord};
 use crate::wire::advisory::EditAdvisory;
 
 /// The kinds of rows of which an advisory has any number.
@@ -198,7 +198,7 @@ impl Typed {
     /// Returns the score and band of the vector, where it is one.
     pub(crate) fn score(&self) -> Option<(f64, Option<&'static str>)> {
         let vector: CvssVector = self.get("vector").parse().ok()?;
-        Some((vector.score(), vector.word().map(|word| word.as_str())))
+        Some((vector.score(), vector.word().map(SeverityWord::as_str)))
     }
 
     /// Makes the draft, or says of every field that cannot be taken what to do.
