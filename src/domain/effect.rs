@@ -258,12 +258,11 @@ impl Phase {
         }
     }
 
-    /// How many tries before a person is called; none means for ever, as after the first public byte.
-    pub fn patience(self) -> Option<u32> {
+    /// How many tries before a person is called. A release that may be half public waits for nobody silently.
+    pub fn patience(self) -> u32 {
         match self {
-            Self::Preflight => Some(12),
-            Self::NotifyPublic => Some(40),
-            Self::PushFixes | Self::VerifyPublic | Self::PublishAdvisories | Self::OpenCase => None,
+            Self::Preflight | Self::PushFixes | Self::VerifyPublic | Self::PublishAdvisories | Self::OpenCase => 12,
+            Self::NotifyPublic => 40,
         }
     }
 
@@ -271,9 +270,8 @@ impl Phase {
     fn exhausted(self) -> HoldReason {
         match self {
             Self::Preflight => HoldReason::UpstreamDown,
-            Self::PushFixes | Self::VerifyPublic | Self::PublishAdvisories | Self::NotifyPublic | Self::OpenCase => {
-                HoldReason::Trouble
-            }
+            Self::PushFixes | Self::VerifyPublic => HoldReason::PartlyPublic,
+            Self::PublishAdvisories | Self::NotifyPublic | Self::OpenCase => HoldReason::Trouble,
         }
     }
 
@@ -329,19 +327,19 @@ impl Effect {
         }
     }
 
-    /// Writes down how it ended. One that was tried often enough becomes failed, if its phase ever gives up.
+    /// Writes down how it ended. One that was tried often enough becomes failed.
     pub fn end(self, outcome: Outcome, now: Timestamp) -> Result<Self, Refusal> {
         match self.state {
             EffectState::Started | EffectState::Unknown => {}
             EffectState::Pending => return Err(Refusal::moment("This effect was not begun.")),
             EffectState::Done | EffectState::Failed => return Err(Refusal::moment("This effect has ended already.")),
         }
-        let tired = self.phase.patience().is_some_and(|most| self.attempts >= most);
+        let tired = self.attempts >= self.phase.patience();
         let retry_at = now.checked_add(self.phase.pause(self.attempts)).ok();
         Ok(match outcome {
             Outcome::Done(note) => Self { state: EffectState::Done, note, retry_at: None, done_at: Some(now), ..self },
             Outcome::Failed(reason, note) => self.failed(reason, note),
-            Outcome::Again(note) if tired => {
+            Outcome::Again(note) | Outcome::Unknown(note) if tired => {
                 let reason = self.phase.exhausted();
                 self.failed(reason, note)
             }

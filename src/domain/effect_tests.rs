@@ -128,6 +128,35 @@ fn a_push_in_doubt_counts_as_public() {
 }
 
 #[test]
+fn a_push_whose_end_stays_unknown_calls_a_person_and_counts_as_public() {
+    let mut effects = sample_journal();
+    let (first, second) = (find(&effects, Phase::PushFixes, 0), find(&effects, Phase::PushFixes, 1));
+    for _ in 0..=first {
+        turn(&mut effects, Outcome::Done(String::new()), at(1));
+    }
+    let mut now = at(1);
+    loop {
+        match next(&effects, now) {
+            Next::Act(effect) | Next::Look(effect) if effect.position as usize == second => {
+                turn(&mut effects, Outcome::Unknown("no answer".into()), now);
+            }
+            Next::Act(_) => drop(turn(&mut effects, Outcome::Done(String::new()), now)),
+            Next::Wait(at) => now = at,
+            Next::Hold(effect) => {
+                assert_eq!((effect.position as usize, effect.reason), (second, Some(HoldReason::PartlyPublic)));
+                break;
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(effects[second].attempts, Phase::PushFixes.patience());
+    assert!(nothing_public(&effects).is_none());
+    assert!(now.duration_since(at(1)) < SignedDuration::from_mins(10), "half public is no state to stay in");
+    effects[second] = effects[second].clone().revive();
+    assert!(matches!(next(&effects, now), Next::Look(effect) if effect.position as usize == second));
+}
+
+#[test]
 fn a_mail_that_fails_holds_nobody() {
     let mut effects = sample_journal();
     let mail = find(&effects, Phase::NotifyPublic, 0);

@@ -42,6 +42,17 @@ impl HoldReason {
         }
     }
 
+    /// Returns the reason as it is once something is public: there is no plan to go back to any more.
+    #[must_use]
+    pub fn once_public(self) -> Self {
+        match self {
+            Self::LineMoved | Self::TagTaken | Self::UpstreamDown | Self::NotReady | Self::PartlyPublic => {
+                Self::PartlyPublic
+            }
+            Self::PushRefused | Self::Trouble => self,
+        }
+    }
+
     /// Says what to do, in a sentence.
     pub fn advice(self) -> &'static str {
         match self {

@@ -160,7 +160,7 @@ pub struct EffectView {
     pub phase: String,
     /// What it acts on, in words.
     pub target: String,
-    /// `pending`, `started`, `done`, `unknown` or `failed`.
+    /// `pending`, `started`, `done`, `unknown` or `failed`; of a mail, whether the mail server has it.
     pub state: String,
     /// Tries so far.
     pub attempts: u32,

@@ -83,6 +83,10 @@ pub async fn run(app: &App, id: &ReleaseId) -> Result<Settled> {
 /// Begins the run: state, journal and recipients in one write. What is no longer as it was armed is held at once.
 async fn begin(app: &App, id: &ReleaseId) -> Result<()> {
     let (mut tx, gathered) = gather(app, &CHORE, id, Action::Maintain, "disclose.begin").await?;
+    if gathered.release.state != ReleaseState::Armed {
+        // Another run began it, or somebody disarmed it, since it was looked at.
+        return Err(Error::Conflict);
+    }
     let now = tx.now();
     let begun = store::release::save(&mut tx, &CHORE, gathered.release.begin(now)?).await?;
     let manifest = manifest(app, &mut tx, &gathered.grants, &begun).await?;
@@ -152,7 +156,7 @@ async fn hold(app: &App, id: &ReleaseId, hold: Hold) -> Result<()> {
     let effects = store::effect::of_release(&mut tx, &grants, id).await?;
     let change = match nothing_public(&effects) {
         Some(proof) => release.retreat(proof, hold)?,
-        None => release.hold(hold)?,
+        None => release.hold(Hold { reason: hold.reason.once_public(), ..hold })?,
     };
     let held = store::release::save(&mut tx, &CHORE, change).await?;
     call(app, &mut tx, &held).await?;
@@ -367,7 +371,8 @@ impl Run<'_> {
         let sealing = self.app.sealing(&mut tx, &grant).await?;
         let notice = Notice::Disclosed { advisory: advisory.id.clone() };
         let about = (case, Some(self.id()));
-        super::mail::queue_as(&mut tx, &sealing, mail_id(&self.manifest, key), about, (&notice, &address)).await?;
+        let id = mail_id(self.manifest.dated_at, key);
+        super::mail::queue_as(&mut tx, &sealing, id, about, (&notice, &address)).await?;
         self.app.commit(tx).await?;
         Ok(Outcome::Done("in the outbox".to_owned()))
     }
@@ -410,12 +415,12 @@ fn fault(phase: Phase) -> Outcome {
     }
 }
 
-/// Makes a mail's id from an effect's key: the same key, the same id, the same Message-ID.
-fn mail_id(manifest: &Manifest, key: &str) -> MailId {
+/// Makes a mail's id from an effect's key and the release's date: the same key, the same id, the same Message-ID.
+pub(super) fn mail_id(dated_at: i64, key: &str) -> MailId {
     let digest = Digest::of_parts(&[b"embargo-mail-1", key.as_bytes()]);
     let mut random = [0; 10];
     random.copy_from_slice(&digest.as_bytes()[..10]);
-    MailId::mint(u64::try_from(manifest.dated_at).unwrap_or_default() * 1000, random)
+    MailId::mint(u64::try_from(dated_at).unwrap_or_default() * 1000, random)
 }
 
 /// Finds where news for a seat goes, if its holder left an address.

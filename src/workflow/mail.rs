@@ -4,17 +4,36 @@ use jiff::SignedDuration;
 
 use super::{Error, Result, open};
 use crate::app::{App, Sealing};
-use crate::domain::access::{Action, Holder, Role};
+use crate::domain::access::{Action, Grant, Holder, Role};
 use crate::domain::actor::{Actor, Chore};
+use crate::domain::effect::EffectState;
 use crate::domain::id::{CaseId, MailId, ReleaseId};
 use crate::domain::job::Job;
 use crate::domain::text::EmailAddress;
 use crate::notify::notice::{Mail as Letter, Notice};
 use crate::store::mail::{Mail, MailState};
 use crate::store::report::Report;
-use crate::store::{self, Tx};
+use crate::store::{self, Rows, Tx};
 
 const PLACE: (&str, &str) = ("mail", "recipient");
+
+/// Says how far a mail is, for the page of the release that queued it; nothing while it is not queued.
+pub(super) async fn standing(rows: &mut impl Rows, grant: &Grant, id: MailId) -> Result<Option<(EffectState, String)>> {
+    let Some(mail) = store::mail::get(rows, grant, id).await? else { return Ok(None) };
+    let tries = if mail.attempts == 1 { "1 try".to_owned() } else { format!("{} tries", mail.attempts) };
+    Ok(Some(match mail.state {
+        MailState::Waiting if mail.attempts == 0 => (EffectState::Pending, "In the outbox.".to_owned()),
+        MailState::Waiting => {
+            let note = format!("The mail server did not take it yet, after {tries}: it is tried again by itself.");
+            (EffectState::Pending, note)
+        }
+        MailState::Sent => (EffectState::Done, "Taken by the mail server.".to_owned()),
+        MailState::MaybeSent => {
+            (EffectState::Done, "Taken by the mail server; an earlier try may have arrived too.".to_owned())
+        }
+        MailState::Failed => (EffectState::Failed, format!("Given up after {tries}: tell them in some other way.")),
+    }))
+}
 
 /// Tells a reporter that the report arrived, if they left an address.
 pub(super) async fn notify_report(

@@ -13,6 +13,7 @@ use crate::domain::actor::{Actor, Chore};
 use crate::domain::blocker::Blocker;
 use crate::domain::change::Change;
 use crate::domain::digest::Digest;
+use crate::domain::effect::{Effect, Target as On};
 use crate::domain::id::{CaseId, LineId, PersonId, ReleaseId};
 use crate::domain::job::Job;
 use crate::domain::manifest::{Document, FrozenAdvisory, FrozenFix, Manifest, RefMove, Repository};
@@ -115,6 +116,18 @@ pub async fn show(app: &App, actor: &Actor, id: &ReleaseId) -> Result<ReleaseVie
     for target in &release.targets {
         targets.push(target_view(&layout, target)?);
     }
+    let mut journal = Vec::new();
+    for effect in &effects {
+        let mut view = effect_view(&layout, effect);
+        if let On::Seat(case, _) = &effect.target {
+            // The effect is done when its mail is in the outbox; what people want to know is whether it left.
+            let id = super::disclose::mail_id(release.dated_at.as_second(), &effect.key);
+            if let Some((state, note)) = super::mail::standing(&mut tx, grant_of(&grants, case)?, id).await? {
+                (view.state, view.note) = (state.to_string(), note);
+            }
+        }
+        journal.push(view);
+    }
     app.commit(tx).await?;
     let blockers = match release.state {
         ReleaseState::Planned | ReleaseState::Frozen | ReleaseState::Armed | ReleaseState::Held => {
@@ -142,7 +155,7 @@ pub async fn show(app: &App, actor: &Actor, id: &ReleaseId) -> Result<ReleaseVie
         begun_at: release.begun_at.map(shown_at),
         public_at: release.public_at.map(shown_at),
         done_at: release.done_at.map(shown_at),
-        effects: effects.iter().map(|effect| effect_view(&layout, effect)).collect(),
+        effects: journal,
     })
 }
 
@@ -427,8 +440,7 @@ fn blocker_view(blocker: &Blocker) -> BlockerView {
     }
 }
 
-fn effect_view(layout: &Layout, effect: &crate::domain::effect::Effect) -> EffectView {
-    use crate::domain::effect::Target as On;
+fn effect_view(layout: &Layout, effect: &Effect) -> EffectView {
     let target = match &effect.target {
         On::Repository(id) => layout
             .upstreams

@@ -13,7 +13,7 @@ use embargo::wire::advisory::EditAdvisory;
 use embargo::workflow::{self, Error, advisory, publication, release, report};
 use embargo::{store, worker};
 
-use crate::disclosure::{Armed, House, INSTANT, PLANNED, at, named, show};
+use crate::support::house::{Frozen, House, INSTANT, PLANNED, SINGLE, Team, at};
 
 const NAME: &str = "Sample Reporter";
 
@@ -28,15 +28,14 @@ async fn reporter(app: &App) -> Actor {
     Actor::Reporter(store::report::of_case(&mut rows, &grant).await.unwrap()[0].id)
 }
 
-async fn state(app: &App, armed: &Armed) -> String {
-    show(app, &named(app, "alice").await, &armed.release).await.summary.state
+async fn state(app: &App, armed: &Frozen) -> String {
+    armed.view(app).await.summary.state
 }
 
 /// Approves the text as it would be published now.
-async fn approve(app: &App) {
-    let bob = named(app, "bob").await;
-    let read = advisory::show(app, &bob, &case()).await.unwrap();
-    advisory::approve(app, &bob, &case(), &read.digest.unwrap()).await.unwrap();
+async fn approve(app: &App, bob: &Actor) {
+    let read = advisory::show(app, bob, &case()).await.unwrap();
+    advisory::approve(app, bob, &case(), &read.digest.unwrap()).await.unwrap();
 }
 
 /// Counts the mails that call somebody to a release.
@@ -49,10 +48,10 @@ async fn calls(app: &App) -> usize {
 /// Attack on privacy: the name is withdrawn after two people armed, and nobody looks until the instant.
 #[tokio::test]
 async fn a_name_withdrawn_from_an_armed_release_is_not_published() {
-    let house = House::new(None);
+    let house = House::new(&SINGLE, None).await;
     let app = house.open(PLANNED).await;
     let armed = house.arm(&app).await;
-    let (before, reporter) = (house.public(), reporter(&app).await);
+    let (before, reporter) = (house.public().await, reporter(&app).await);
     // The same wish again changes nothing.
     report::credit(&app, &reporter, &case(), CreditWish::Named { name: NAME.parse().unwrap() }).await.unwrap();
     assert_eq!((state(&app, &armed).await.as_str(), calls(&app).await), ("armed", 0));
@@ -64,17 +63,17 @@ async fn a_name_withdrawn_from_an_armed_release_is_not_published() {
     worker::settle(&app).await.unwrap();
     workflow::sweep::run(&app).await.unwrap();
     worker::settle(&app).await.unwrap();
-    assert_eq!(house.public(), before, "nothing is pushed");
+    assert_eq!(house.public().await, before, "nothing is pushed");
     assert!(publication::published(&app).await.unwrap().is_empty(), "nothing is published");
 
     // The way on: the text without the name is approved, frozen and armed anew.
-    let (alice, bob) = (named(&app, "alice").await, named(&app, "bob").await);
-    release::postpone(&app, &alice, &armed.release, at("2027-01-15T14:00:00Z")).await.unwrap();
+    let Team { alice, bob } = &armed.team;
+    release::postpone(&app, alice, &armed.release, at("2027-01-15T14:00:00Z")).await.unwrap();
     worker::settle(&app).await.unwrap();
-    assert!(release::freeze(&app, &alice, &armed.release).await.is_err(), "the new text is not approved yet");
-    approve(&app).await;
-    release::freeze(&app, &alice, &armed.release).await.unwrap();
-    for person in [&alice, &bob] {
+    assert!(release::freeze(&app, alice, &armed.release).await.is_err(), "the new text is not approved yet");
+    approve(&app, bob).await;
+    release::freeze(&app, alice, &armed.release).await.unwrap();
+    for person in [alice, bob] {
         release::arm(&app, person, &armed.release).await.unwrap();
     }
     app.clock.set(at("2027-01-15T14:00:00Z"));
@@ -93,10 +92,10 @@ async fn a_name_withdrawn_from_an_armed_release_is_not_published() {
 /// The run has begun, but the public repository does not answer yet: nothing is public, and the name still is the reporter's.
 #[tokio::test]
 async fn a_name_withdrawn_while_the_run_waits_for_the_public_repository_is_not_published() {
-    let house = House::new(None);
+    let house = House::new(&SINGLE, None).await;
     let app = house.open(PLANNED).await;
     let armed = house.arm(&app).await;
-    let (there, gone) = house.upstream();
+    let (there, gone) = (house.upstream("core"), house.root().join("away.git"));
     std::fs::rename(&there, &gone).unwrap();
     app.clock.set(at(INSTANT));
     worker::settle(&app).await.unwrap();
@@ -104,37 +103,37 @@ async fn a_name_withdrawn_while_the_run_waits_for_the_public_repository_is_not_p
     report::credit(&app, &reporter(&app).await, &case(), CreditWish::Anonymous).await.unwrap();
     assert_eq!(state(&app, &armed).await, "planned");
     std::fs::rename(&gone, &there).unwrap();
-    let before = house.public();
+    let before = house.public().await;
     for minute in 1..=15 {
         app.clock.set(at(INSTANT) + jiff::SignedDuration::from_mins(minute));
         workflow::sweep::run(&app).await.unwrap();
         worker::settle(&app).await.unwrap();
     }
-    assert_eq!(house.public(), before);
+    assert_eq!(house.public().await, before);
     assert!(publication::published(&app).await.unwrap().is_empty());
 }
 
 /// An approval of a new text does not change the bytes that were armed: they are not published under it.
 #[tokio::test]
 async fn a_text_approved_anew_after_the_freezing_holds_the_release_and_no_resume_gets_past_it() {
-    let house = House::new(None);
+    let house = House::new(&SINGLE, None).await;
     let app = house.open(PLANNED).await;
     let armed = house.arm(&app).await;
-    let (before, alice) = (house.public(), named(&app, "alice").await);
-    let draft = advisory::show(&app, &alice, &case()).await.unwrap();
+    let (before, alice) = (house.public().await, &armed.team.alice);
+    let draft = advisory::show(&app, alice, &case()).await.unwrap();
     let mut text = draft.advisory;
     text.description = Some("A crafted file runs code, on every line. Update.".parse().unwrap());
-    advisory::edit(&app, &alice, &case(), &EditAdvisory { advisory: text, version: draft.version }).await.unwrap();
-    approve(&app).await;
+    advisory::edit(&app, alice, &case(), &EditAdvisory { advisory: text, version: draft.version }).await.unwrap();
+    approve(&app, &armed.team.bob).await;
     let kinds =
         |view: embargo::wire::release::ReleaseView| view.blockers.into_iter().map(|b| b.kind).collect::<Vec<_>>();
-    assert_eq!(kinds(show(&app, &alice, &armed.release).await), ["advisory_frozen"]);
+    assert_eq!(kinds(armed.view(&app).await), ["advisory_frozen"]);
     app.clock.set(at(INSTANT));
     worker::settle(&app).await.unwrap();
     assert_eq!(state(&app, &armed).await, "held");
-    let resumed = release::resume(&app, &alice, &armed.release).await;
+    let resumed = release::resume(&app, alice, &armed.release).await;
     assert!(matches!(resumed, Err(Error::Blocked(_))), "{resumed:?}");
     worker::settle(&app).await.unwrap();
-    assert_eq!((state(&app, &armed).await.as_str(), house.public()), ("held", before));
+    assert_eq!((state(&app, &armed).await.as_str(), house.public().await), ("held", before));
     assert!(publication::published(&app).await.unwrap().is_empty());
 }

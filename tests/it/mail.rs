@@ -1,69 +1,10 @@
-//! Mail handed to a real mail server: `aiosmtpd`, of the package python3-aiosmtpd.
-
-#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
-
-use std::process::Stdio;
+//! Mail handed to a real mail server.
 
 use embargo::domain::id::{MailId, Minted as _};
+use embargo::notify::Mailer;
 use embargo::notify::notice::{Mail, Notice};
-use embargo::notify::{Mailer, Options, TlsMode};
-use tokio::io::{AsyncBufReadExt as _, BufReader};
-use tokio::process::{Child, Command};
 
-/// A mail server that files what it gets under a folder; killed when dropped.
-pub(crate) struct MailServer {
-    _child: Child,
-    port: u16,
-    folder: tempfile::TempDir,
-}
-
-impl MailServer {
-    /// Starts the server and returns once it says that it listens.
-    pub(crate) async fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = free.local_addr().unwrap().port();
-        drop(free);
-        #[expect(clippy::disallowed_methods, reason = "the mail server is no part of the program")]
-        let mut child = Command::new("aiosmtpd")
-            .args(["-n", "-d", "-l", &format!("127.0.0.1:{port}"), "-c", "aiosmtpd.handlers.Mailbox"])
-            .arg(folder.path().join("mail"))
-            .stdin(Stdio::null())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("aiosmtpd starts: it is in the package python3-aiosmtpd");
-        let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
-        loop {
-            let line = said.next_line().await.unwrap().expect("aiosmtpd listens before it ends");
-            if line.contains("listening") {
-                return Self { _child: child, port, folder };
-            }
-        }
-    }
-
-    pub(crate) fn options(&self) -> Options {
-        Options {
-            host: Some("127.0.0.1".to_owned()),
-            port: Some(self.port),
-            tls: TlsMode::None,
-            from: Some("security@example.org".parse().unwrap()),
-            ..Options::default()
-        }
-    }
-
-    /// Forgets the mails so far.
-    pub(crate) fn clear(&self) {
-        for file in std::fs::read_dir(self.folder.path().join("mail/new")).into_iter().flatten() {
-            std::fs::remove_file(file.unwrap().path()).unwrap();
-        }
-    }
-
-    pub(crate) fn mails(&self) -> Vec<String> {
-        let new = std::fs::read_dir(self.folder.path().join("mail/new")).unwrap();
-        new.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap()).collect()
-    }
-}
+use crate::support::mail::MailServer;
 
 #[tokio::test]
 async fn a_real_mail_server_takes_and_files_the_mail() {

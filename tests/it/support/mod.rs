@@ -1,10 +1,15 @@
-//! What tests stand on: a site on disk ([`site`]), a server on it ([`server`]), the real git ([`git`]), and people at the
-//! doors ([`client`]).
+//! What tests stand on: a site on disk ([`site`]), a server on it ([`server`]), the real git ([`git`]), people at the
+//! doors ([`client`]), a release up to its instant ([`house`]), a real mail server ([`mail`]), the real program ([`program`]).
 //!
 //! Guards: nothing of the machine's own configuration gets in, nothing reaches a network, time stands still until a test
 //! moves it, and work left behind fails the test that left it.
 
 pub(crate) mod client;
+pub(crate) mod elsewhere;
+pub(crate) mod forge;
 pub(crate) mod git;
+pub(crate) mod house;
+pub(crate) mod mail;
+pub(crate) mod program;
 pub(crate) mod server;
 pub(crate) mod site;
