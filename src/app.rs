@@ -28,6 +28,7 @@ use crate::domain::sealed::Sealed;
 use crate::domain::steady::{Look, Steady};
 use crate::git::Git;
 use crate::git::mirror::{Phase, Progress};
+use crate::git::remote::{Access, CredentialError};
 use crate::git::ticket::Tickets;
 use crate::notify::Mailer;
 use crate::store::{self, Reader, Store, Tx};
@@ -103,6 +104,14 @@ pub enum Error {
     /// Mail.
     #[error(transparent)]
     Mail(#[from] crate::notify::OptionsError),
+    /// The way to a public repository.
+    #[error("repository {repository}: {why}")]
+    Credential {
+        /// The repository's name.
+        repository: String,
+        /// What is wrong with its credential.
+        why: CredentialError,
+    },
     /// The data folder.
     #[error(
         "the data folder {path} cannot be used: it must exist or be creatable, and belong to the user that runs the server"
@@ -305,6 +314,10 @@ impl App {
         let shown = data.display().to_string();
         let lock = lock(&data, &shown)?;
         let keys = Keys::open(&config.keys)?;
+        for repository in config.projects.iter().flat_map(|project| &project.repositories) {
+            Access::read(repository.credential())
+                .map_err(|why| Error::Credential { repository: repository.name.to_string(), why })?;
+        }
         let store = Store::open(&data.join("embargo.db")).await?;
         let git = Git::open(config.git.clone(), &data).await?;
         let shelf = Shelf::open(&data.join("attachments"))?;

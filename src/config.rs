@@ -18,6 +18,7 @@ use crate::domain::origin::{ForwardedHeader, TrustedProxy};
 use crate::domain::project::{TagStyle, TeamKind};
 use crate::domain::refusal::Malformed;
 use crate::domain::repo::{LineName, RepoName};
+use crate::git::remote::{CredentialFiles, RemoteUrl};
 use crate::{ci, crypto, git, notify};
 
 /// Everything the operator decides.
@@ -218,6 +219,18 @@ fn annotated() -> TagStyle {
     TagStyle::Annotated
 }
 
+impl RepositoryConfig {
+    /// Returns where the credential for the public repository lies.
+    pub fn credential(&self) -> CredentialFiles<'_> {
+        CredentialFiles {
+            username: self.username.as_deref(),
+            password: self.password_file.as_deref(),
+            identity: self.identity_file.as_deref(),
+            known_hosts: self.known_hosts_file.as_deref(),
+        }
+    }
+}
+
 impl ProjectConfig {
     /// Returns how many people must arm a release: one where one person is all there is.
     pub fn armings_needed(&self) -> usize {
@@ -360,6 +373,9 @@ impl Config {
             for repository in &project.repositories {
                 if !names.insert(&repository.name) {
                     return Err(format!("project {} names the repository {} twice.", project.id, repository.name));
+                }
+                if let Err(wrong) = repository.url.parse::<RemoteUrl>() {
+                    return Err(format!("repository {} of project {}: {wrong}.", repository.name, project.id));
                 }
                 if repository.lines.is_empty() {
                     return Err(format!("repository {} of project {} names no lines.", repository.name, project.id));

@@ -204,7 +204,7 @@ impl Form for RepositoryForm {
     fn fits(text: &str) -> bool {
         Link::from_str(text).is_ok()
             || text.strip_prefix("git://").is_some_and(|rest| address(rest, false))
-            || text.strip_prefix("ssh://").is_some_and(|rest| address(rest.strip_prefix("git@").unwrap_or(rest), false))
+            || text.strip_prefix("ssh://").is_some_and(|rest| address(without_user(rest), false))
             || text.strip_prefix("file://").is_some_and(|rest| address(rest, true))
     }
 }
@@ -218,6 +218,15 @@ fn year_and_number(text: &str, most: usize) -> bool {
         && digits(number)
         && (4..=most).contains(&number.len())
         && (number.len() == 4 || !number.starts_with('0'))
+}
+
+/// Drops the account that an SSH address names: a plain word, never with a password.
+fn without_user(rest: &str) -> &str {
+    let plain = |user: &str| user.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
+    match rest.split_once('@') {
+        Some((user, host)) if !user.is_empty() && plain(user) => host,
+        Some(_) | None => rest,
+    }
 }
 
 fn address(rest: &str, local: bool) -> bool {
@@ -290,6 +299,7 @@ mod tests {
         for good in [
             "https://example.org/demo.git",
             "ssh://git@example.org/demo",
+            "ssh://deploy-1@example.org:2222/srv/demo.git",
             "file:///srv/demo.git",
             "git://example.org/demo",
         ] {
@@ -297,6 +307,8 @@ mod tests {
         }
         for bad in [
             "ssh://git:word@example.org/demo",
+            "ssh://@example.org/demo",
+            "ssh://-o@x@example.org/demo",
             "https://x@example.org/",
             "/srv/demo.git",
             "ext::sh -c x",

@@ -1,10 +1,11 @@
 //! Addresses of public repositories, and how to get in.
 //!
 //! Guards: an address is http, https, ssh or an absolute path, carries no password and nothing a program could take for an
-//! option. Leaves the reading of credential files to the caller.
+//! option; a credential is read from a file that only its owner can read. Leaves which files they are to the caller.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -110,7 +111,63 @@ impl fmt::Debug for Access {
     }
 }
 
+/// Where the credential for one public repository lies.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CredentialFiles<'a> {
+    /// The user name for https; many hosts take any.
+    pub username: Option<&'a str>,
+    /// The file that holds the password or token for https.
+    pub password: Option<&'a Path>,
+    /// The private key for ssh.
+    pub identity: Option<&'a Path>,
+    /// The host keys for ssh.
+    pub known_hosts: Option<&'a Path>,
+}
+
+/// Why a credential cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum CredentialError {
+    /// A file is missing or closed to the server.
+    #[error("the credential file {} cannot be read: it must exist and belong to the user that runs the server", path.display())]
+    Unreadable {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A file is open to others.
+    #[error("the credential file {} can be read by others: give it mode 0600", path.display())]
+    Exposed {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// A key without the host it is for.
+    #[error("identity_file needs known_hosts_file beside it: without it nobody knows whom the key is shown to")]
+    NoKnownHosts,
+}
+
 impl Access {
+    /// Reads a credential, or finds that there is none. Reading it anew each time lets an operator exchange it.
+    pub fn read(files: CredentialFiles<'_>) -> Result<Self, CredentialError> {
+        match (files.password, files.identity) {
+            (Some(path), _) => {
+                private(path)?;
+                let text = std::fs::read_to_string(path);
+                let text = text.map_err(|source| CredentialError::Unreadable { path: path.to_owned(), source })?;
+                let username = files.username.unwrap_or("x-access-token").to_owned();
+                Ok(Self::Password { username, password: Secret::new(text.trim_end().to_owned()) })
+            }
+            (None, Some(identity)) => {
+                let known_hosts = files.known_hosts.ok_or(CredentialError::NoKnownHosts)?;
+                private(identity)?;
+                readable(known_hosts)?;
+                Ok(Self::Key { identity: identity.to_owned(), known_hosts: known_hosts.to_owned() })
+            }
+            (None, None) => Ok(Self::Open),
+        }
+    }
+
     /// Returns the command that runs `ssh` with this key and nothing else of the machine's settings.
     pub(super) fn ssh_command(&self) -> String {
         const BASE: &str = "ssh -F /dev/null -o BatchMode=yes -o ConnectTimeout=20 -o StrictHostKeyChecking=yes \
@@ -137,6 +194,18 @@ impl Access {
             Self::Open | Self::Password { .. } | Self::Key { .. } => command.env("GIT_SSH_COMMAND", self.ssh_command()),
         }
     }
+}
+
+fn readable(path: &Path) -> Result<std::fs::Metadata, CredentialError> {
+    let found = std::fs::File::open(path).and_then(|file| file.metadata());
+    found.map_err(|source| CredentialError::Unreadable { path: path.to_owned(), source })
+}
+
+fn private(path: &Path) -> Result<(), CredentialError> {
+    if readable(path)?.permissions().mode() & 0o077 != 0 {
+        return Err(CredentialError::Exposed { path: path.to_owned() });
+    }
+    Ok(())
 }
 
 /// Quotes a word for `sh`.

@@ -13,8 +13,6 @@ use crate::domain::event::EventKind;
 use crate::domain::id::{LineId, ProjectId, UpstreamId};
 use crate::domain::job::Job;
 use crate::domain::project::{Line, Project, Upstream, UpstreamState};
-use crate::domain::refusal::Refusal;
-use crate::domain::sealed::Secret;
 use crate::git::Repo;
 use crate::git::mirror::{self, Interrupt, MirrorError, MirrorOutcome};
 use crate::git::remote::Access;
@@ -214,25 +212,10 @@ pub(super) fn settings<'a>(app: &'a App, upstream: &Upstream) -> Option<&'a Repo
 
 /// Puts an upstream's address and credential together; the credential is read from its file each time.
 pub(super) fn remote(url: &str, settings: &RepositoryConfig) -> Result<mirror::Upstream> {
-    let access = match (&settings.password_file, &settings.identity_file) {
-        (Some(file), _) => {
-            let password = std::fs::read_to_string(file).map_err(|source| Error::Unavailable {
-                sentence: format!("The credential file {} cannot be read.", file.display()),
-                source: Some(Box::new(source)),
-            })?;
-            Access::Password {
-                username: settings.username.clone().unwrap_or_else(|| "x-access-token".to_owned()),
-                password: Secret::new(password.trim_end().to_owned()),
-            }
-        }
-        (None, Some(identity)) => {
-            let Some(known_hosts) = &settings.known_hosts_file else {
-                return Err(Refusal::moment("identity_file needs known_hosts_file beside it.").into());
-            };
-            Access::Key { identity: identity.clone(), known_hosts: known_hosts.clone() }
-        }
-        (None, None) => Access::Open,
-    };
+    let access = Access::read(settings.credential()).map_err(|error| Error::Unavailable {
+        sentence: format!("The public repository cannot be reached: {error}."),
+        source: Some(Box::new(error)),
+    })?;
     Ok(mirror::Upstream { url: url.parse()?, access })
 }
 

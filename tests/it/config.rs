@@ -1,17 +1,19 @@
 //! The configuration as an operator meets it: the example says all there is, and mistakes are answered in sentences.
 
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
+
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 
 use embargo::app::{App, Outside};
 use embargo::config::Config;
-
 use embargo::domain::access::Role;
 use embargo::wire::advisory::Format;
 use embargo::workflow::advisory;
 
 use crate::support::server::TestApp;
-use crate::support::site;
+use crate::support::{program, site};
 
 const EXAMPLE: &str = include_str!("../../config.example.toml");
 
@@ -86,6 +88,113 @@ async fn a_prefix_registered_with_osv_names_the_projects_files() {
     let case = test.accepted_case(&manager).await;
     let file = advisory::preview(&test.app, &manager, &case, Format::Osv).await.unwrap();
     assert!(file.path.starts_with("osv/CURL-") && file.text.contains("\"id\": \"CURL-"), "{}", file.path);
+}
+
+/// Every mistake of an operator ends the program with one sentence and the code that says that it failed.
+#[tokio::test]
+async fn the_program_answers_a_mistake_with_one_sentence_and_starts_nothing() {
+    /// A mistake, and what the sentence must say.
+    type Mistake = (&'static str, fn(&Path), &'static [&'static str]);
+    let mistakes: &[Mistake] = &[
+        (
+            "an unknown key",
+            |root| rewrite(root, "base_url", "base_uri"),
+            &["unknown field `base_uri`", "Did you mean `base_url`?"],
+        ),
+        ("a file that is no TOML", |root| rewrite(root, "[keys]", "[keys"), &["config.toml"]),
+        ("no configuration", |root| std::fs::remove_file(root.join("config.toml")).unwrap(), &["config.toml"]),
+        (
+            "no key file",
+            |root| std::fs::remove_file(root.join("keys/server.key")).unwrap(),
+            &["server.key", "embargo init"],
+        ),
+        ("a key others can read", |root| open_to_others(&root.join("keys/server.key")), &["server.key", "600"]),
+        ("a tag key others can read", |root| open_to_others(&root.join("keys/tag-signing")), &["tag-signing", "600"]),
+        (
+            "a key that is none",
+            |root| std::fs::write(root.join("keys/server.key"), "nonsense\n").unwrap(),
+            &["server.key"],
+        ),
+        (
+            "keys in the data folder",
+            |root| {
+                std::fs::rename(root.join("keys"), root.join("data/keys")).unwrap();
+                rewrite(root, &root.join("keys").display().to_string(), &root.join("data/keys").display().to_string());
+            },
+            &["keys.folder lies inside data"],
+        ),
+        (
+            "no credential where one is named",
+            |root| repository(root, &format!("password_file = '{}/token'\n", root.display())),
+            &["repository sample", "token cannot be read"],
+        ),
+        (
+            "a credential others can read",
+            |root| {
+                std::fs::write(root.join("token"), "nonsense\n").unwrap();
+                open_to_others(&root.join("token"));
+                repository(root, &format!("password_file = '{}/token'\n", root.display()));
+            },
+            &["token can be read by others", "0600"],
+        ),
+        (
+            "a key without its host",
+            |root| repository(root, &format!("identity_file = '{}/keys/tag-signing'\n", root.display())),
+            &["identity_file needs known_hosts_file"],
+        ),
+        (
+            "an address with a password",
+            |root| {
+                repository(root, "");
+                rewrite(root, "/srv/sample.git", "https://sample:nonsense@example.org/x");
+            },
+            &["repository sample", "name a credential file instead"],
+        ),
+        (
+            "a time that is none",
+            |root| repository(root, "mirror = 'every now and then'\n"),
+            &["`mirror` of repository sample is not a cron expression"],
+        ),
+        (
+            "plain HTTP on every address",
+            |root| rewrite(root, "http://127.0.0.1", "http://security.example.org"),
+            &["https://"],
+        ),
+    ];
+    for (what, make, sentence) in mistakes {
+        let site = site::Site::make();
+        std::fs::create_dir(site.config().data).unwrap();
+        let file = site.path().join("config.toml");
+        std::fs::write(&file, toml::to_string(&site.config()).unwrap()).unwrap();
+        make(site.path());
+        let ended = program::run(&file, &["serve"]).await;
+        let said = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(ended.status.code(), Some(3), "{what}: {said}");
+        assert!(ended.stdout.is_empty(), "{what}");
+        for part in *sentence {
+            assert!(said.contains(part), "{what}: {said}");
+        }
+        assert!(!said.contains("panicked") && !said.contains("nonsense"), "{what}: {said}");
+    }
+}
+
+fn rewrite(root: &Path, from: &str, to: &str) {
+    let file = root.join("config.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert!(text.contains(from), "{from} is not in {text}");
+    std::fs::write(file, text.replacen(from, to, 1)).unwrap();
+}
+
+fn repository(root: &Path, more: &str) {
+    let project = "[[project]]\nid = 'sample'\nprefix = 'SAMPLE'\nname = 'Sample'\n[[project.repository]]\n\
+                   name = 'sample'\nurl = '/srv/sample.git'\nlines = ['main']\n";
+    let file = root.join("config.toml");
+    let text = std::fs::read_to_string(&file).unwrap().replace("project = []\n", "");
+    std::fs::write(file, format!("{text}\n{project}{more}")).unwrap();
+}
+
+fn open_to_others(key: &Path) {
+    std::fs::set_permissions(key, std::fs::Permissions::from_mode(0o644)).unwrap();
 }
 
 async fn refused(site: &site::Site) -> String {

@@ -9,6 +9,7 @@ use embargo::store;
 use embargo::wire::project::RepositoryView;
 use embargo::workflow::project;
 
+use crate::support::elsewhere::Elsewhere;
 use crate::support::git::Git;
 use crate::support::server::TestApp;
 use crate::support::site::Site;
@@ -84,6 +85,75 @@ async fn an_upstream_that_does_not_answer_is_asked_again() {
     test.settle().await;
     let view = embargo::workflow::case::show(&test.app, &member, &case).await.unwrap();
     assert!(view.remote_pending && view.remotes.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upstream_is_fetched_when_its_cron_expression_says() {
+    let mut site = Site::with_project().await;
+    site.configure(|config| config.projects[0].repositories[0].mirror = "* * * * * *".to_owned());
+    let test = TestApp::on(site).await;
+    test.settle().await;
+    let member = test.member("manager", Role::ReleaseManager).await;
+    let (git, work) = (Git::anonymous(), test.site.work());
+    let head = git.commit(&work, "NEWS", "newer\n").await;
+    git.succeed(&work, &["push", "-q", "origin", "HEAD:refs/heads/main"]).await;
+    let mut alarms = embargo::worker::clock::start(&test.app).await.unwrap();
+    while test.jobs_left().await == 0 {
+        tokio::task::yield_now().await;
+    }
+    alarms.shutdown().await.unwrap();
+    test.settle().await;
+    let page = project::show(&test.app, &member, &"sample".parse().unwrap()).await.unwrap();
+    assert_eq!(heads(&page.repositories[0])[0].as_ref(), Some(&head));
+    assert!(page.repositories[0].checked_at.is_some());
+    test.settle().await;
+}
+
+/// Attack: an address that was taken over sends the mirror to another server, into the private network, onto the disk.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upstream_that_sends_us_elsewhere_is_told_and_not_followed() {
+    let attacker = Elsewhere::listen("200 OK", "").await;
+    let mut site = Site::with_project().await;
+    let there = site.upstream().display().to_string();
+    // A file that a mirror would take, were it followed from one scheme to another.
+    let inward = attacker.url().replace("127.0.0.1", "127.0.0.2");
+    let mut redirects = Vec::new();
+    for (status, to) in [
+        ("301 Moved Permanently", format!("{}/sample.git/info/refs?service=git-upload-pack", attacker.url())),
+        ("302 Found", format!("{}/sample.git/info/refs?service=git-upload-pack", attacker.url())),
+        ("303 See Other", format!("{}/", attacker.url())),
+        ("307 Temporary Redirect", "//localhost/sample.git/info/refs".to_owned()),
+        ("308 Permanent Redirect", format!("{inward}/sample.git/info/refs?service=git-upload-pack")),
+        ("301 Moved Permanently", "http://169.254.169.254/latest/meta-data/".to_owned()),
+        ("301 Moved Permanently", format!("file://{there}")),
+        ("302 Found", "ssh://git@127.0.0.1/sample.git".to_owned()),
+        ("301 Moved Permanently", "ext::sh -c 'touch /tmp/embargo-was-here'".to_owned()),
+    ] {
+        redirects.push((to.clone(), Elsewhere::listen(status, &to).await));
+    }
+    site.configure(|config| {
+        let mut repositories = Vec::new();
+        for (number, (_, redirect)) in redirects.iter().enumerate() {
+            let mut repository = config.projects[0].repositories[0].clone();
+            repository.name = format!("sample-{number}").parse().unwrap();
+            repository.url = format!("{}/sample.git", redirect.url());
+            repositories.push(repository);
+        }
+        config.projects[0].repositories = repositories;
+    });
+    let test = TestApp::on(site).await;
+    test.settle().await;
+    let member = test.member("manager", Role::ReleaseManager).await;
+    let page = project::show(&test.app, &member, &"sample".parse().unwrap()).await.unwrap();
+    assert_eq!(page.repositories.len(), redirects.len());
+    for (view, (to, redirect)) in page.repositories.iter().zip(&redirects) {
+        assert_eq!(view.state, "moved", "{to}: {}", view.note);
+        assert!(view.note.contains("correct `url`") && !view.note.contains(to), "{to}: {}", view.note);
+        assert!(heads(view).iter().all(Option::is_none), "{to}");
+        assert!(redirect.visits() > 0, "{to}");
+    }
+    assert_eq!(attacker.visits(), 0, "nobody went where they were sent");
+    assert!(!std::path::Path::new("/tmp/embargo-was-here").exists());
 }
 
 /// Attack: history rewritten upstream, so that what a fix was built on is gone for everybody else.

@@ -6,6 +6,7 @@ mod hold;
 mod kill;
 mod mail;
 mod several;
+mod ssh;
 
 use embargo::app::App;
 use embargo::crypto::sshsig::Signer;

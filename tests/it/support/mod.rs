@@ -13,3 +13,4 @@ pub(crate) mod mail;
 pub(crate) mod program;
 pub(crate) mod server;
 pub(crate) mod site;
+pub(crate) mod ssh;
