@@ -57,7 +57,9 @@ async fn answer(app: &App, stream: UnixStream) -> std::io::Result<()> {
     let mut line = String::new();
     let mut bounded = BufReader::new(from.take(LONGEST));
     tokio::time::timeout(PATIENCE, bounded.read_line(&mut line)).await??;
-    let call: HookCall = serde_json::from_str(&line).map_err(std::io::Error::other)?;
+    // The parser quotes what it does not know, and that may be the name of a ref: its place is enough.
+    let call: HookCall = serde_json::from_str(&line)
+        .map_err(|error| std::io::Error::other(format!("the call cannot be read from byte {} on", error.column())))?;
     let answer = workflow::push::hook(app, call).await;
     let mut text = serde_json::to_vec(&answer).map_err(std::io::Error::other)?;
     text.push(b'\n');

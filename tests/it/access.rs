@@ -283,7 +283,7 @@ pub(crate) fn fill(text: &str, names: &[(&'static str, String)]) -> String {
     names.iter().fold(text.to_owned(), |text, (name, value)| text.replace(name, value))
 }
 
-fn sent(body: &Body, names: &[(&'static str, String)]) -> Sent {
+pub(crate) fn sent(body: &Body, names: &[(&'static str, String)]) -> Sent {
     match body {
         Nothing => Sent::Nothing,
         Json(text) => Sent::Json(fill(text, names)),
