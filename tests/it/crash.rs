@@ -4,7 +4,7 @@
 
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
-use std::process::{ExitStatus, Stdio};
+use std::process::Stdio;
 use std::sync::Arc;
 
 use embargo::app::Clock;
@@ -14,8 +14,10 @@ use embargo::domain::id::CaseId;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
+use crate::support::cable::Cable;
 use crate::support::client::Caller;
 use crate::support::git::Git;
+use crate::support::program::{self, stop};
 use crate::support::server::TestApp;
 use crate::support::site::Site;
 
@@ -53,33 +55,8 @@ impl Quiet {
         Self { site, config, base, case, caller }
     }
 
-    /// Starts the program and returns once it serves.
     async fn serve(&self, crash_at: Option<&str>) -> Child {
-        let mut child = self.start(crash_at);
-        let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
-        let mut heard = Vec::new();
-        loop {
-            let line = said.next_line().await.unwrap().unwrap_or_else(|| panic!("it ended: {heard:#?}"));
-            if line.contains("serving") {
-                break;
-            }
-            heard.push(line);
-        }
-        // Read to the end, so that it never waits for its log to be taken.
-        #[expect(clippy::disallowed_methods, reason = "ends with the child")]
-        tokio::spawn(async move { while said.next_line().await.is_ok_and(|line| line.is_some()) {} });
-        child
-    }
-
-    fn start(&self, crash_at: Option<&str>) -> Child {
-        #[expect(clippy::disallowed_methods, reason = "the program under test, as its operator starts it")]
-        let mut command = Command::new(env!("CARGO_BIN_EXE_embargo"));
-        command.arg("--config").arg(&self.config).arg("serve");
-        if let Some(point) = crash_at {
-            command.args(["--crash-at", point]);
-        }
-        command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin");
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true).spawn().unwrap()
+        program::serve(&self.config, crash_at).await
     }
 
     /// Waits until the program answers.
@@ -114,12 +91,6 @@ async fn heard(child: Child) -> String {
     let output = child.wait_with_output().await.unwrap();
     assert!(output.status.success(), "{output:?}");
     String::from_utf8(output.stderr).unwrap()
-}
-
-async fn stop(mut child: Child) -> ExitStatus {
-    let id = rustix::process::Pid::from_raw(i32::try_from(child.id().unwrap()).unwrap()).unwrap();
-    rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
-    child.wait().await.unwrap()
 }
 
 /// Attack, or bad luck: the machine goes down between the judgement of a push and its record, or between the moved ref and
@@ -158,9 +129,7 @@ async fn a_server_killed_in_mid_push_settles_it_when_it_starts_again() {
     }
     assert!(!head.is_empty());
     // Nothing that happened broke the chain.
-    #[expect(clippy::disallowed_methods, reason = "the program under test, as its operator starts it")]
-    let mut verify = Command::new(env!("CARGO_BIN_EXE_embargo"));
-    let verified = verify.arg("--config").arg(&quiet.config).args(["audit", "verify"]).output().await.unwrap();
+    let verified = program::run(&quiet.config, &["audit", "verify"]).await;
     assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stderr));
 }
 
@@ -168,7 +137,7 @@ async fn a_server_killed_in_mid_push_settles_it_when_it_starts_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_end_of_a_server_is_in_the_log_and_so_is_a_panic_once() {
     let quiet = Quiet::prepare().await;
-    let server = quiet.start(Some("panic:push:intended"));
+    let server = program::start(&quiet.config, Some("panic:push:intended"));
     quiet.answers().await;
     let clone = quiet.site.path().join("clone");
     quiet.git().succeed(quiet.site.path(), &["clone", "-q", &quiet.remote(), "clone"]).await;
@@ -183,19 +152,51 @@ async fn the_end_of_a_server_is_in_the_log_and_so_is_a_panic_once() {
 
     let mut killed = quiet.serve(None).await;
     killed.kill().await.unwrap();
-    let next = quiet.start(None);
+    let next = program::start(&quiet.config, None);
     quiet.answers().await;
     assert!(heard(next).await.contains("the last run ended without a stop"));
-    let next = quiet.start(None);
+    let next = program::start(&quiet.config, None);
     quiet.answers().await;
     assert!(!heard(next).await.contains("the last run ended without a stop"));
+}
+
+/// Bad luck: the machine goes down while a large pack of a real git is still coming in.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_killed_while_a_pack_comes_in_has_moved_nothing_when_it_starts_again() {
+    let quiet = Quiet::prepare().await;
+    let clone = quiet.site.path().join("clone");
+    let server = quiet.serve(None).await;
+    quiet.git().succeed(quiet.site.path(), &["clone", "-q", &quiet.remote(), "clone"]).await;
+    let noise: Vec<u8> = (0..32).flat_map(|_| embargo::crypto::token::random::<{ 64 * 1024 }>()).collect();
+    std::fs::write(clone.join("noise.bin"), noise).unwrap();
+    let head = quiet.git().commit(&clone, "sample.c", "mended\n").await;
+    let before = quiet.git().succeed(&clone, &["ls-remote", "origin"]).await;
+    let cable = Cable::clamped(quiet.base.trim_start_matches("http://").parse().unwrap(), 1_000_000).await;
+    let through = format!("{}/{}/sample", cable.url(), quiet.case);
+    let push = ["push", "-q", &through, "HEAD:refs/heads/fix/main"];
+    let git = quiet.git();
+    let (pushed, killed) = tokio::join!(git.run(&clone, &push), async {
+        cable.reached().await;
+        let killed = program::kill(server).await;
+        cable.cut();
+        killed
+    });
+    assert_eq!(killed.signal(), Some(9));
+    assert!(!pushed.status.success());
+
+    let server = quiet.serve(None).await;
+    assert_eq!(quiet.git().succeed(&clone, &["ls-remote", "origin"]).await, before);
+    assert!(quiet.fix().await["head"].is_null());
+    quiet.git().succeed(&clone, &["push", "-q", "origin", "HEAD:refs/heads/fix/main"]).await;
+    assert_eq!(quiet.fix().await["head"], head);
+    assert!(stop(server).await.success());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_program_on_the_data_folder_says_so_and_ends() {
     let quiet = Quiet::prepare().await;
     let first = quiet.serve(None).await;
-    let second = quiet.start(None).wait_with_output().await.unwrap();
+    let second = program::run(&quiet.config, &["serve"]).await;
     assert_eq!(second.status.code(), Some(3));
     let said = String::from_utf8_lossy(&second.stderr);
     assert!(said.contains("another embargo server is running on the data folder"), "{said}");

@@ -9,6 +9,7 @@ use embargo::domain::repo::CommitId;
 use embargo::workflow::{case, fix};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
+use crate::support::cable::Cable;
 use crate::support::client::Sent;
 use crate::support::git::Git;
 use crate::support::server::{TestApp, signed_in};
@@ -218,6 +219,28 @@ async fn a_push_over_the_limit_is_refused_and_leaves_nothing() {
     bench.git.succeed(&bench.clone, &["reset", "-q", "--hard", "origin/main"]).await;
     bench.git.commit(&bench.clone, "sample.c", "mended\n").await;
     bench.git.succeed(&bench.clone, &["push", "-q", "origin", "HEAD:refs/heads/wip/small"]).await;
+    bench.test.settle().await;
+}
+
+/// The connection of a real git breaks half way through its pack: nothing moves, nothing is left, and the next push works.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_push_of_real_git_that_is_cut_off_half_way_changes_nothing() {
+    let bench = Bench::lay(Site::with_project().await).await;
+    let noise: Vec<u8> = (0..32).flat_map(|_| embargo::crypto::token::random::<{ 64 * 1024 }>()).collect();
+    std::fs::write(bench.clone.join("noise.bin"), noise).unwrap();
+    let head = bench.git.commit(&bench.clone, "sample.c", "mended\n").await;
+    let before = bench.refs().await;
+    for most in [2_000, 200_000, 1_500_000] {
+        let cable = Cable::to(bench.test.app.config.listen, most).await;
+        let through = format!("{}/{}/sample", cable.url(), bench.case);
+        let said = bench.git.fail(&bench.clone, &["push", "-q", &through, "HEAD:refs/heads/fix/main"]).await;
+        assert!(cable.is_cut(), "after {most} bytes: {said}");
+        bench.test.app.git.finish().await;
+        assert_eq!(bench.refs().await, before, "after {most} bytes");
+        assert_eq!(bench.left_over(), 0, "after {most} bytes");
+    }
+    bench.git.succeed(&bench.clone, &["push", "-q", "origin", "HEAD:refs/heads/fix/main"]).await;
+    assert!(bench.refs().await.contains(&head));
     bench.test.settle().await;
 }
 

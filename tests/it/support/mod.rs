@@ -4,6 +4,7 @@
 //! Guards: nothing of the machine's own configuration gets in, nothing reaches a network, time stands still until a test
 //! moves it, and work left behind fails the test that left it.
 
+pub(crate) mod cable;
 pub(crate) mod client;
 pub(crate) mod elsewhere;
 pub(crate) mod forge;
