@@ -46,9 +46,12 @@ impl HoldReason {
     #[must_use]
     pub fn once_public(self) -> Self {
         match self {
-            Self::LineMoved | Self::TagTaken | Self::UpstreamDown | Self::NotReady | Self::PartlyPublic => {
-                Self::PartlyPublic
-            }
+            Self::LineMoved
+            | Self::TagTaken
+            | Self::UpstreamDown
+            | Self::NotReady
+            | Self::Missed
+            | Self::PartlyPublic => Self::PartlyPublic,
             Self::PushRefused | Self::Trouble => self,
         }
     }

@@ -353,7 +353,7 @@ impl MarkFacts {
     fn untold(&self) -> Option<String> {
         let line = &self.name;
         match (self.standing, self.told) {
-            (Standing::Affected, true) | (Standing::NotAffected, false) | (Standing::WontFix, true) => None,
+            (Standing::Affected | Standing::WontFix, true) | (Standing::NotAffected, false) => None,
             (Standing::Affected, false) => Some(format!("{line} is marked as affected: name it.")),
             (Standing::WontFix, false) => {
                 Some(format!("{line} stays affected and gets no fix: name it with its last affected version."))

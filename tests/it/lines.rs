@@ -91,7 +91,7 @@ async fn a_line_that_is_not_affected_blocks_nothing_and_waits_for_nobody() {
     assert_eq!(left, ["fix_missing: No case of this release has a fix on 1.x: leave the line out."]);
     release::abandon(&scene.test.app, &scene.manager, &id).await.unwrap();
     let id = scene.plan(&[&scene.case], &[("main", "v2.0")]).await;
-    assert_eq!(scene.blocked(&id).await, [String::new(); 0]);
+    assert_eq!(scene.blocked(&id).await, Vec::<String>::new());
     scene.test.settle().await;
 }
 
@@ -100,12 +100,12 @@ async fn an_affected_line_is_not_left_behind_unless_somebody_says_so() {
     let scene = Scene::set().await;
     scene.push(&scene.case, "main", "sample.c").await;
     let id = scene.plan(&[&scene.case], &[("main", "v2.0")]).await;
-    assert_eq!(scene.blocked(&id).await, [String::new(); 0]);
+    assert_eq!(scene.blocked(&id).await, Vec::<String>::new());
     scene.mark("1.x", Standing::Affected).await.unwrap();
     let left = scene.blocked(&id).await;
     assert!(left[0].starts_with("line_left: SAMPLE-1 affects 1.x, which does not ship"), "{left:?}");
     scene.mark("1.x", Standing::WontFix).await.unwrap();
-    assert_eq!(scene.blocked(&id).await, [String::new(); 0]);
+    assert_eq!(scene.blocked(&id).await, Vec::<String>::new());
     let view = scene.show(&id).await;
     let told = view.blockers.iter().any(|blocker| blocker.sentence.contains("1.x stays affected and gets no fix"));
     assert!(told, "its users must read of it: {:?}", view.blockers);

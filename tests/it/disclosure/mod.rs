@@ -4,6 +4,7 @@
 
 mod hold;
 mod kill;
+mod late;
 mod mail;
 mod several;
 mod ssh;
