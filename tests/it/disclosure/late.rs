@@ -59,7 +59,7 @@ async fn a_clock_that_is_set_back_is_told_and_set_right_it_is_forgotten() {
     let app = house.open(PLANNED).await;
     let armed = house.arm(&app).await;
     app.clock.jump(at(PLANNED) - SignedDuration::from_mins(3));
-    assert_eq!(blocked(&app, &armed).await, ["clock"]);
+    assert!(blocked(&app, &armed).await.contains(&"clock".to_owned()));
     app.clock.jump(at(PLANNED));
     assert_eq!(blocked(&app, &armed).await, [""; 0]);
     go_to(&app, at(INSTANT)).await;
