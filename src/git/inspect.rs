@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use gix::object::tree::diff::Change;
 use gix::objs::Kind;
 
+use super::arrival::arrivals;
 use super::error::{Error, Result};
 use super::refs::{self, RefTable};
 use super::{Git, Repo, blocking, open_repository};
@@ -35,6 +36,8 @@ struct View {
     current: RefTable,
     /// Commits that were there before.
     known: Vec<gix::ObjectId>,
+    /// The graph file of the public history, which makes it quick to read.
+    graph: Option<gix::commitgraph::Graph>,
     limits: PushLimits,
 }
 
@@ -62,10 +65,11 @@ impl Git {
     ) -> Result<PushFacts> {
         let path = self.existing(repo)?;
         let mut lenders = vec![path.join("objects")];
-        match repo {
-            Repo::Case(_, upstream) => lenders.push(self.path(&Repo::Mirror(*upstream)).join("objects")),
+        let mirror = match repo {
+            Repo::Case(_, upstream) => self.path(&Repo::Mirror(*upstream)),
             Repo::Mirror(_) | Repo::Release(..) => return Err(Refusal::input("Only a case takes pushes.").into()),
-        }
+        };
+        lenders.push(mirror.join("objects"));
         let scratch = self.scratch()?;
         blocking(WHAT, move || {
             let quarantine = quarantine.map(|folder| checked(&folder, &path)).transpose()?;
@@ -75,6 +79,7 @@ impl Git {
                 current: refs::below(&real, "refs/")?,
                 repository: view(scratch.path(), &lenders)?,
                 known: known(&real)?,
+                graph: open_repository(&mirror)?.commit_graph().ok(),
                 limits,
             };
             let sent =
@@ -108,11 +113,7 @@ impl View {
         }
         let motion = match self.current.get(&update.name) {
             None => Motion::Created,
-            Some(old)
-                if self.repository.merge_base(*old, new).is_ok_and(|base| base.is_some_and(|base| base == *old)) =>
-            {
-                Motion::Forward
-            }
+            Some(old) if self.leads_to(*old, new) => Motion::Forward,
             Some(_) => Motion::Rewritten,
         };
         let touched = self.touched(new)?;
@@ -126,17 +127,20 @@ impl View {
         })
     }
 
+    /// Tells whether one commit is the other or one of its ancestors; no, if that cannot be told.
+    fn leads_to(&self, old: gix::ObjectId, new: gix::ObjectId) -> bool {
+        let mut graph = self.repository.revision_graph(self.graph.as_ref());
+        self.repository
+            .merge_base_with_graph(old, new, &mut graph)
+            .is_ok_and(|base| base.is_some_and(|base| base == old))
+    }
+
     fn touched(&self, new: gix::ObjectId) -> Result<Touched> {
-        let mut touched = Touched { complete: true, ..Touched::default() };
-        let walk = self.repository.rev_walk([new]).with_hidden(self.known.iter().copied()).all();
-        for info in walk.map_err(Error::library(WHAT))? {
-            let info = info.map_err(Error::library(WHAT))?;
-            if touched.commits >= self.limits.commits {
-                touched.complete = false;
-                break;
-            }
+        let arrivals = arrivals(&self.repository, self.graph.as_ref(), new, &self.known, self.limits.commits)?;
+        let mut touched = Touched { complete: arrivals.complete, ..Touched::default() };
+        for id in arrivals.commits {
             touched.commits += 1;
-            self.touch(info.id, &mut touched)?;
+            self.touch(id, &mut touched)?;
             if !touched.complete {
                 break;
             }

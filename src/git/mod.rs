@@ -7,6 +7,7 @@
 //! Layout below the data folder: `repos/mirror/<upstream>.git`, `repos/case/<case>/<upstream>.git`,
 //! `repos/release/<release>/<upstream>.git`, `hooks/`, and `scratch/`, which is emptied at start.
 
+mod arrival;
 mod body;
 mod command;
 mod error;

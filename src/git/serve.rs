@@ -255,7 +255,7 @@ impl Git {
             Service::UploadPack => command,
             Service::ReceivePack => command
                 .config("core.hooksPath", self.hooks())
-                .config("core.alternateRefsCommand", "exit 0 #")
+                .config("core.alternateRefsCommand", "true")
                 .config("core.bigFileThreshold", "16m")
                 .config("receive.fsckObjects", "true")
                 .config("receive.unpackLimit", "1")
