@@ -9,13 +9,14 @@ unexport DATABASE_URL
 TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/embargo/tools
 export PATH := $(TOOLS)/bin:$(PATH)
 
-.PHONY: help setup demo run test check format lint docs layers deny sqlx
+.PHONY: help setup demo run test bench check format lint docs layers deny sqlx
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
 help:
 	@echo 'make demo    the whole story on a sample project, then a server to look at (ARGS=--once ends)'
 	@echo 'make test    every test'
+	@echo 'make bench   the numbers, beside git http-backend, git fetch and age (ONLY=clone for one)'
 	@echo 'make run     the server (ARGS="--config FILE")'
 	@echo 'make check   format, lints, documentation, layers, licences, .sqlx'
 	@echo 'make sqlx    write .sqlx anew after a change of a query or a migration'
@@ -33,6 +34,11 @@ test:
 	@.ci/setup test
 	@if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --no-fail-fast; else cargo test --no-fail-fast --lib --bins --tests; fi
 	@cargo test --doc
+
+# Builds with the profile of a release. Times what the machine does: leave it alone meanwhile.
+bench:
+	@.ci/setup bench
+	@cargo bench --bench bench -- $(ONLY)
 
 check: setup format lint docs layers deny
 
