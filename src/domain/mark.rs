@@ -59,14 +59,6 @@ impl Standing {
             Self::NotAffected | Self::WontFix => false,
         }
     }
-
-    /// Tells whether users of the line have to read of the flaw.
-    pub fn concerns_users(self) -> bool {
-        match self {
-            Self::Affected | Self::WontFix => true,
-            Self::NotAffected => false,
-        }
-    }
 }
 
 impl Mark {

@@ -15,7 +15,7 @@ use crate::git::{self, Repo};
 use crate::store::{self, Tx};
 use crate::wire::case::{MarkRequest, SuggestionView};
 
-/// Says how a line stands to the flaw of the case. The project's planned releases are looked at anew.
+/// Says how a line stands to the flaw of the case. What it means for a release shows whenever that is looked at.
 pub async fn set(app: &App, actor: &Actor, case: &CaseId, wish: &MarkRequest) -> Result<()> {
     let mut tx = app.begin("mark.set").await?;
     let grant = open(&mut tx, actor, case, Action::MarkLines).await?;
@@ -27,7 +27,6 @@ pub async fn set(app: &App, actor: &Actor, case: &CaseId, wish: &MarkRequest) ->
     let fix = fixes.iter().find(|fix| fix.line == line.id);
     let change = Mark::set(Place { case: &found, line, fix }, wish.standing, person, tx.now())?;
     store::mark::save(&mut tx, &grant, change).await?;
-    super::rehearsal::rehearse_open(&mut tx, &found.project).await?;
     Ok(app.commit(tx).await?)
 }
 
