@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde::de::DeserializeOwned;
 use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, Command};
@@ -33,11 +33,12 @@ pub(crate) struct Call {
     input: Vec<u8>,
 }
 
-/// A child that runs until it is told to stop.
+/// A child that runs until it is told to stop, with the children of its own. Dropped, it is ended at once with all of them.
 pub(crate) struct Service {
     child: Child,
     /// Its process id.
     pub(crate) id: u32,
+    group: Option<Pid>,
 }
 
 /// Prepares a program of the machine.
@@ -144,10 +145,10 @@ impl Call {
     pub(crate) fn stay(mut self, log: &Path) -> Result<Service> {
         self.settle();
         let out = File::create(log)?;
-        self.inner.stderr(out.try_clone()?).stdout(out);
+        self.inner.stderr(out.try_clone()?).stdout(out).process_group(0);
         let child = self.inner.spawn().map_err(|error| format!("`{}` could not be started: {error}", self.name))?;
         let id = child.id().ok_or("a child ended as it began")?;
-        Ok(Service { child, id })
+        Ok(Service { child, id, group: i32::try_from(id).ok().and_then(Pid::from_raw) })
     }
 
     fn settle(&mut self) {
@@ -164,15 +165,25 @@ impl Service {
         !matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// Asks it to stop, and ends it if it does not.
+    /// Asks it to stop and waits until it has.
     pub(crate) async fn stop(mut self) -> Result<()> {
-        if let Some(id) = i32::try_from(self.id).ok().and_then(Pid::from_raw) {
-            let _ = kill_process(id, Signal::TERM);
+        if let Some(leader) = self.group {
+            let _ = kill_process(leader, Signal::TERM);
         }
-        if tokio::time::timeout(FAREWELL, self.child.wait()).await.is_err() {
-            self.child.kill().await?;
-        }
+        let ended = tokio::time::timeout(FAREWELL, self.child.wait()).await;
+        ended.map_err(|_| "A server did not stop when it was asked to.")??;
+        // It has ended those it began; its number may be somebody else's from now on.
+        self.group = None;
         Ok(())
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        if let Some(group) = self.group {
+            // Apache's own children outlive a leader that is killed alone.
+            let _ = kill_process_group(group, Signal::KILL);
+        }
     }
 }
 

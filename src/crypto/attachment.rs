@@ -13,11 +13,13 @@ use age::stream::StreamWriter;
 use age::{DecryptError, Decryptor, Encryptor};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
+use tokio::task::JoinHandle;
 use zeroize::Zeroizing;
 
 use super::Error;
 use super::header::{Progress, Scanner};
 use super::identity::Identities;
+use super::portion::Portion;
 use super::recipient::Recipients;
 
 /// How much plaintext is gathered before it is encrypted in one go.
@@ -52,16 +54,16 @@ impl<W: Write> Write for Encrypting<W> {
 
 /// Turns a stream of plaintext into a stream of one age file.
 ///
-/// Holds at most some 600 KiB besides the caller's pieces, and a thread only while it encrypts, not while it waits. An error
-/// of the input ends the output with that error, so that what was written of it is recognisably cut off.
+/// A portion is encrypted while the next one is read and the one before it is sent. Holds at most some 1.2 MiB besides the
+/// caller's pieces, and a thread only while it encrypts, not while it waits. An error of the input ends the output with
+/// that error, so that what was written of it is recognisably cut off.
 pub fn encrypt_stream<S>(recipients: Recipients, plain: S) -> impl Stream<Item = io::Result<Bytes>> + Send + use<S>
 where
     S: Stream<Item = io::Result<Bytes>> + Send + 'static,
 {
     let start = Flow { plain: Box::pin(plain), work: Work::Start(recipients) };
-    stream::unfold(Some(start), |flow| async {
-        let flow = flow?;
-        match flow.step().await {
+    stream::unfold(Some(Turn::First(start)), |turn| async {
+        match turn?.take().await {
             Ok((cipher, next)) => Some((Ok(cipher), next)),
             Err(error) => Some((Err(error), None)),
         }
@@ -154,6 +156,16 @@ impl Write for Outbox {
     }
 }
 
+/// What is done next.
+enum Turn<S> {
+    First(Flow<S>),
+    More(Encryption, Pin<Box<S>>),
+    Last(Encryption),
+}
+
+/// A portion on its way through the cipher.
+type Encryption = JoinHandle<io::Result<(Bytes, Option<Work>)>>;
+
 struct Flow<S> {
     plain: Pin<Box<S>>,
     work: Work,
@@ -165,18 +177,35 @@ enum Work {
 }
 
 impl<S: Stream<Item = io::Result<Bytes>> + Send> Flow<S> {
-    /// Gathers a portion, encrypts it, and returns the ciphertext with what is left to do.
-    async fn step(mut self) -> io::Result<(Bytes, Option<Self>)> {
-        let (portion, ended) = gather(&mut self.plain).await?;
-        let work = self.work;
-        let encrypted = tokio::task::spawn_blocking(move || work.encrypt(&portion, ended)).await;
-        let (cipher, next) = encrypted.map_err(io::Error::other)??;
-        Ok((cipher, next.map(|work| Self { plain: self.plain, work })))
+    /// Hands a portion to the cipher.
+    fn encrypt(self, portion: Portion) -> Turn<S> {
+        let ended = portion.ended;
+        let encryption = tokio::task::spawn_blocking(move || self.work.encrypt(&portion));
+        if ended { Turn::Last(encryption) } else { Turn::More(encryption, self.plain) }
+    }
+}
+
+impl<S: Stream<Item = io::Result<Bytes>> + Send> Turn<S> {
+    /// Reads the next portion while the one before it is encrypted, and returns that one's ciphertext with what is left to do.
+    async fn take(self) -> io::Result<(Bytes, Option<Self>)> {
+        match self {
+            Self::First(mut flow) => {
+                let portion = Portion::gather(&mut flow.plain, PORTION).await?;
+                Ok((Bytes::new(), Some(flow.encrypt(portion))))
+            }
+            Self::More(encryption, mut plain) => {
+                let portion = Portion::gather(&mut plain, PORTION).await?;
+                let (cipher, work) = encryption.await.map_err(io::Error::other)??;
+                let next = work.map(|work| Flow { plain, work }.encrypt(portion));
+                Ok((cipher, next))
+            }
+            Self::Last(encryption) => Ok((encryption.await.map_err(io::Error::other)??.0, None)),
+        }
     }
 }
 
 impl Work {
-    fn encrypt(self, portion: &[Bytes], ended: bool) -> io::Result<(Bytes, Option<Self>)> {
+    fn encrypt(self, portion: &Portion) -> io::Result<(Bytes, Option<Self>)> {
         let (mut encrypting, outbox) = match self {
             Self::Start(recipients) => {
                 let outbox = Outbox::default();
@@ -184,30 +213,16 @@ impl Work {
             }
             Self::Running(encrypting, outbox) => (encrypting, outbox),
         };
-        for piece in portion {
+        for piece in &portion.pieces {
             encrypting.write_all(piece)?;
         }
-        if ended {
+        if portion.ended {
             encrypting.finish()?;
             return Ok((outbox.take(), None));
         }
         let cipher = outbox.take();
         Ok((cipher, Some(Self::Running(encrypting, outbox))))
     }
-}
-
-async fn gather<S: Stream<Item = io::Result<Bytes>>>(plain: &mut Pin<Box<S>>) -> io::Result<(Vec<Bytes>, bool)> {
-    let mut portion = Vec::new();
-    let mut length = 0;
-    while length < PORTION {
-        let Some(piece) = plain.next().await else { return Ok((portion, true)) };
-        let piece = piece?;
-        length += piece.len();
-        if !piece.is_empty() {
-            portion.push(piece);
-        }
-    }
-    Ok((portion, false))
 }
 
 #[cfg(test)]

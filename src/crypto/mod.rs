@@ -10,6 +10,7 @@ pub mod hash;
 pub mod header;
 pub mod identity;
 pub mod keys;
+mod portion;
 pub mod recipient;
 pub mod shelf;
 mod slow;

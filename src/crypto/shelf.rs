@@ -3,22 +3,39 @@
 //! Guards: a file appears under its name only after its last byte is synced; what was cut off leaves nothing; the size
 //! limit ends the reading, not the disk; the header is scanned while the bytes pass. Leaves to `store` which case it is.
 
+use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 
 use super::hash::{Digest, Running};
 use super::header::{Refused, Scanner};
-use crate::domain::id::AttachmentId;
+use super::portion::Portion;
+use crate::domain::id::{AttachmentId, CaseId};
+
+/// How much is hashed and written in one go.
+const PORTION: usize = 256 * 1024;
 
 /// The folder of attachments.
 #[derive(Debug, Clone)]
 pub struct Shelf {
     folder: PathBuf,
+    rooms: Arc<Mutex<HashMap<CaseId, Weak<AtomicU64>>>>,
+}
+
+/// What one file may take of the bytes that are left for its case. All files on their way to a case share them, so that many
+/// at once get no more than one after the other. Dropped before [`Room::keep`], it gives back what it took.
+#[derive(Debug)]
+pub struct Room {
+    left: Arc<AtomicU64>,
+    own: u64,
+    taken: u64,
 }
 
 /// What was written.
@@ -40,12 +57,15 @@ pub enum ShelfError {
     Refused(#[from] Refused),
     /// It is longer than allowed.
     #[error(
-        "The attachment is longer than the {limit} bytes that are left for it: send a smaller one or tell us another way."
+        "The attachment is longer than the {limit} bytes that one may have: send a smaller one or tell us another way."
     )]
     TooLong {
         /// Bytes it might have had.
         limit: u64,
     },
+    /// The case has no room for it, with the files that are stored and those on their way.
+    #[error("The attachments of this case have no room left for this one.")]
+    Full,
     /// It stopped before its end.
     #[error("The attachment was cut off: send it again.")]
     CutOff(#[source] io::Error),
@@ -68,16 +88,26 @@ impl Shelf {
             Ok(())
         };
         prepare().map_err(|source| super::Error::KeyIo { path: folder.to_owned(), source })?;
-        Ok(Self { folder: folder.to_owned() })
+        Ok(Self { folder: folder.to_owned(), rooms: Arc::default() })
     }
 
-    /// Writes a stream of ciphertext, at most `limit` bytes, and scans its header as it passes.
-    pub async fn put<S>(&self, id: AttachmentId, limit: u64, cipher: S) -> Result<Stored, ShelfError>
+    /// Makes room for one file: at most `own` bytes, and at most what is left for the case. `free` is what its stored files
+    /// leave; it counts when no other file is on its way, which has its part of it already.
+    pub fn room(&self, case: &CaseId, free: u64, own: u64) -> Room {
+        let mut rooms = self.rooms.lock().unwrap_or_else(PoisonError::into_inner);
+        rooms.retain(|_, left| left.strong_count() > 0);
+        let left = rooms.get(case).and_then(Weak::upgrade).unwrap_or_else(|| Arc::new(AtomicU64::new(free)));
+        rooms.insert(case.clone(), Arc::downgrade(&left));
+        Room { left, own, taken: 0 }
+    }
+
+    /// Writes a stream of ciphertext as far as there is room, and scans its header as it passes.
+    pub async fn put<S>(&self, id: AttachmentId, room: &mut Room, cipher: S) -> Result<Stored, ShelfError>
     where
         S: Stream<Item = io::Result<Bytes>> + Send,
     {
         let part = self.folder.join(format!("{id}.part"));
-        let outcome = self.receive(&part, limit, cipher).await;
+        let outcome = self.receive(&part, room, cipher).await;
         match outcome {
             Ok(stored) => {
                 let (from, to, folder) = (part, self.path(id), self.folder.clone());
@@ -105,31 +135,80 @@ impl Shelf {
         let _ = tokio::fs::remove_file(self.path(id)).await;
     }
 
-    async fn receive<S>(&self, part: &Path, limit: u64, cipher: S) -> Result<Stored, ShelfError>
+    async fn receive<S>(&self, part: &Path, room: &mut Room, cipher: S) -> Result<Stored, ShelfError>
     where
         S: Stream<Item = io::Result<Bytes>> + Send,
     {
         let path = part.to_owned();
-        let mut file = blocking(move || OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)).await?;
-        let mut cipher = std::pin::pin!(cipher);
-        let (mut size, mut hash, mut scanner) = (0_u64, Running::default(), Scanner::new());
-        while let Some(piece) = cipher.next().await {
+        let file = blocking(move || OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)).await?;
+        let (mut size, mut scanner) = (0_u64, Scanner::new());
+        let mut cipher = Box::pin(cipher.map(|piece| -> Result<Bytes, ShelfError> {
             let piece = piece.map_err(ShelfError::CutOff)?;
             size += piece.len() as u64;
-            if size > limit {
-                return Err(ShelfError::TooLong { limit });
-            }
+            room.take(piece.len() as u64)?;
             scanner.push(&piece)?;
-            hash.update(&piece);
-            file = blocking(move || file.write_all(&piece).map(|()| file)).await?;
+            Ok(piece)
+        }));
+        let mut written = Written { file, hash: Running::default() };
+        let mut portion = Portion::gather(&mut cipher, PORTION).await?;
+        // A portion is hashed and written while the next one arrives.
+        while !portion.ended {
+            let writing = blocking(move || written.write(&portion));
+            let (now, next) = tokio::try_join!(writing, Portion::gather(&mut cipher, PORTION))?;
+            (written, portion) = (now, next);
         }
+        drop(cipher);
         let scanned = scanner.finish()?;
-        blocking(move || file.sync_all()).await?;
-        Ok(Stored { size, sha256: hash.finish(), recipients: scanned.stanzas })
+        let hash = blocking(move || {
+            let written = written.write(&portion)?;
+            written.file.sync_all().map(|()| written.hash)
+        });
+        Ok(Stored { size, sha256: hash.await?.finish(), recipients: scanned.stanzas })
     }
 
     fn path(&self, id: AttachmentId) -> PathBuf {
         self.folder.join(format!("{id}.age"))
+    }
+}
+
+impl Room {
+    fn take(&mut self, bytes: u64) -> Result<(), ShelfError> {
+        if self.taken + bytes > self.own {
+            return Err(ShelfError::TooLong { limit: self.own });
+        }
+        let less = |left: u64| left.checked_sub(bytes);
+        if self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_err() {
+            return Err(ShelfError::Full);
+        }
+        self.taken += bytes;
+        Ok(())
+    }
+
+    /// Says that the file is stored and recorded: what it took stays taken.
+    pub fn keep(mut self) {
+        self.taken = 0;
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.left.fetch_add(self.taken, Ordering::Relaxed);
+    }
+}
+
+/// What stands on the disk so far.
+struct Written {
+    file: File,
+    hash: Running,
+}
+
+impl Written {
+    fn write(mut self, portion: &Portion) -> io::Result<Self> {
+        for piece in &portion.pieces {
+            self.hash.update(piece);
+            self.file.write_all(piece)?;
+        }
+        Ok(self)
     }
 }
 

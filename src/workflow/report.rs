@@ -291,7 +291,7 @@ pub async fn credit(app: &App, actor: &Actor, case: &CaseId, wish: CreditWish) -
 pub async fn attach(app: &App, actor: &Actor, case: &CaseId, name: Label, upload: Upload) -> Result<StoredView> {
     let id: AttachmentId = app.mint();
     // Admitted before the first byte is read, and again before the row is written: the upload may take long.
-    let (recipients, left) = {
+    let (recipients, free) = {
         let mut rows = app.read().await?;
         let grant = open(&mut rows, actor, case, Action::PutAttachment).await?;
         let found = store::case::get(&mut rows, &grant).await?;
@@ -303,12 +303,13 @@ pub async fn attach(app: &App, actor: &Actor, case: &CaseId, name: Label, upload
         if let Actor::Reporter(report) = actor {
             super::limit::file(app, *report, &found.project)?;
         }
-        (recipients, left_for(app, &mut rows, case).await?)
+        (recipients, free(app, &mut rows, case).await?)
     };
+    let mut room = app.shelf.room(case, free, app.config.limits.attachment_bytes);
     let by_server = matches!(upload, Upload::Plain(_));
     let stored = match upload {
-        Upload::Encrypted(cipher) => app.shelf.put(id, left, cipher).await,
-        Upload::Plain(plain) => app.shelf.put(id, left, attachment::encrypt_stream(recipients, plain)).await,
+        Upload::Encrypted(cipher) => app.shelf.put(id, &mut room, cipher).await,
+        Upload::Plain(plain) => app.shelf.put(id, &mut room, attachment::encrypt_stream(recipients, plain)).await,
     }
     .map_err(refused_upload)?;
     let saved = record(app, actor, case, (id, &name, by_server), &stored).await;
@@ -316,6 +317,7 @@ pub async fn attach(app: &App, actor: &Actor, case: &CaseId, name: Label, upload
         app.shelf.discard(id).await;
     }
     saved?;
+    room.keep();
     Ok(StoredView {
         id: id.to_string(),
         size: stored.size,
@@ -334,7 +336,7 @@ async fn record(
     let (id, name, by_server) = file;
     let mut tx = app.begin("report.attach").await?;
     let grant = open(&mut tx, actor, case, Action::PutAttachment).await?;
-    if stored.size > left_for(app, &mut tx, case).await? {
+    if stored.size > free(app, &mut tx, case).await? {
         return Err(Refusal::input("The attachments of this case have no room left for this one.").into());
     }
     let sealing = app.sealing(&mut tx, &grant).await?;
@@ -388,14 +390,15 @@ pub(super) async fn recipients(
     Ok(Some(Recipients::new(keys)?))
 }
 
-async fn left_for(app: &App, rows: &mut impl store::Rows, case: &CaseId) -> Result<u64> {
+/// Returns how many bytes the stored files of a case leave to others.
+async fn free(app: &App, rows: &mut impl store::Rows, case: &CaseId) -> Result<u64> {
     let used = u64::try_from(store::report::attached_bytes(rows, case).await?).unwrap_or(0);
-    Ok(app.config.limits.case_bytes.saturating_sub(used).min(app.config.limits.attachment_bytes))
+    Ok(app.config.limits.case_bytes.saturating_sub(used))
 }
 
 fn refused_upload(error: ShelfError) -> Error {
     match error {
-        ShelfError::Refused(_) | ShelfError::TooLong { .. } | ShelfError::CutOff(_) => {
+        ShelfError::Refused(_) | ShelfError::TooLong { .. } | ShelfError::Full | ShelfError::CutOff(_) => {
             Refusal::input(error.to_string()).into()
         }
         ShelfError::Disk(_) => Error::Internal(Box::new(error)),

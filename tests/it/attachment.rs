@@ -138,7 +138,7 @@ async fn a_quota_ends_the_upload_and_keeps_nothing_of_it() {
     let desk = Desk::open(site).await;
     let long = desk.send(PLAIN, vec![1; 60_000]).await;
     assert_eq!(long.status, 422, "{long:?}");
-    assert!(long.body.contains("longer than the 50000 bytes"), "{long:?}");
+    assert!(long.body.contains("longer than the 50000 bytes that one may have"), "{long:?}");
     assert_eq!(desk.send(AGE, age_file(1, 60_000)).await.status, 422);
     assert_eq!(desk.kept().await, 0);
     assert_eq!(desk.send(PLAIN, vec![1; 40_000]).await.status, 201);
@@ -146,6 +146,48 @@ async fn a_quota_ends_the_upload_and_keeps_nothing_of_it() {
     assert_eq!(full.status, 422, "{full:?}");
     assert_eq!(desk.kept().await, 1);
     assert_eq!(desk.send(PLAIN, vec![1; 20_000]).await.status, 201, "there is room for a smaller one");
+    desk.test.settle().await;
+}
+
+/// Attack: many files at once, none of which ends, each within its own limit.
+#[tokio::test(flavor = "multi_thread")]
+async fn files_on_their_way_share_the_room_of_their_case() {
+    let mut site = Site::with_project().await;
+    site.configure(|config| {
+        config.limits.attachment_bytes = 50_000;
+        config.limits.case_bytes = 80_000;
+    });
+    let desk = Desk::open(site).await;
+    let address = desk.test.app.config.listen;
+    let head = format!(
+        "POST {UPLOAD} HTTP/1.1\r\nHost: {address}\r\nContent-Length: 45000\r\nContent-Type: {AGE}\r\n\
+         Embargo-File-Name: poc.bin\r\nAuthorization: Bearer {}\r\n\r\n",
+        desk.reporter.secret(),
+    );
+    let folder = desk.test.site.config().data.join("attachments");
+    let written = || -> u64 {
+        std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().metadata().map_or(0, |known| known.len())).sum()
+    };
+    let mut waiting = Vec::new();
+    let mut refused = 0;
+    for _ in 0..4 {
+        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(&age_file(1, 39_000)).await.unwrap();
+        let mut answer = [0; 12];
+        // Whoever finds no room is told at once; the others are waited for.
+        let told = tokio::time::timeout(Duration::from_secs(2), stream.read_exact(&mut answer)).await;
+        refused += u8::from(told.is_ok_and(|read| read.is_ok() && &answer == b"HTTP/1.1 422"));
+        waiting.push(stream);
+    }
+    assert_eq!(refused, 2, "two of four have room");
+    assert!(written() <= 80_000, "{}", written());
+    drop(waiting);
+    // What was given up leaves its room as soon as the server has seen that it was.
+    while desk.send(PLAIN, vec![1; 45_000]).await.status != 201 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(desk.kept().await, 1);
     desk.test.settle().await;
 }
 
