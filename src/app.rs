@@ -247,6 +247,11 @@ impl Strangers {
     ) -> Result<(), SignedDuration> {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner).take(asked, sources, now)
     }
+
+    /// Tells whether a source has asked for nothing lately.
+    pub fn is_new(&self, asked: Asked, source: Source, now: Timestamp) -> bool {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner).is_new(asked, source, now)
+    }
 }
 
 /// What a push in progress was admitted as. The hook names only its ticket; everything else comes from here.

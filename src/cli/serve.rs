@@ -29,9 +29,20 @@ pub(super) struct Serve {
     crash_at: Option<String>,
 }
 
+/// Takes as many descriptors as the system lets this process have: what starts it often gives it fewer.
+fn allow_descriptors() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let more = rustix::process::Rlimit { current: limit.maximum, ..limit };
+    if let Err(error) = setrlimit(Resource::Nofile, more) {
+        tracing::warn!(%error, "the limit of open files stays as low as it is");
+    }
+}
+
 /// Runs the server until SIGTERM or SIGINT.
 pub(super) async fn run(path: &Path, serve: &Serve) -> Result<()> {
     watch(serve);
+    allow_descriptors();
     // From here on a signal asks for a stop in order, however early it comes.
     let told = told()?;
     let config = Config::load(path).map_err(|error| Failure::failed(error.to_string()))?;

@@ -99,6 +99,11 @@ impl Ledger {
         Ok(())
     }
 
+    /// Tells whether a source has asked for nothing lately.
+    pub fn is_new(&self, asked: Asked, source: Source, now: Timestamp) -> bool {
+        self.buckets.get(&(asked, source)).is_none_or(|full_at| *full_at <= now)
+    }
+
     /// Forgets what is full, and if that is not enough the half that is full soonest: whoever asked little.
     fn forget(&mut self, now: Timestamp) {
         self.buckets.retain(|_, full_at| *full_at > now);

@@ -34,7 +34,8 @@ pub struct TrustedProxy(IpNet);
 pub struct Origin([u8; 16]);
 
 impl TrustedProxy {
-    fn is(&self, address: IpAddr) -> bool {
+    /// Tells whether an address is one of it.
+    pub fn is(&self, address: IpAddr) -> bool {
         self.0.contains(&address)
     }
 }

@@ -35,7 +35,16 @@ pub async fn serve(app: Arc<App>, stop: CancellationToken) -> std::io::Result<()
     loop {
         let stream = tokio::select! {
             () = stop.cancelled() => break,
-            accepted = listener.accept() => accepted?.0,
+            accepted = listener.accept() => accepted,
+        };
+        let stream = match stream {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                // Out of descriptors, most likely: the hook waits, and is heard when one is free again.
+                tracing::warn!(%error, "a hook could not be heard yet");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            }
         };
         let app = app.clone();
         tracker.spawn(async move {

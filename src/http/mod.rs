@@ -22,15 +22,19 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::crowd::Crowd;
 use self::origin::Peer;
+use self::pace::Paced;
 use crate::app::App;
 
 pub(crate) mod api;
 pub(crate) mod caller;
+mod crowd;
 mod download;
 mod git;
 pub mod hook;
 mod origin;
+mod pace;
 pub(crate) mod place;
 pub(crate) mod problem;
 pub(crate) mod web;
@@ -41,7 +45,10 @@ const LONGEST_BODY: usize = 256 * 1024;
 const HEAD: Duration = Duration::from_secs(30);
 /// How long a stop waits for answers in progress.
 const FAREWELL: Duration = Duration::from_secs(30);
+/// Connections at once, if the process may hold twice as many descriptors: the rest is for git, files and the database.
 const MOST_CONNECTIONS: usize = 1024;
+/// The part of them that one address may hold.
+const SHARE: usize = 8;
 
 const CONTENT_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; \
     img-src 'self' data:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
@@ -68,9 +75,10 @@ pub(crate) fn router(app: Arc<App>, stop: CancellationToken) -> Router {
 
 /// Serves until `stop` is cancelled; then answers what was asked, for half a minute at most, and returns.
 pub async fn serve(app: Arc<App>, listener: TcpListener, stop: CancellationToken) -> io::Result<()> {
-    let router = router(app, stop.clone());
+    let router = router(Arc::clone(&app), stop.clone());
     let tracker = TaskTracker::new();
-    let seats = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    let most = most_connections();
+    let (seats, crowd) = (Arc::new(Semaphore::new(most)), Crowd::new(most.div_ceil(SHARE)));
     loop {
         let seat = Arc::clone(&seats).acquire_owned();
         let (seat, accepted) = tokio::select! {
@@ -79,10 +87,14 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, stop: CancellationToken
         };
         match accepted {
             Ok((stream, peer)) => {
+                let Some(place) = crowd.enter(peer.ip(), &app.config.trusted_proxies) else {
+                    tracing::debug!("an address holds all the connections it may");
+                    continue;
+                };
                 let (router, stop) = (router.clone(), stop.clone());
                 tracker.spawn(async move {
                     converse((stream, Peer(peer.ip())), router, stop).await;
-                    drop(seat);
+                    drop((seat, place));
                 });
             }
             Err(error) => {
@@ -100,12 +112,19 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, stop: CancellationToken
     Ok(())
 }
 
+/// Returns how many connections are held at once: half of the descriptors the process may have, at most.
+fn most_connections() -> usize {
+    let descriptors = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let half = descriptors.map_or(MOST_CONNECTIONS, |most| usize::try_from(most / 2).unwrap_or(MOST_CONNECTIONS));
+    half.clamp(1, MOST_CONNECTIONS)
+}
+
 async fn converse(from: (TcpStream, Peer), router: Router, stop: CancellationToken) {
     let (stream, peer) = from;
     let routes = TowerToHyperService::new(router);
     let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
         request.extensions_mut().insert(peer);
-        routes.call(request)
+        routes.call(request.map(Paced::new))
     });
     // Small answers should not wait for each other's acknowledgement.
     let _ = stream.set_nodelay(true);

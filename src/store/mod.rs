@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Sqlite, SqliteConnection, Transaction};
+use sqlx::{Connection as _, Sqlite, SqliteConnection, Transaction};
 
 use crate::domain::actor::Actor;
 use crate::domain::event::Event;
@@ -106,12 +106,9 @@ impl Store {
             .busy_timeout(Duration::from_secs(10))
             .pragma("trusted_schema", "off")
             .pragma("secure_delete", "on");
-        let writer = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
+        let writer = pool(1).connect_with(options.clone()).await?;
         sqlx::migrate!().run(&writer).await?;
-        let readers = SqlitePoolOptions::new()
-            .max_connections(4)
-            .connect_with(options.create_if_missing(false).pragma("query_only", "on"))
-            .await?;
+        let readers = pool(4).connect_with(options.create_if_missing(false).pragma("query_only", "on")).await?;
         Ok(Self { writer, readers })
     }
 
@@ -132,6 +129,21 @@ impl Store {
         self.readers.close().await;
         self.writer.close().await;
     }
+}
+
+/// Prepares a pool that gives away a connection whose transaction ended behind its back, and opens another.
+///
+/// A full disk, a fault of the disk or of memory make SQLite roll a whole transaction back by itself (its C interface,
+/// `sqlite3_get_autocommit`). The driver goes on counting it, and would refuse every later beginning.
+fn pool(connections: u32) -> SqlitePoolOptions {
+    SqlitePoolOptions::new().max_connections(connections).before_acquire(|connection, _| {
+        Box::pin(async move {
+            Ok(match connection.begin_with("begin").await {
+                Ok(trial) => trial.rollback().await.is_ok(),
+                Err(_) => false,
+            })
+        })
+    })
 }
 
 impl Tx {

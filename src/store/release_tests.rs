@@ -371,3 +371,17 @@ async fn every_word_of_a_release_may_stand_in_its_column() {
         assert!(sql.contains(&check), "{table}: {check}");
     }
 }
+
+#[tokio::test]
+async fn a_write_that_the_disk_ended_does_not_stop_those_after_it() {
+    let house = House::open().await;
+    for _ in 0..3 {
+        let mut tx = house.tx().await;
+        // What a full disk does: the whole transaction is rolled back, and the driver is not asked.
+        let twice = "insert or rollback into project select * from project";
+        assert!(sqlx::query(twice).execute(tx.conn()).await.is_err());
+        drop(tx);
+        let tx = house.tx().await;
+        tx.commit().await.unwrap();
+    }
+}

@@ -11,10 +11,12 @@ use crate::domain::limit::{Asked, PerHour, Source};
 use crate::domain::origin::Origin;
 use crate::domain::refusal::Refusal;
 
-/// Counts a report that is about to be taken, against its origin and its project. A project that is not there has no count.
+/// Counts a report that is about to be taken, against its origin and, from the second one on, against its project: whoever
+/// has sent none lately is heard although others flood the project. A project that is not there has no count.
 pub fn report(app: &App, origin: Origin, project: &ProjectId) -> Result<()> {
     let limits = &app.config.limits;
-    let known = app.config.project(project).map(|found| Source::Project(found.id.clone()));
+    let first = app.strangers.is_new(Asked::Report, Source::Origin(origin), app.clock.now());
+    let known = app.config.project(project).filter(|_| !first).map(|found| Source::Project(found.id.clone()));
     let of_project = known.map(|project| (project, limits.project_reports_per_hour));
     let sources = [(Source::Origin(origin), limits.reports_per_hour)].into_iter().chain(of_project);
     count(app, Asked::Report, sources, "Too many reports arrived from where you are, or for this project")

@@ -23,6 +23,7 @@ pub(crate) mod check;
 pub(crate) mod field;
 pub(crate) mod home;
 pub(crate) mod page;
+mod parts;
 pub(crate) mod piece;
 pub(crate) mod project;
 pub(crate) mod public;

@@ -6,11 +6,10 @@
 use std::io;
 
 use axum::body::Bytes;
-use axum::extract::Multipart;
-use axum::extract::multipart::Field;
 use futures_util::stream;
 use tokio::sync::mpsc;
 
+use super::parts::{Part, Parts};
 use crate::app::App;
 use crate::domain::actor::Actor;
 use crate::domain::id::CaseId;
@@ -35,7 +34,7 @@ pub(crate) async fn receive(
     app: &App,
     by: &impl MakesForms,
     to: (&Actor, &CaseId),
-    mut form: Multipart,
+    mut form: Parts,
 ) -> Result<(), PageError> {
     let first = next(&mut form).await?.filter(|field| field.name() == Some("form_token"));
     let token = text(first.ok_or_else(foreign_form)?).await?;
@@ -58,15 +57,15 @@ pub(crate) async fn receive(
 }
 
 /// Returns the next part of a form.
-pub(crate) async fn next(form: &mut Multipart) -> Result<Option<Field<'_>>, PageError> {
-    let part = tokio::time::timeout(PATIENCE, form.next_field()).await.map_err(|_| late())?;
+pub(crate) async fn next(form: &mut Parts) -> Result<Option<Part>, PageError> {
+    let part = tokio::time::timeout(PATIENCE, form.next()).await.map_err(|_| late())?;
     Ok(part.map_err(|_| cut_off())?)
 }
 
 /// Reads what is left of a form and forgets it, for a while: a browser hears an answer only after it has sent everything.
-pub(crate) async fn drain(form: &mut Multipart) {
+pub(crate) async fn drain(form: &mut Parts) {
     let rest = async {
-        while let Ok(Some(mut field)) = form.next_field().await {
+        while let Ok(Some(mut field)) = form.next().await {
             while let Ok(Some(_)) = field.chunk().await {}
         }
     };
@@ -74,7 +73,7 @@ pub(crate) async fn drain(form: &mut Multipart) {
 }
 
 /// Reads a part that is text.
-pub(crate) async fn text(mut field: Field<'_>) -> Result<String, PageError> {
+pub(crate) async fn text(mut field: Part) -> Result<String, PageError> {
     let read = async {
         let mut bytes = Vec::new();
         while let Some(chunk) = field.chunk().await.map_err(|_| cut_off())? {
@@ -89,7 +88,7 @@ pub(crate) async fn text(mut field: Field<'_>) -> Result<String, PageError> {
 }
 
 /// Stores a part that is a file. A file field in which nothing was chosen is passed over; a refused file is returned.
-pub(crate) async fn store(app: &App, actor: &Actor, case: &CaseId, field: Field<'_>) -> Result<Option<Lost>, Error> {
+pub(crate) async fn store(app: &App, actor: &Actor, case: &CaseId, field: Part) -> Result<Option<Lost>, Error> {
     let Some(sent) = field.file_name().filter(|name| !name.is_empty()).map(str::to_owned) else { return Ok(None) };
     let name: Label = match last_part(&sent).parse() {
         Ok(name) => name,
@@ -110,7 +109,7 @@ pub(crate) async fn store(app: &App, actor: &Actor, case: &CaseId, field: Field<
 }
 
 /// Hands the chunks over until the part ends, breaks, or nobody takes them any more.
-async fn pump(mut field: Field<'_>, send: mpsc::Sender<io::Result<Bytes>>) {
+async fn pump(mut field: Part, send: mpsc::Sender<io::Result<Bytes>>) {
     loop {
         let chunk = match field.chunk().await {
             Ok(Some(chunk)) => Ok(chunk),

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Multipart, State};
+use axum::extract::{DefaultBodyLimit, State};
 use axum::response::{Redirect, Response};
 use axum::routing::{get, post};
 use maud::Markup;
 use serde::Deserialize;
 
 use super::field::DateForm;
+use super::parts::Parts;
 use super::{Nothing, Result, frame_of, upload};
 use crate::app::App;
 use crate::domain::access::{Consent, Role};
@@ -200,7 +201,7 @@ async fn rerun(State(app): State<Arc<App>>, id: CaseName, form: Form<Member, Rer
     Ok(Redirect::to(&format!("/checks/{run}")))
 }
 
-async fn attach(State(app): State<Arc<App>>, member: Member, _: SameSite, id: CaseName, form: Multipart) -> Done {
+async fn attach(State(app): State<Arc<App>>, member: Member, _: SameSite, id: CaseName, form: Parts) -> Done {
     upload::receive(&app, &member, (&member.actor, &id.0), form).await?;
     Ok(to(&id.0, "attachments"))
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Multipart, State};
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{StatusCode, header};
 use axum::response::{AppendHeaders, IntoResponse, Response};
 use axum::routing::get;
@@ -12,6 +12,7 @@ use maud::Markup;
 use super::Result;
 use super::field::CreditForm;
 use super::page::Frame;
+use super::parts::Parts;
 use super::upload::{self, Lost};
 use crate::app::App;
 use crate::domain::actor::Actor;
@@ -99,7 +100,7 @@ async fn submit(
     sender: Sender,
     project: Named<ProjectId, Page>,
     _: SameSite,
-    mut form: Multipart,
+    mut form: Parts,
 ) -> Result<Response> {
     let (receipt, lost) = match take(&app, (sender, &project.0), &mut form).await {
         Ok(taken) => taken,
@@ -126,7 +127,7 @@ struct Opened {
 
 /// Takes the texts, opens the case at the first file or the end, and streams the files to it. Once the case is open
 /// nothing fails any more: the claim code must reach the reporter, with the names of the files that were not taken.
-async fn take(app: &App, to: (Sender, &ProjectId), form: &mut Multipart) -> Result<(ReceiptView, Vec<Lost>), Unsent> {
+async fn take(app: &App, to: (Sender, &ProjectId), form: &mut Parts) -> Result<(ReceiptView, Vec<Lost>), Unsent> {
     let mut fields = Fields::default();
     let mut opened: Option<Opened> = None;
     for _ in 0..MOST_PARTS {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Multipart, State};
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::header;
 use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use super::field::{CreditForm, DateForm, TextForm};
 use super::page::Frame;
+use super::parts::Parts;
 use super::{Nothing, Result, frame_of_visit, upload};
 use crate::app::App;
 use crate::domain::actor::Actor;
@@ -91,7 +92,7 @@ async fn credit(State(app): State<Arc<App>>, form: Form<Visitor, CreditForm>) ->
     Ok(Redirect::to("/r/#credit"))
 }
 
-async fn attach(State(app): State<Arc<App>>, visitor: Visitor, _: SameSite, form: Multipart) -> Done {
+async fn attach(State(app): State<Arc<App>>, visitor: Visitor, _: SameSite, form: Parts) -> Done {
     let own = report::case_of(&app, visitor.visit.report).await?;
     upload::receive(&app, &visitor, (&visitor.actor, &own), form).await?;
     Ok(Redirect::to("/r/#attachments"))
