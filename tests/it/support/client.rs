@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
+use std::path::PathBuf;
+
 use embargo::crypto::sshsig::{self, Signer};
 use embargo::domain::access::Role;
 use embargo::domain::account::TokenWish;
@@ -14,6 +16,7 @@ use embargo::workflow::console::Console;
 use reqwest::{Client, Method, RequestBuilder, Response};
 
 use super::git::Git;
+use super::program::Machine;
 use super::server::TestApp;
 
 /// What somebody shows: a secret to API and git, a cookie with its form token to pages.
@@ -124,6 +127,19 @@ impl TestApp {
             bearer: Some(bearer.expose().to_owned()),
             cookie: Some((format!("embargo={}", cookie.expose()), session.form_token)),
         }
+    }
+
+    /// Signs a person in on a machine of their own, by their key.
+    pub(crate) async fn machine(&self, handle: &str) -> Machine {
+        let machine = Machine::new(self.site.path().join(format!("home-{handle}")));
+        let key = self.key_file(handle).display().to_string();
+        machine.json(&["login", &self.url(""), "--key", &key, "--no-browser", "--no-git"]).await;
+        machine
+    }
+
+    /// Returns the file with the private SSH key of a person added by [`TestApp::person`].
+    pub(crate) fn key_file(&self, handle: &str) -> PathBuf {
+        self.site.path().join(format!("keys-{handle}")).join(embargo::crypto::Options::default().tag_signing_key)
     }
 
     /// Adds a member of the team and signs them in.

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Output, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -11,9 +11,15 @@ use tokio::process::{Child, Command};
 
 /// Prepares the program with this configuration and an environment of its own.
 pub(crate) fn embargo(config: &Path) -> Command {
-    #[expect(clippy::disallowed_methods, reason = "the program under test, as its operator starts it")]
-    let mut command = Command::new(env!("CARGO_BIN_EXE_embargo"));
+    let mut command = other(env!("CARGO_BIN_EXE_embargo"));
     command.arg("--config").arg(config);
+    command
+}
+
+/// Prepares a program of the machine with an environment of its own.
+pub(crate) fn other(name: &str) -> Command {
+    #[expect(clippy::disallowed_methods, reason = "the program under test, as its operator starts it")]
+    let mut command = Command::new(name);
     command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").env("HOME", "/nonexistent");
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     command
@@ -66,4 +72,43 @@ async fn end(mut child: Child, signal: Signal) -> ExitStatus {
     let id = Pid::from_raw(i32::try_from(child.id().unwrap()).unwrap()).unwrap();
     kill_process(id, signal).unwrap();
     child.wait().await.unwrap()
+}
+
+/// Somebody's own machine: a home folder in which the program keeps what it knows of them.
+pub(crate) struct Machine {
+    home: PathBuf,
+}
+
+impl Machine {
+    /// Sets up a machine on which nobody has signed in yet.
+    pub(crate) fn new(home: PathBuf) -> Self {
+        std::fs::create_dir_all(&home).unwrap();
+        Self { home }
+    }
+
+    /// Returns a file of the home folder.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.home.join(name)
+    }
+
+    /// Runs a command to its end.
+    pub(crate) async fn run(&self, args: &[&str]) -> Output {
+        let mut command = embargo(Path::new("/nonexistent"));
+        command.env("HOME", &self.home).current_dir(&self.home).args(args).output().await.unwrap()
+    }
+
+    /// Runs a command that must succeed; returns what it printed as JSON.
+    pub(crate) async fn json(&self, args: &[&str]) -> serde_json::Value {
+        let ended = self.run(&[&["--json"], args].concat()).await;
+        assert!(ended.status.success(), "{args:?}: {}", String::from_utf8_lossy(&ended.stderr));
+        serde_json::from_slice(&ended.stdout).unwrap()
+    }
+
+    /// Runs a command that must be refused; returns the sentence.
+    pub(crate) async fn refused(&self, args: &[&str]) -> String {
+        let ended = self.run(args).await;
+        let said = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(ended.status.code(), Some(1), "{args:?}: {said}");
+        said
+    }
 }
