@@ -31,6 +31,8 @@ create table release (
     digest blob,                                 -- SHA-256 of the manifest without the instant: what people arm
     hold text check (hold in ('line_moved', 'tag_taken', 'upstream_down', 'push_refused', 'partly_public', 'not_ready', 'missed', 'trouble')),
     note text not null default '',               -- why it is held, in words free of case text
+    hastened_at integer,                         -- when enough people had said that it is to be disclosed now
+    skipped text not null default '',            -- what is passed over for it, words joined by spaces
     fence integer not null default 0,            -- of the run that may write effects; an older run's writes are refused
     begun_at integer,
     public_at integer,                           -- the point of no return, written before the first push
@@ -41,7 +43,9 @@ create table release (
     check ((state = 'held') = (hold is not null)),
     check (state in ('planned', 'abandoned') or manifest is not null),
     check (public_at is null or state in ('running', 'held', 'done')),
-    check ((state = 'done') = (done_at is not null))
+    check ((state = 'done') = (done_at is not null)),
+    check (hastened_at is null or state in ('armed', 'running', 'held', 'done')),
+    check (skipped = '' or hastened_at is not null)
 ) strict;
 create index release_due on release (state, due_at);
 
@@ -78,6 +82,14 @@ create table arming (
     digest blob not null,
     due_at integer not null,
     armed_at integer not null,
+    primary key (release, person)
+) strict;
+
+-- Who wants a release disclosed now.
+create table haste (
+    release text not null references release (id),
+    person text not null references person (id),
+    asked_at integer not null,
     primary key (release, person)
 ) strict;
 

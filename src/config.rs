@@ -12,6 +12,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::haste::{HastePolicy, Skip};
 use crate::domain::id::{Prefix, ProjectId};
 use crate::domain::limit::PerHour;
 use crate::domain::origin::{ForwardedHeader, TrustedProxy};
@@ -130,6 +131,9 @@ pub struct ProjectConfig {
     /// How late a release may still begin by itself, in minutes, when the server was down at its instant.
     #[serde(default = "an_hour")]
     pub late_minutes: u32,
+    /// What it takes to disclose now, before the instant.
+    #[serde(default)]
+    pub disclose_now: DiscloseNow,
     /// Days from the report to the date that is proposed by itself.
     #[serde(default = "ninety")]
     pub embargo_days: u16,
@@ -148,6 +152,22 @@ pub struct ProjectConfig {
     /// Its public repositories.
     #[serde(rename = "repository", default)]
     pub repositories: Vec<RepositoryConfig>,
+}
+
+/// What a project has decided beforehand about disclosing now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DiscloseNow {
+    /// People who must say so within an hour; as many as arm, if not said.
+    pub people: Option<usize>,
+    /// What may be passed over.
+    pub may_skip: Vec<Skip>,
+}
+
+impl Default for DiscloseNow {
+    fn default() -> Self {
+        Self { people: None, may_skip: HastePolicy::of(1).may_skip }
+    }
 }
 
 /// Who stands on merges and tags made by the server.
@@ -237,6 +257,14 @@ impl ProjectConfig {
         match self.team {
             TeamKind::Solo => 1,
             TeamKind::Several => self.armings.max(1),
+        }
+    }
+
+    /// Returns how many people must say that a release is to be disclosed now.
+    pub fn haste_needed(&self) -> usize {
+        match self.team {
+            TeamKind::Solo => 1,
+            TeamKind::Several => self.disclose_now.people.unwrap_or_else(|| self.armings_needed()).max(1),
         }
     }
 }

@@ -229,14 +229,14 @@ impl Advisory {
         }
     }
 
-    /// Tells whether the draft says anything of this line.
-    pub fn speaks_of(&self, repository: &RepoName, line: &LineName) -> bool {
-        self.affected.iter().any(|told| &told.repository == repository && &told.line == line)
+    /// Returns what the draft says of this line.
+    pub fn told_of(&self, repository: &RepoName, line: &LineName) -> impl Iterator<Item = &AffectedLine> {
+        self.affected.iter().filter(move |told| &told.repository == repository && &told.line == line)
     }
 
     /// Returns what is missing before the draft can be published, a sentence for each thing; empty when complete.
     ///
-    /// A credit that waits for an answer is not missing: the name stays out, and nobody can hold up a disclosure by silence.
+    /// What it tells of a line is held against marks and plan by [`super::told`]. A credit that waits for an answer is not missing: the name stays out, and nobody can hold up a disclosure by silence.
     pub fn completeness(&self) -> Vec<String> {
         let mut missing = Vec::new();
         if self.description.is_none() {
@@ -253,9 +253,6 @@ impl Advisory {
             let earlier = &self.affected[..at];
             if earlier.iter().any(|other| other.same_place(affected)) {
                 missing.push(format!("Name the line {line} once for each package."));
-            }
-            if affected.fixed.is_none() && affected.last_affected.is_none() && affected.fix_commit.is_none() {
-                missing.push(format!("Say in which version the line {line} is fixed, or which was the last affected."));
             }
             let open = |line: &AffectedLine| line.introduced.is_none() && line.package.is_some();
             if open(affected) && earlier.iter().any(|other| open(other) && other.package == affected.package) {
@@ -347,8 +344,6 @@ mod tests {
         let missing = draft.completeness().join(" ");
         assert!(missing.contains("main became affected"), "{missing}");
         assert!(missing.contains("main once"), "{missing}");
-        draft.affected[1].fixed = None;
-        assert!(draft.completeness().join(" ").contains("the line main is fixed"));
     }
 
     #[test]

@@ -20,6 +20,8 @@ words! {
         FixMissing = "fix_missing",
         /// A line that is affected does not ship.
         LineLeft = "line_left",
+        /// Nobody said how a line stands.
+        LineUnknown = "line_unknown",
         /// A fix is not approved at its head.
         FixApproval = "fix_approval",
         /// Checks are not green on a fix's head.
@@ -76,6 +78,7 @@ impl BlockerKind {
             | Self::Date
             | Self::FixMissing
             | Self::LineLeft
+            | Self::LineUnknown
             | Self::FixApproval
             | Self::Checks
             | Self::Advisory
@@ -95,9 +98,11 @@ impl Blocker {
     /// Names something amiss in a case, with the part of its page where it is mended.
     pub(super) fn of_case(case: &CaseId, kind: BlockerKind, sentence: String, owner: Role) -> Self {
         let part = match kind {
-            BlockerKind::FixMissing | BlockerKind::LineLeft | BlockerKind::FixApproval | BlockerKind::Checks => {
-                "#fixes"
-            }
+            BlockerKind::FixMissing
+            | BlockerKind::LineLeft
+            | BlockerKind::LineUnknown
+            | BlockerKind::FixApproval
+            | BlockerKind::Checks => "#fixes",
             BlockerKind::Advisory | BlockerKind::AdvisoryApproval | BlockerKind::Credits => "/advisory",
             BlockerKind::Date => "#date",
             BlockerKind::CaseState => "#state",

@@ -352,14 +352,18 @@ impl Effect {
         Self { state: EffectState::Failed, reason: Some(reason), note, retry_at: None, ..self }
     }
 
-    /// Gives a failed effect back to the run, by a person's word; it will be looked at first.
+    /// Gives a failed effect back to the run, by a person's word, with new patience; if it was ever begun, it will be looked
+    /// at first.
     #[must_use]
     pub fn revive(self) -> Self {
+        let attempts = self.attempts.min(1);
         match self.state {
             EffectState::Failed if self.phase.holds() => {
-                Self { state: EffectState::Pending, retry_at: None, reason: None, ..self }
+                Self { state: EffectState::Pending, attempts, retry_at: None, reason: None, ..self }
             }
-            EffectState::Pending | EffectState::Started | EffectState::Unknown => Self { retry_at: None, ..self },
+            EffectState::Pending | EffectState::Started | EffectState::Unknown => {
+                Self { attempts, retry_at: None, ..self }
+            }
             EffectState::Failed | EffectState::Done => self,
         }
     }

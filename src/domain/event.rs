@@ -91,6 +91,8 @@ words! {
         ReleaseDisarmed = "release.disarmed",
         /// A release's instant was moved.
         ReleasePostponed = "release.postponed",
+        /// A person wants a release disclosed now.
+        ReleaseHastened = "release.hastened",
         /// A release was given up.
         ReleaseAbandoned = "release.abandoned",
         /// A release's run began.

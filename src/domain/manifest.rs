@@ -75,6 +75,8 @@ super::id::words! {
         Nothing = "nothing",
         /// They could not run; a person answered for it.
         Waived = "waived",
+        /// They were not waited for: it was frozen to be disclosed now.
+        PassedOver = "passed_over",
     }
 }
 

@@ -85,10 +85,16 @@ impl Mark {
         Ok(Self { case: case.id.clone(), line: line.id, standing, person, marked_at: now }.said())
     }
 
-    /// Takes a push to the line's fix: whoever fixes a line says that it is affected. `None` where that was said before.
-    pub fn pushed(self, person: PersonId, now: Timestamp) -> Option<Change<Self>> {
-        (!self.standing.wants_a_fix())
-            .then(|| Self { standing: Standing::Affected, person, marked_at: now, ..self }.said())
+    /// Takes a push to the line's fix: whoever fixes a line says that it is affected. `None` where that was said `before`.
+    pub fn pushed(
+        before: Option<&Self>,
+        place: (&CaseId, LineId),
+        person: PersonId,
+        now: Timestamp,
+    ) -> Option<Change<Self>> {
+        let (case, line) = (place.0.clone(), place.1);
+        let said = before.is_some_and(|mark| mark.standing.wants_a_fix());
+        (!said).then(|| Self { case, line, standing: Standing::Affected, person, marked_at: now }.said())
     }
 
     fn said(self) -> Change<Self> {
@@ -170,8 +176,13 @@ mod tests {
     fn a_push_says_that_the_line_is_affected_once() {
         let person = PersonId::mint(1, [5; 10]);
         let mark = set(&case(CaseState::Accepted), None, Standing::NotAffected).unwrap();
-        let pushed = mark.pushed(person, Timestamp::UNIX_EPOCH).unwrap().next;
-        assert_eq!((pushed.standing, pushed.person), (Standing::Affected, person));
-        assert!(pushed.pushed(person, Timestamp::UNIX_EPOCH).is_none());
+        let place = (&mark.case, mark.line);
+        let pushed = |before| Mark::pushed(before, place, person, Timestamp::UNIX_EPOCH);
+        for before in [None, Some(&mark)] {
+            let mark = pushed(before).unwrap().next;
+            assert_eq!((mark.standing, mark.person), (Standing::Affected, person));
+        }
+        let affected = pushed(None).unwrap().next;
+        assert!(pushed(Some(&affected)).is_none());
     }
 }

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::change::{Change, Version};
 use super::event::{Event, EventKind};
+use super::haste::Haste;
 use super::id::{CaseId, LineId, ProjectId, ReleaseId, UpstreamId};
 use super::refusal::Refusal;
 use super::rehearsal::{Rehearsal, Target};
@@ -57,6 +58,7 @@ impl Release {
             targets: plan.targets.into_iter().map(target).collect(),
             frozen: None,
             armings: Vec::new(),
+            haste: Haste::default(),
             hold: None,
             begun_at: None,
             public_at: None,

@@ -9,6 +9,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::id::ReleaseId;
 use super::refusal::Refusal;
 use super::repo::{LineName, RefName, RefUpdate};
 use super::text::shown;
@@ -25,6 +26,8 @@ pub struct PushPolicy {
     pub lines: Vec<LineName>,
     /// Lines whose fix is approved: it may grow, but not be rewritten or removed.
     pub approved: Vec<LineName>,
+    /// A release that was frozen with what the fixes hold now, and is not public.
+    pub frozen_in: Option<ReleaseId>,
     /// What one push may hold.
     pub limits: PushLimits,
 }
@@ -134,6 +137,8 @@ pub enum Note {
     Rewritten(LineName),
     /// Workflow files changed; checks use those of the line.
     WorkflowsKept(LineName),
+    /// A release was frozen with what the fix held before.
+    LeavesRelease(ReleaseId),
 }
 
 impl fmt::Display for Note {
@@ -143,6 +148,12 @@ impl fmt::Display for Note {
             Self::Rewritten(line) => write!(f, "fix/{line} was rewritten."),
             Self::WorkflowsKept(line) => {
                 write!(f, "This push changes workflow files: the checks use the ones of {line}.")
+            }
+            Self::LeavesRelease(release) => {
+                write!(
+                    f,
+                    "{release} was frozen without this push: at its instant it will be held, unless it is reopened, approved and armed anew."
+                )
             }
         }
     }
@@ -249,6 +260,7 @@ fn judge(policy: &PushPolicy, facts: &RefFacts) -> Result<Vec<Note>, Vec<Refusal
     if facts.changed.iter().any(|path| is_workflow(path)) {
         notes.push(Note::WorkflowsKept(line));
     }
+    notes.extend(policy.frozen_in.clone().map(Note::LeavesRelease));
     Ok(notes)
 }
 
@@ -339,6 +351,7 @@ mod tests {
         PushPolicy {
             lines: vec![line("main"), line("1.11.x")],
             approved: vec![line("1.11.x")],
+            frozen_in: None,
             limits: PushLimits::default(),
         }
     }

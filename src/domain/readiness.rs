@@ -12,11 +12,11 @@ use super::digest::Digest;
 use super::embargo::Embargo;
 use super::id::{CaseId, LineId, PersonId, ReleaseId, words};
 use super::manifest::ChecksWord;
-use super::mark::Standing;
 use super::refusal::Refusal;
 use super::rehearsal::{Candidate, Rehearsal, Target, inputs};
 use super::release::{Policy, Release, ReleaseState};
 use super::repo::{CommitId, LineName, RepoName};
+use super::told::{Lack, LineFacts};
 
 words! {
     /// How the checks of a fix stand at its head.
@@ -70,8 +70,8 @@ pub struct CaseFacts {
     pub elsewhere: Option<ReleaseId>,
     /// Its fixes on the release's lines: one per line it has to be fixed on.
     pub fixes: Vec<FixFacts>,
-    /// The lines somebody spoke of.
-    pub marks: Vec<MarkFacts>,
+    /// The project's lines, as they stand to the case.
+    pub lines: Vec<LineFacts>,
     /// Its advisory.
     pub advisory: AdvisoryFacts,
 }
@@ -91,19 +91,6 @@ pub struct FixFacts {
     pub approvals: Vec<(PersonId, Timestamp)>,
     /// Its checks at this head.
     pub checks: Checks,
-}
-
-/// What was said of one line, and whether the release and the advisory agree.
-#[derive(Clone, Debug)]
-pub struct MarkFacts {
-    /// The line's name.
-    pub name: LineName,
-    /// What was said.
-    pub standing: Standing,
-    /// Whether the release ships the line.
-    pub ships: bool,
-    /// Whether the advisory names the line.
-    pub told: bool,
 }
 
 /// What is known of one advisory.
@@ -212,6 +199,7 @@ impl Release {
                 "No mail server: the operator names one in `config.toml`, so that reporters hear of the release.";
             blockers.push(self.blocker(BlockerKind::Mail, sentence, Role::ReleaseManager));
         }
+        blockers.retain(|blocker| !self.haste.passes(blocker.kind));
         if blockers.is_empty() { Ok(Ready { release: self.id.clone(), version: self.version }) } else { Err(blockers) }
     }
 
@@ -250,7 +238,11 @@ impl Release {
         for fix in &known.fixes {
             let line = &fix.name;
             let Some(head) = &fix.head else {
-                add(BlockerKind::FixMissing, format!("{case} has no fix on {line}: push fix/{line}."), Role::Fixer);
+                add(
+                    BlockerKind::FixMissing,
+                    format!("{case} has no fix on {line}: push fix/{line}, or mark how the line stands."),
+                    Role::Fixer,
+                );
                 continue;
             };
             let missing = policy.approvals.saturating_sub(counting(fix, policy, now));
@@ -268,16 +260,11 @@ impl Release {
                 add(BlockerKind::Checks, format!("{case} on {line}: {trouble}"), owner);
             }
         }
-        for mark in &known.marks {
-            let line = &mark.name;
-            if mark.standing.wants_a_fix() && !mark.ships {
-                let sentence = format!(
-                    "{case} affects {line}, which does not ship: plan a tag for it, or mark that it will not be fixed."
-                );
-                add(BlockerKind::LineLeft, sentence, Role::ReleaseManager);
-            }
-            if let Some(lack) = mark.untold() {
-                add(BlockerKind::Advisory, format!("Advisory of {case}: {lack}"), Role::Fixer);
+        for lack in known.lines.iter().flat_map(|line| line.lacks(case)) {
+            match lack {
+                Lack::Left(sentence) => add(BlockerKind::LineLeft, sentence, Role::ReleaseManager),
+                Lack::Unknown(sentence) => add(BlockerKind::LineUnknown, sentence, Role::Fixer),
+                Lack::Untold(lack) => add(BlockerKind::Advisory, format!("Advisory of {case}: {lack}"), Role::Fixer),
             }
         }
         let advisory = &known.advisory;
@@ -345,23 +332,6 @@ impl Release {
 
     fn blocker(&self, kind: BlockerKind, sentence: impl Into<String>, owner: Role) -> Blocker {
         Blocker { kind, sentence: sentence.into(), owner, link: format!("/releases/{}", self.id) }
-    }
-}
-
-impl MarkFacts {
-    /// Says what the advisory has to change so that it agrees with what was said of the line.
-    fn untold(&self) -> Option<String> {
-        let line = &self.name;
-        match (self.standing, self.told) {
-            (Standing::Affected | Standing::WontFix, true) | (Standing::NotAffected, false) => None,
-            (Standing::Affected, false) => Some(format!("{line} is marked as affected: name it.")),
-            (Standing::WontFix, false) => {
-                Some(format!("{line} stays affected and gets no fix: name it with its last affected version."))
-            }
-            (Standing::NotAffected, true) => {
-                Some(format!("{line} is marked as not affected: take it out, or correct the mark."))
-            }
-        }
     }
 }
 

@@ -4,8 +4,10 @@ use std::fmt::Write as _;
 
 use super::*;
 use crate::domain::id::{Minted, UpstreamId};
+use crate::domain::mark::Standing;
 use crate::domain::plan::Plan;
 use crate::domain::project::TeamKind;
+use crate::domain::told::Ships;
 
 pub(in crate::domain) fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
@@ -59,9 +61,9 @@ pub(in crate::domain) fn facts(release: &Release) -> Facts {
                 approvals: vec![(person(2), at(15))],
                 checks: Checks::Green,
             }],
-            marks: vec![
-                MarkFacts { name: line.clone(), standing: Standing::Affected, ships: true, told: true },
-                MarkFacts { name: "1.x".parse().unwrap(), standing: Standing::NotAffected, ships: false, told: false },
+            lines: vec![
+                LineFacts { fix: true, ..stands("main", Standing::Affected, Ships::As("v1.0.1".parse().unwrap())) },
+                stands("1.x", Standing::NotAffected, Ships::Not),
             ],
             advisory: AdvisoryFacts {
                 missing: Vec::new(),
@@ -75,6 +77,19 @@ pub(in crate::domain) fn facts(release: &Release) -> Facts {
         clock_jumped: None,
         signing_key: true,
         mail: true,
+    }
+}
+
+fn stands(name: &str, standing: Standing, ships: Ships) -> LineFacts {
+    LineFacts {
+        repository: "core".parse().unwrap(),
+        name: name.parse().unwrap(),
+        standing: Some(standing),
+        fix: false,
+        ships,
+        told: Vec::new(),
+        fixed_in_public: false,
+        concerned: true,
     }
 }
 
@@ -115,10 +130,10 @@ fn each_thing_amiss_is_named_once_with_who_can_mend_it() {
         ("red", |facts| facts.cases[0].fixes[0].checks = Checks::Failed),
         ("frozen text left behind", |facts| facts.cases[0].advisory.left_behind = true),
         ("not run", |facts| facts.cases[0].fixes[0].checks = Checks::NotRun),
-        ("affected line left", |facts| facts.cases[0].marks[1].standing = Standing::Affected),
-        ("affected line untold", |facts| facts.cases[0].marks[0].told = false),
-        ("line that stays affected untold", |facts| facts.cases[0].marks[1].standing = Standing::WontFix),
-        ("line that is not affected told", |facts| facts.cases[0].marks[1].told = true),
+        ("affected line left", |facts| facts.cases[0].lines[1].standing = Some(Standing::Affected)),
+        ("fixed line left", |facts| facts.cases[0].lines[0].ships = Ships::Not),
+        ("line nobody spoke of", |facts| facts.cases[0].lines[1].standing = None),
+        ("line that stays affected untold", |facts| facts.cases[0].lines[1].standing = Some(Standing::WontFix)),
         ("advisory lacks", |facts| facts.cases[0].advisory.missing.push("Give a severity.".into())),
         ("text changed", |facts| facts.cases[0].advisory.digest = Some(Digest::of(b"changed"))),
         ("credits", |facts| facts.cases[0].advisory.waiting_credits = 1),

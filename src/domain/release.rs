@@ -10,6 +10,7 @@ use super::change::{Change, Version};
 use super::digest::Digest;
 use super::effect::NothingPublic;
 use super::event::{Event, EventKind};
+use super::haste::{Haste, HastePolicy};
 use super::hold::{Hold, HoldReason};
 use super::id::{CaseId, PersonId, ProjectId, ReleaseId, words};
 use super::manifest::{Manifest, with_instant};
@@ -52,6 +53,8 @@ pub struct Policy {
     pub postpone_keeps: SignedDuration,
     /// How late a run may still begin by itself, when the server was down at the instant.
     pub late: SignedDuration,
+    /// What it takes to disclose now.
+    pub haste: HastePolicy,
 }
 
 /// The frozen manifest.
@@ -97,6 +100,8 @@ pub struct Release {
     pub frozen: Option<Frozen>,
     /// Who armed it.
     pub armings: Vec<Arming>,
+    /// Who wants it disclosed now, and what is passed over for it.
+    pub haste: Haste,
     /// Why it is held; present when it is.
     pub hold: Option<Hold>,
     /// When the run began.
@@ -115,10 +120,11 @@ impl Policy {
     /// The default: two arm and one other person approves; a volunteer alone does both.
     pub fn of(team: TeamKind) -> Self {
         let (postpone_keeps, late) = (SignedDuration::from_hours(72), SignedDuration::from_hours(1));
-        match team {
-            TeamKind::Several => Self { arms: 2, approvals: 1, own_approval: false, postpone_keeps, late },
-            TeamKind::Solo => Self { arms: 1, approvals: 1, own_approval: true, postpone_keeps, late },
-        }
+        let (arms, own_approval) = match team {
+            TeamKind::Several => (2, false),
+            TeamKind::Solo => (1, true),
+        };
+        Self { arms, approvals: 1, own_approval, postpone_keeps, late, haste: HastePolicy::of(arms) }
     }
 }
 
@@ -163,6 +169,7 @@ impl Release {
             state: ReleaseState::Planned,
             frozen: None,
             armings: Vec::new(),
+            haste: Haste::default(),
             hold: None,
             begun_at: None,
             ..self
@@ -210,7 +217,7 @@ impl Release {
     pub fn disarm(self) -> Result<Change<Self>, Refusal> {
         match self.state {
             ReleaseState::Armed => {}
-            ReleaseState::Frozen if !self.armings.is_empty() => {}
+            ReleaseState::Frozen if !self.armings.is_empty() || self.haste != Haste::default() => {}
             ReleaseState::Running | ReleaseState::Held if self.public_at.is_none() => {}
             ReleaseState::Running | ReleaseState::Held => return Err(Self::no_way_back()),
             ReleaseState::Planned | ReleaseState::Frozen | ReleaseState::Done | ReleaseState::Abandoned => {
@@ -218,26 +225,37 @@ impl Release {
             }
         }
         let event = self.event(EventKind::ReleaseDisarmed, format!("was {}", self.state));
-        let next = Self { state: ReleaseState::Frozen, armings: Vec::new(), hold: None, begun_at: None, ..self };
+        let (armings, haste) = (Vec::new(), Haste::default());
+        let next = Self { state: ReleaseState::Frozen, armings, haste, hold: None, begun_at: None, ..self };
         Ok(Change::new(next, event))
     }
 
-    /// Moves the instant. What is frozen stays frozen, with its dates; who armed it stays bound only to a move later, within
-    /// what the policy allows from the instant they armed it for.
+    /// Moves the instant. Moved later, what is frozen stays frozen, with its dates, and who armed it stays bound within what
+    /// the policy allows from the instant they armed it for. Moved to before those dates, it is planned again.
     pub fn postpone(self, due_at: Timestamp, policy: &Policy, now: Timestamp) -> Result<Change<Self>, Refusal> {
         ahead(due_at, now)?;
         let event = self.event(EventKind::ReleasePostponed, format!("{} to {due_at}", self.due_at));
+        let haste = Haste::default();
         match self.state {
-            ReleaseState::Planned => Ok(Change::new(Self { due_at, dated_at: whole_second(due_at), ..self }, event)),
+            ReleaseState::Planned => {
+                Ok(Change::new(Self { due_at, dated_at: whole_second(due_at), haste, ..self }, event))
+            }
+            // What was frozen bears its date: made public before it, it would speak of the future.
+            ReleaseState::Frozen | ReleaseState::Armed if due_at < self.dated_at => {
+                let (state, dated_at, armings) = (ReleaseState::Planned, whole_second(due_at), Vec::new());
+                Ok(Change::new(Self { state, due_at, dated_at, armings, haste, frozen: None, ..self }, event))
+            }
             ReleaseState::Frozen | ReleaseState::Armed => {
                 let bound = |arming: &Arming| {
                     let later = due_at.duration_since(arming.due_at);
                     !later.is_negative() && later <= policy.postpone_keeps
                 };
                 let kept = self.armings.iter().all(bound);
+                // Who wanted it now did not arm it for later.
+                let kept = kept && !self.haste.in_force();
                 let (state, armings) =
                     if kept { (self.state, self.armings) } else { (ReleaseState::Frozen, Vec::new()) };
-                Ok(Change::new(Self { state, due_at, armings, ..self }, event))
+                Ok(Change::new(Self { state, due_at, armings, haste, ..self }, event))
             }
             ReleaseState::Running | ReleaseState::Held if self.public_at.is_some() => Err(Self::no_way_back()),
             ReleaseState::Running | ReleaseState::Held => {
@@ -330,6 +348,30 @@ impl Release {
             | ReleaseState::Held => true,
             ReleaseState::Done | ReleaseState::Abandoned => false,
         }
+    }
+
+    /// Says what of it waits for somebody, in sentences; nothing for what goes on by itself.
+    pub fn needs(&self, blockers: usize, policy: &Policy, now: Timestamp) -> Vec<String> {
+        let things =
+            if blockers == 1 { "One thing blocks it".to_owned() } else { format!("{blockers} things block it") };
+        let over = self.due_at <= now;
+        let sentence = match self.state {
+            ReleaseState::Planned if over => "Its instant is over: move it.".to_owned(),
+            ReleaseState::Planned if blockers > 0 => format!("{things}."),
+            ReleaseState::Planned => "Ready to be frozen.".to_owned(),
+            ReleaseState::Frozen if over => "Its instant is over, and too few had armed it: move it.".to_owned(),
+            ReleaseState::Frozen if blockers > 0 => format!("{things}: it cannot be armed."),
+            ReleaseState::Frozen => format!("Armed by {} of {}.", self.armings.len(), policy.arms.max(1)),
+            ReleaseState::Armed if blockers > 0 => format!("{things}: at its instant it will be held."),
+            ReleaseState::Held if self.public_at.is_some() => {
+                "Held, and part of it may be public: a person is needed now.".to_owned()
+            }
+            ReleaseState::Held => "Held: a person is needed.".to_owned(),
+            ReleaseState::Armed | ReleaseState::Running | ReleaseState::Done | ReleaseState::Abandoned => {
+                return Vec::new();
+            }
+        };
+        vec![sentence]
     }
 
     /// Returns the digest of the manifest with the instant, once frozen.

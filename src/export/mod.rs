@@ -34,6 +34,8 @@ pub struct PublishedLine {
     pub fix_commit: Option<CommitId>,
     /// The tag made for the fix.
     pub tag: Option<TagName>,
+    /// The first commit of the line that is affected, if it is known: every commit before it is not.
+    pub introduced: Option<CommitId>,
 }
 
 /// Everything the documents of one advisory are made of.
@@ -113,6 +115,7 @@ impl Published {
                     repository_url: known.map(|line| &line.repository_url),
                     fix_commit: known.and_then(|line| line.fix_commit.as_ref()).or(draft.fix_commit.as_ref()),
                     tag: known.and_then(|line| line.tag.as_ref()).or(draft.tag.as_ref()),
+                    introduced: known.and_then(|line| line.introduced.as_ref()),
                 }
             })
             .collect()
@@ -158,6 +161,7 @@ struct Affected<'a> {
     repository_url: Option<&'a RepositoryUrl>,
     fix_commit: Option<&'a CommitId>,
     tag: Option<&'a TagName>,
+    introduced: Option<&'a CommitId>,
 }
 
 impl Affected<'_> {
@@ -275,6 +279,7 @@ pub(crate) mod tests {
             repository_url: "https://example.org/demo.git".parse().unwrap(),
             fix_commit: Some(digit.repeat(40).parse().unwrap()),
             tag: Some(tag.parse().unwrap()),
+            introduced: None,
         };
         Published {
             id: "DEMO-2026-0001".parse().unwrap(),

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::{Affected, Published, instant, prose};
 use crate::domain::advisory::{Package, ReferenceKind};
 use crate::domain::plain::{CveId, RepositoryUrl};
+use crate::domain::repo::CommitId;
 use crate::domain::severity::{CvssVersion, Severity, SeverityWord};
 
 /// Returns the id: under the project's registered prefix, or else under `x_`, which the schema keeps for private use.
@@ -197,7 +198,8 @@ fn entry<'a>(package: Option<&'a Package>, lines: &[Affected<'a>]) -> Entry<'a> 
     Entry { package, ranges, database_specific: Lines { lines: said.collect() } }
 }
 
-/// Makes one range for each repository: a commit is affected unless it holds the fix of any line.
+/// Makes one range for each repository: a commit is affected if it holds the first affected commit of a line, and the fix of
+/// none. Of a line whose first affected commit is not known, every commit is.
 ///
 /// Ranges are a union, so a range of its own for each line would call the fixed commits of every other line affected.
 fn git_ranges<'a>(lines: &[Affected<'a>]) -> Vec<Range<'a>> {
@@ -209,8 +211,12 @@ fn git_ranges<'a>(lines: &[Affected<'a>]) -> Vec<Range<'a>> {
     }
     let mut ranges = Vec::new();
     for url in repositories {
-        let mut fixes: Vec<&str> = Vec::new();
+        let (mut first, mut fixes): (Vec<&str>, Vec<&str>) = (Vec::new(), Vec::new());
         for line in lines.iter().filter(|line| line.repository_url == Some(url)) {
+            let introduced = line.introduced.map_or("0", CommitId::as_str);
+            if !first.contains(&introduced) {
+                first.push(introduced);
+            }
             if let Some(commit) = line.fix_commit
                 && !fixes.contains(&commit.as_str())
             {
@@ -218,7 +224,10 @@ fn git_ranges<'a>(lines: &[Affected<'a>]) -> Vec<Range<'a>> {
             }
         }
         if !fixes.is_empty() {
-            let events = std::iter::once(Event::Introduced("0")).chain(fixes.into_iter().map(Event::Fixed)).collect();
+            if first.contains(&"0") {
+                first = vec!["0"];
+            }
+            let events = first.into_iter().map(Event::Introduced).chain(fixes.into_iter().map(Event::Fixed)).collect();
             ranges.push(Range { r#type: "GIT", repo: Some(url.as_str()), events });
         }
     }
@@ -298,6 +307,17 @@ mod tests {
                 "events": [{"introduced": "0"}, {"fixed": "a".repeat(40)}, {"fixed": "b".repeat(40)}]})
         );
         assert_eq!(ranges[2]["events"], serde_json::json!([{"introduced": "2.0.0rc1"}, {"fixed": "2.0.1"}]));
+    }
+
+    #[test]
+    fn a_git_range_begins_where_every_line_says_it_does() {
+        let events = |published: &Published| json(published)["affected"][0]["ranges"][0]["events"].clone();
+        let mut published = sample();
+        published.lines[1].introduced = Some("c".repeat(40).parse().unwrap());
+        assert_eq!(events(&published)[0], serde_json::json!({"introduced": "0"}), "1.x is affected from the beginning");
+        assert_eq!(events(&published).as_array().unwrap().len(), 3);
+        published.advisory.affected.remove(0);
+        assert_eq!(events(&published)[0], serde_json::json!({"introduced": "c".repeat(40)}));
     }
 
     #[test]

@@ -96,6 +96,20 @@ impl Git {
         }
     }
 
+    /// Returns the oldest commit of a history's main path that no other of these histories holds; none if one holds all.
+    pub async fn first_apart(&self, repo: &Repo, tip: &CommitId, others: &[CommitId]) -> Result<Option<CommitId>> {
+        let found = self
+            .command("looking for where lines part")
+            .in_repository(&self.existing(repo)?)
+            .args(["rev-list", "--first-parent", tip.as_str(), "--not"])
+            .args(others.iter().map(CommitId::as_str))
+            .arg("--")
+            .succeed(b"")
+            .await?;
+        let oldest = String::from_utf8_lossy(&found).lines().last().map(str::parse);
+        Ok(oldest.and_then(std::result::Result::ok))
+    }
+
     /// Returns the commit two histories part at, none if they share nothing.
     pub async fn merge_base(&self, repo: &Repo, one: &CommitId, two: &CommitId) -> Result<Option<CommitId>> {
         let (one, two) = (refs::object_id(one)?, refs::object_id(two)?);

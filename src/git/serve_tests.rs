@@ -336,7 +336,8 @@ async fn a_look_into_a_push_sees_new_commits_paths_and_sizes() {
     assert!(fix.hostile.is_empty());
     assert_eq!((facts.sent.biggest_blob, facts.sent.complete), (70_000, true));
     assert_eq!(facts.sent.objects, 8, "two commits, four trees, two blobs");
-    let policy = PushPolicy { lines: Sample::lines(), approved: Vec::new(), limits: PushLimits::default() };
+    let policy =
+        PushPolicy { lines: Sample::lines(), approved: Vec::new(), frozen_in: None, limits: PushLimits::default() };
     assert_eq!(verdict(&policy, &facts).unwrap().len(), 1);
     let tight = PushLimits { commits: 1, ..PushLimits::default() };
     let facts = looked_into(&scene, &clone, &["HEAD:refs/heads/fix/main"], tight).await;

@@ -24,6 +24,8 @@ pub enum Notice {
     Invited,
     /// To those who can act: a release does not go on by itself.
     ReleaseHeld,
+    /// To those who can act: the instant of a release comes near, and something is left to do.
+    ReleaseNear,
     /// To a reporter or member: an advisory is public now.
     Disclosed {
         /// The public advisory.
@@ -59,6 +61,7 @@ impl Mail {
             Notice::ReportReceived | Notice::News | Notice::MemberNews => "There is news for you",
             Notice::Invited => "You are invited",
             Notice::ReleaseHeld => "Something needs you now",
+            Notice::ReleaseNear => "Something needs you soon",
             Notice::Disclosed { .. } => "A security advisory is public",
         }
     }
@@ -84,6 +87,11 @@ impl Mail {
             ),
             Notice::ReleaseHeld => (
                 "Something waits for a person. Please look at this page now:",
+                String::new(),
+                "It is at the top after you sign in.",
+            ),
+            Notice::ReleaseNear => (
+                "Something that waits for you is due soon. Please look at this page:",
                 String::new(),
                 "It is at the top after you sign in.",
             ),
@@ -118,8 +126,15 @@ mod tests {
     #[test]
     fn every_notice_is_polite_short_and_has_one_link() {
         let disclosed = Notice::Disclosed { advisory: "DEMO-2026-0001".parse().unwrap() };
-        let notices =
-            [Notice::ReportReceived, Notice::News, Notice::MemberNews, Notice::Invited, Notice::ReleaseHeld, disclosed];
+        let notices = [
+            Notice::ReportReceived,
+            Notice::News,
+            Notice::MemberNews,
+            Notice::Invited,
+            Notice::ReleaseHeld,
+            Notice::ReleaseNear,
+            disclosed,
+        ];
         for notice in notices {
             let mail = mail(notice);
             let text = mail.text();

@@ -104,15 +104,18 @@ pub async fn unsettled(rows: &mut impl Rows, before: Timestamp) -> Result<Vec<Pu
     Ok(pushes)
 }
 
-/// Lists everybody who ever pushed to the fix of a line in the case.
+/// Lists everybody who ever pushed to the fix of a line in the case, or pushed what it holds now anywhere else.
 pub async fn pushers(rows: &mut impl Rows, grant: &Grant, line: &Line) -> Result<Vec<PersonId>> {
     let (case, upstream, name) = (grant.case().to_string(), line.upstream.to_string(), line.fix().to_string());
+    let id = line.id.to_string();
     let found = sqlx::query!(
         r#"select distinct p.person from push p join push_ref r on r.push = p.id
-           where p."case" = ? and p.upstream = ? and r.ref = ? and p.state <> 'void'"#,
-        case,
+           where p.upstream = ?1 and p.state <> 'void' and (p."case" = ?2 and r.ref = ?3
+             or r.new in (select f.head from fix f where f."case" = ?2 and f.line = ?4 and f.head is not null))"#,
         upstream,
-        name
+        case,
+        name,
+        id
     )
     .fetch_all(rows.conn())
     .await?;

@@ -6,6 +6,7 @@ use crate::domain::access::{Grant, Grants};
 use crate::domain::actor::Actor;
 use crate::domain::change::{Change, Version};
 use crate::domain::digest::Digest;
+use crate::domain::haste::{Haste, Skip};
 use crate::domain::hold::Hold;
 use crate::domain::id::{CaseId, PersonId, ProjectId, ReleaseId};
 use crate::domain::rehearsal::{Candidate, Rehearsal, Target};
@@ -55,6 +56,8 @@ struct ReleaseRow {
     digest: Option<Vec<u8>>,
     hold: Option<String>,
     note: String,
+    hastened_at: Option<i64>,
+    skipped: String,
     begun_at: Option<i64>,
     public_at: Option<i64>,
     done_at: Option<i64>,
@@ -63,8 +66,8 @@ struct ReleaseRow {
 }
 
 impl ReleaseRow {
-    fn release(self, id: &ReleaseId, parts: (Vec<CaseId>, Vec<Target>, Vec<Arming>)) -> Result<Release> {
-        let (cases, targets, armings) = parts;
+    fn release(self, id: &ReleaseId, parts: Parts) -> Result<Release> {
+        let Parts { cases, targets, armings, asked } = parts;
         let frozen = match (self.manifest, self.digest) {
             (Some(manifest), Some(digest)) => Some(Frozen {
                 lasting: digest_of(&digest, "release", "digest")?,
@@ -77,6 +80,12 @@ impl ReleaseRow {
         };
         let note = self.note;
         let hold = parsed_opt(self.hold.as_deref(), "release", "hold")?.map(|reason| Hold { reason, note });
+        let skips = self.skipped.split_whitespace().map(|word| parsed(word, "release", "skipped"));
+        let haste = Haste {
+            asked,
+            since: instant_opt(self.hastened_at, "release", "hastened_at")?,
+            skipped: skips.collect::<Result<Vec<Skip>>>()?,
+        };
         Ok(Release {
             id: id.clone(),
             project: parsed(&self.project, "release", "project")?,
@@ -87,6 +96,7 @@ impl ReleaseRow {
             targets,
             frozen,
             armings,
+            haste,
             hold,
             begun_at: instant_opt(self.begun_at, "release", "begun_at")?,
             public_at: instant_opt(self.public_at, "release", "public_at")?,
@@ -95,6 +105,14 @@ impl ReleaseRow {
             version: Version(self.version),
         })
     }
+}
+
+/// What stands in rows of its own.
+struct Parts {
+    cases: Vec<CaseId>,
+    targets: Vec<Target>,
+    armings: Vec<Arming>,
+    asked: Vec<(PersonId, Timestamp)>,
 }
 
 struct TargetRow {
@@ -154,7 +172,8 @@ pub async fn find(rows: &mut impl Rows, grants: &Grants, id: &ReleaseId) -> Resu
     let text = id.to_string();
     let row = sqlx::query_as!(
         ReleaseRow,
-        "select project, state, due_at, dated_at, manifest, digest, hold, note, begun_at, public_at, done_at, created_at, version
+        "select project, state, due_at, dated_at, manifest, digest, hold, note, hastened_at, skipped, begun_at, public_at, done_at,
+           created_at, version
          from release where id = ?",
         text
     )
@@ -162,8 +181,8 @@ pub async fn find(rows: &mut impl Rows, grants: &Grants, id: &ReleaseId) -> Resu
     .await?;
     let Some(row) = row else { return Ok(None) };
     let targets = targets(rows, &text).await?;
-    let armings = armings(rows, &text).await?;
-    row.release(id, (cases, targets, armings)).map(Some)
+    let (armings, asked) = (armings(rows, &text).await?, asked(rows, &text).await?);
+    row.release(id, Parts { cases, targets, armings, asked }).map(Some)
 }
 
 async fn targets(rows: &mut impl Rows, release: &str) -> Result<Vec<Target>> {
@@ -198,6 +217,15 @@ async fn armings(rows: &mut impl Rows, release: &str) -> Result<Vec<Arming>> {
         .collect()
 }
 
+async fn asked(rows: &mut impl Rows, release: &str) -> Result<Vec<(PersonId, Timestamp)>> {
+    let found = sqlx::query!("select person, asked_at from haste where release = ? order by asked_at, person", release)
+        .fetch_all(rows.conn())
+        .await?;
+    let pair =
+        |(person, at): (String, i64)| Ok((parsed(&person, "haste", "person")?, instant(at, "haste", "asked_at")?));
+    found.into_iter().map(|row| pair((row.person, row.asked_at))).collect()
+}
+
 /// Adds a planned release with its event.
 pub async fn add(tx: &mut Tx, actor: &Actor, change: Change<Release>) -> Result<Release> {
     let release = change.next;
@@ -230,12 +258,14 @@ pub async fn save(tx: &mut Tx, actor: &Actor, change: Change<Release>) -> Result
     let digest = release.frozen.as_ref().map(|frozen| frozen.lasting.as_bytes().as_slice());
     let hold = release.hold.as_ref().map(|hold| hold.reason.as_str());
     let note = release.hold.as_ref().map_or("", |hold| hold.note.as_str());
+    let hastened = release.haste.since.map(Timestamp::as_millisecond);
+    let skipped = release.haste.skipped.iter().map(|skip| skip.as_str()).collect::<Vec<_>>().join(" ");
     let begun = release.begun_at.map(Timestamp::as_millisecond);
     let public = release.public_at.map(Timestamp::as_millisecond);
     let done = release.done_at.map(Timestamp::as_millisecond);
     let result = sqlx::query!(
-        "update release set state = ?, due_at = ?, dated_at = ?, manifest = ?, digest = ?, hold = ?, note = ?, begun_at = ?,
-           public_at = ?, done_at = ?, version = version + 1
+        "update release set state = ?, due_at = ?, dated_at = ?, manifest = ?, digest = ?, hold = ?, note = ?, hastened_at = ?,
+           skipped = ?, begun_at = ?, public_at = ?, done_at = ?, version = version + 1
          where id = ? and version = ?",
         state,
         due,
@@ -244,6 +274,8 @@ pub async fn save(tx: &mut Tx, actor: &Actor, change: Change<Release>) -> Result
         digest,
         hold,
         note,
+        hastened,
+        skipped,
         begun,
         public,
         done,
@@ -256,6 +288,7 @@ pub async fn save(tx: &mut Tx, actor: &Actor, change: Change<Release>) -> Result
     write_cases(tx, &release).await?;
     write_targets(tx, &release).await?;
     write_armings(tx, &release).await?;
+    write_haste(tx, &release).await?;
     super::event::append(tx, actor, &change.event).await?;
     Ok(Release { version: Version(release.version.0 + 1), ..release })
 }
@@ -329,6 +362,18 @@ async fn write_armings(tx: &mut Tx, release: &Release) -> Result<()> {
     Ok(())
 }
 
+async fn write_haste(tx: &mut Tx, release: &Release) -> Result<()> {
+    let id = release.id.to_string();
+    sqlx::query!("delete from haste where release = ?", id).execute(tx.conn()).await?;
+    for (person, at) in &release.haste.asked {
+        let (person, at) = (person.to_string(), at.as_millisecond());
+        sqlx::query!("insert into haste (release, person, asked_at) values (?, ?, ?)", id, person, at)
+            .execute(tx.conn())
+            .await?;
+    }
+    Ok(())
+}
+
 /// Names the live release a case is in, other than `but`.
 pub async fn live_of(rows: &mut impl Rows, case: &CaseId, but: Option<&ReleaseId>) -> Result<Option<ReleaseId>> {
     let (case, but) = (case.to_string(), but.map(ToString::to_string).unwrap_or_default());
@@ -398,18 +443,34 @@ pub async fn due(rows: &mut impl Rows, now: Timestamp) -> Result<Vec<ReleaseId>>
     found.into_iter().map(|row| parsed(&row.id, "release", "id")).collect()
 }
 
+/// Names the releases that wait for an instant between two. For the server's chores.
+pub async fn near(rows: &mut impl Rows, between: (Timestamp, Timestamp)) -> Result<Vec<ReleaseId>> {
+    let (after, until) = (between.0.as_millisecond(), between.1.as_millisecond());
+    let found = sqlx::query!(
+        "select id from release where state in ('planned', 'frozen', 'armed') and due_at > ? and due_at <= ? order by due_at, id",
+        after,
+        until
+    )
+    .fetch_all(rows.conn())
+    .await?;
+    found.into_iter().map(|row| parsed(&row.id, "release", "id")).collect()
+}
+
 /// Takes a stored SHA-256.
 pub(super) fn digest_of(bytes: &[u8], table: &'static str, column: &'static str) -> Result<Digest> {
     let bytes = bytes.try_into().map_err(|_| Error::Inconsistent { table, column })?;
     Ok(Digest::from_bytes(bytes))
 }
 
-/// Names a release of the case that waits or runs on this person's arming: their seat may not change under it.
+/// Names a release of the case that waits or runs on this person's word, armed or to be disclosed now: their seat may not
+/// change under it.
 pub async fn armed_by(rows: &mut impl Rows, grant: &Grant, person: PersonId) -> Result<Option<ReleaseId>> {
     let (case, person) = (grant.case().to_string(), person.to_string());
     let row = sqlx::query!(
-        r#"select r.id from release r join release_case c on c.release = r.id join arming a on a.release = r.id
-           where c."case" = ? and a.person = ? and r.state in ('frozen', 'armed', 'running', 'held')"#,
+        r#"select r.id from release r join release_case c on c.release = r.id
+           where c."case" = ?1 and r.state in ('frozen', 'armed', 'running', 'held')
+             and (exists (select 1 from arming a where a.release = r.id and a.person = ?2)
+               or exists (select 1 from haste h where h.release = r.id and h.person = ?2))"#,
         case,
         person
     )

@@ -55,6 +55,9 @@ pub struct CaseView {
     pub attachments: Vec<AttachmentView>,
     /// The fixes; empty for those outside the team side.
     pub fixes: Vec<FixView>,
+    /// The releases it is in, newest first; empty for those outside the team side.
+    #[serde(default)]
+    pub releases: Vec<CaseRelease>,
     /// The private remote, once it is there.
     pub remotes: Vec<RemoteView>,
     /// Whether the case is accepted and its remote still being made.
@@ -63,6 +66,17 @@ pub struct CaseView {
     pub allowed: Vec<String>,
     /// What happened, newest first.
     pub history: Vec<EventView>,
+}
+
+/// A release, as the members of one of its cases see it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct CaseRelease {
+    /// Its id.
+    pub id: String,
+    /// Where it stands.
+    pub state: String,
+    /// The instant, RFC 3339.
+    pub due_at: String,
 }
 
 /// A report.

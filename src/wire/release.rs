@@ -59,6 +59,9 @@ pub struct ReleaseSummary {
     pub state: String,
     /// The instant, RFC 3339.
     pub due_at: String,
+    /// What of it waits for somebody, in sentences.
+    #[serde(default)]
+    pub needs: Vec<String>,
 }
 
 /// A release's page.
@@ -79,6 +82,8 @@ pub struct ReleaseView {
     pub armed_by: Vec<ArmingView>,
     /// How many must.
     pub arms_needed: usize,
+    /// What it takes to disclose it now; absent once it runs.
+    pub haste: Option<HasteView>,
     /// Why it is held.
     pub hold: Option<HoldView>,
     /// When the run began, RFC 3339.
@@ -136,6 +141,21 @@ pub struct ArmingView {
     pub person: String,
     /// When, RFC 3339.
     pub at: String,
+}
+
+/// Disclosing now: who wants it, and what it would mean.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct HasteView {
+    /// Who said so within the last hour.
+    pub asked_by: Vec<ArmingView>,
+    /// How many must.
+    pub needed: usize,
+    /// When enough people had, RFC 3339: from then on it is disclosed.
+    pub since: Option<String>,
+    /// What is passed over, in sentences; before enough people said so: what would be at this moment.
+    pub passes_over: Vec<String>,
+    /// What forbids it all the same, in sentences.
+    pub blocked_by: Vec<String>,
 }
 
 /// Why a release is held.

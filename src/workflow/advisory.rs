@@ -4,11 +4,12 @@
 //! approval behind. The sealed draft holds what people wrote. Reporters are joined to it by their own wish whenever it is
 //! read, so that a changed wish shows at once.
 
-use super::readiness::{DRAFT, Layout, gather, osv_prefix, public_url, read_draft};
+use super::readiness::{DRAFT, Layout, gather, open_release, osv_prefix, read_draft};
+use super::told::{self, Said};
 use super::{Error, Result, open, shown_at};
 use crate::app::{App, Unsealing};
 use crate::domain::access::{Action, Grant, Holder};
-use crate::domain::actor::Actor;
+use crate::domain::actor::{Actor, Chore};
 use crate::domain::advisory::{Advisory, AffectedLine, Package};
 use crate::domain::case::{Case, CaseState};
 use crate::domain::change::Version;
@@ -20,7 +21,8 @@ use crate::domain::project::{Line, TeamKind};
 use crate::domain::refusal::Refusal;
 use crate::domain::report::{CreditWish, ReportBody};
 use crate::domain::text::Title;
-use crate::export::{Published, PublishedLine};
+use crate::domain::told::Lack;
+use crate::export::Published;
 use crate::store::advisory::Draft;
 use crate::store::member::Seat;
 use crate::store::{self, Tx};
@@ -136,7 +138,7 @@ pub async fn approve(app: &App, actor: &Actor, case: &CaseId, read: &Digest) -> 
     known.changeable()?;
     let Some(row) = &known.row else { return Err(Error::NotFound) };
     credit::may_approve(person, row.edited_by, team(app, &known.case))?;
-    let missing = known.whole().completeness();
+    let missing = missing(app, &mut tx, &grant, &known).await?;
     if !missing.is_empty() {
         return Err(Error::Blocked(missing));
     }
@@ -182,17 +184,15 @@ pub(super) async fn begin(app: &App, tx: &mut Tx, grant: &Grant, targets: &[Plan
             None => repository.lines.contains(&target.line),
         };
         let Some(repository) = repositories.iter().find(named) else { continue };
-        let version = target.tag.as_str();
-        let version =
-            version.strip_prefix('v').filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit())).unwrap_or(version);
+        // Version and tag stay the plan's: they follow it when it changes.
         draft.affected.push(AffectedLine {
             repository: repository.name.clone(),
             line: target.line.clone(),
             package: package.clone(),
             introduced: None,
             last_affected: None,
-            fixed: version.parse().ok(),
-            tag: Some(target.tag.clone()),
+            fixed: None,
+            tag: None,
             fix_commit: None,
         });
     }
@@ -213,7 +213,7 @@ async fn rendered(app: &App, actor: &Actor, case: &CaseId) -> Result<Option<(Dig
     drop(rows);
     let Some(release) = release else { return Ok(None) };
     // Whoever reads one case of a train sees its own documents only; the train is read by the server for them.
-    let chore = Actor::System(crate::domain::actor::Chore::Disclose);
+    let chore = Actor::System(Chore::Disclose);
     let (tx, gathered) = gather(app, &chore, &release, Action::ReadTeam, "advisory.render").await?;
     app.commit(tx).await?;
     let Some(found) = gathered.advisories.into_iter().find(|rendered| &rendered.case == case) else { return Ok(None) };
@@ -229,19 +229,18 @@ async fn stood_in(app: &App, actor: &Actor, case: &CaseId) -> Result<Vec<Documen
     let known = know(app, &mut tx, &grant).await?;
     let layout = Layout::of(&mut tx, &known.case.project).await?;
     let fixes = store::fix::of_case(&mut tx, &grant).await?;
+    let marks = store::mark::of_case(&mut tx, &grant).await?;
     let at = known.case.published_at.or(known.case.embargo.agreed()).unwrap_or(tx.now());
     app.commit(tx).await?;
-    let mut lines = Vec::new();
-    for line in &layout.lines {
-        let Some(upstream) = layout.upstreams.iter().find(|upstream| upstream.id == line.upstream) else { continue };
-        lines.push(PublishedLine {
-            repository: upstream.name.clone(),
-            line: line.name.clone(),
-            repository_url: public_url(&upstream.url)?,
-            fix_commit: fixes.iter().find(|fix| fix.line == line.id).and_then(|fix| fix.head.clone()),
-            tag: None,
-        });
-    }
+    let mut rows = app.read().await?;
+    let parted = told::parted(app, &mut rows, std::slice::from_ref(&grant), &layout).await?;
+    drop(rows);
+    let whole = known.whole();
+    let said = Said { draft: Some(&whole), marks: &marks, fixes: &fixes };
+    let stands = told::lines(app, &layout, None, &said).await?;
+    let advisory = whole.clone().against(&stands, package(app, &known.case).as_ref());
+    let heads: Vec<_> = fixes.iter().filter_map(|fix| Some((fix.line, fix.head.clone()?))).collect();
+    let lines = told::published(app, &layout, None, (case, &advisory, &heads, &parted)).await?;
     let year = u16::try_from(at.to_zoned(jiff::tz::TimeZone::UTC).year()).unwrap_or_default();
     let id = match known.row.as_ref().and_then(|row| row.public_id.clone()) {
         Some(id) => id,
@@ -255,7 +254,7 @@ async fn stood_in(app: &App, actor: &Actor, case: &CaseId) -> Result<Vec<Documen
         published_at: at,
         modified_at: at,
         lines,
-        advisory: known.whole(),
+        advisory,
     };
     Ok(published.render().into_vec().into_iter().map(shown).collect())
 }
@@ -270,6 +269,27 @@ async fn know(app: &App, tx: &mut Tx, grant: &Grant) -> Result<Known> {
         None => first(app, tx, &case, &unsealing).await?,
     };
     Ok(Known { case, unsealing, row, written, wishes })
+}
+
+/// Lists what the text lacks as its live release would publish it, a sentence for each thing.
+async fn missing(app: &App, tx: &mut Tx, grant: &Grant, known: &Known) -> Result<Vec<String>> {
+    let layout = Layout::of(tx, &known.case.project).await?;
+    let release = match store::release::live_of(tx, &known.case.id, None).await? {
+        Some(id) => Some(open_release(tx, &Actor::System(Chore::Disclose), &id, Action::Maintain).await?.0),
+        None => None,
+    };
+    let (marks, fixes) = (store::mark::of_case(tx, grant).await?, store::fix::of_case(tx, grant).await?);
+    let whole = known.whole();
+    let said = Said { draft: Some(&whole), marks: &marks, fixes: &fixes };
+    let lines = told::lines(app, &layout, release.as_ref(), &said).await?;
+    let lacks = lines.iter().flat_map(|line| line.lacks(&known.case.id)).filter_map(|lack| match lack {
+        Lack::Untold(sentence) => Some(sentence),
+        Lack::Left(_) | Lack::Unknown(_) => None,
+    });
+    let lacks: Vec<_> = lacks.collect();
+    let mut missing = whole.against(&lines, package(app, &known.case).as_ref()).completeness();
+    missing.extend(lacks);
+    Ok(missing)
 }
 
 async fn wishes(tx: &mut Tx, grant: &Grant, unsealing: &Unsealing) -> Result<Vec<CreditWish>> {
@@ -317,7 +337,7 @@ async fn view(
     let approval = row.and_then(|row| row.approved.as_ref());
     let digest = rendered.as_ref().map(|(digest, _)| *digest);
     let approved = digest.is_some() && approval.map(|(approved, _)| *approved) == digest;
-    let missing = whole.completeness();
+    let missing = missing(app, tx, grant, known).await?;
     let reviewer = grant.actor().person().filter(|_| grant.also(Action::ApproveAdvisory));
     let barred = reviewer.and_then(|person| {
         let allowed =
@@ -365,7 +385,7 @@ fn shown(document: crate::export::Document) -> DocumentView {
     }
 }
 
-fn package(app: &App, case: &Case) -> Option<Package> {
+pub(super) fn package(app: &App, case: &Case) -> Option<Package> {
     let settings = app.config.project(&case.project)?;
     let ecosystem = settings.ecosystem.as_deref()?.parse().ok()?;
     Some(Package { ecosystem, name: settings.package.as_deref()?.parse().ok()? })

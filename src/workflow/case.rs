@@ -19,7 +19,7 @@ use crate::store::member::NewSeat;
 use crate::store::report::Message;
 use crate::store::{self, Tx};
 use crate::wire::case::{
-    AttachmentView, CaseSummary, CaseView, EventView, MemberView, MessageView, RemoteView, ReportView,
+    AttachmentView, CaseRelease, CaseSummary, CaseView, EventView, MemberView, MessageView, RemoteView, ReportView,
 };
 
 /// Something the desk does with a case.
@@ -102,6 +102,17 @@ pub async fn show(app: &App, actor: &Actor, case: &CaseId) -> Result<CaseView> {
     } else {
         Vec::new()
     };
+    let releases = if grant.also(Action::ReadTeam) {
+        let listed = store::release::of_case(&mut tx, &grant).await?.into_iter();
+        let view = |release: store::release::Listed| CaseRelease {
+            id: release.id.to_string(),
+            state: release.state.to_string(),
+            due_at: shown_at(release.due_at),
+        };
+        listed.map(view).collect()
+    } else {
+        Vec::new()
+    };
     let ready = store::case::remote_at(&mut tx, &grant).await?.is_some();
     let remotes = if ready && grant.also(Action::Fetch) {
         store::project::upstreams(&mut tx, &found.project)
@@ -131,6 +142,7 @@ pub async fn show(app: &App, actor: &Actor, case: &CaseId) -> Result<CaseView> {
         members,
         attachments,
         fixes,
+        releases,
         remotes,
         remote_pending: found.state == CaseState::Accepted && !ready,
         allowed,
@@ -272,9 +284,8 @@ pub async fn invite(app: &App, actor: &Actor, case: &CaseId, handle: &Handle, ro
     } else {
         Consent::Signatory
     };
-    if role != Role::ReleaseManager {
-        not_while_armed(&mut tx, &grant, person.id).await?;
-    }
+    // An invitation to the same role takes the seat back, too, until it is answered.
+    not_while_armed(&mut tx, &grant, person.id).await?;
     let seat = NewSeat { id: app.mint(), case: case.clone(), holder: Holder::Person(person.id), role, consent };
     store::member::seat(&mut tx, actor, &seat).await?;
     Ok(app.commit(tx).await?)

@@ -10,7 +10,7 @@ use super::release::{DOCUMENT, MANIFEST};
 use super::{Error, Result, open};
 use crate::app::App;
 use crate::domain::access::{Action, Consent, Grants, Holder, Role};
-use crate::domain::actor::{Actor, Chore};
+use crate::domain::actor::{Actor, Chore, Via};
 use crate::domain::blocker::BlockerKind;
 use crate::domain::digest::Digest;
 use crate::domain::effect::{Effect, Next, Outcome, Phase, Recipient, Target, journal, next, nothing_public};
@@ -96,9 +96,14 @@ async fn begin(app: &App, id: &ReleaseId) -> Result<()> {
         let Rehearsal::Candidate(candidate) = &target.rehearsal else { return true };
         known.tip.as_ref() != Some(&candidate.base)
     });
+    let armed = still_armed(&mut tx, &begun).await?;
     let blockers = begun.readiness(&gathered.facts, &gathered.policy).err().unwrap_or_default();
     let lost = blockers.iter().find(|blocker| blocker.kind.stops_the_run());
     let reason = match (moved, lost) {
+        (None, None) if !armed => Some(Hold {
+            reason: HoldReason::NotReady,
+            note: "Somebody who armed it may not arm it any more: disarm it, and have it armed anew.".to_owned(),
+        }),
         (None, None) => begun.missed(&gathered.policy, now),
         (Some((_, known)), _) => Some(Hold { reason: HoldReason::LineMoved, note: line_moved(known.line.as_str()) }),
         // A stale rehearsal whose lines stand still means that a fix moved after freezing.
@@ -117,6 +122,19 @@ async fn begin(app: &App, id: &ReleaseId) -> Result<()> {
     app.commit(tx).await?;
     app.crash.pass("disclose:begun");
     Ok(())
+}
+
+/// Tells whether everybody who armed a release could arm it now: a word counts as long as its seat does.
+async fn still_armed(tx: &mut Tx, release: &Release) -> Result<bool> {
+    for arming in &release.armings {
+        let actor = Actor::Person { id: arming.person, via: Via::Session { fresh: true } };
+        match open_release(tx, &actor, &release.id, Action::ArmRelease).await {
+            Ok(_) => {}
+            Err(Error::NotFound | Error::Refused(_)) => return Ok(false),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(true)
 }
 
 pub(super) fn line_moved(line: &str) -> String {

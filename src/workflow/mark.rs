@@ -33,8 +33,8 @@ pub async fn set(app: &App, actor: &Actor, case: &CaseId, wish: &MarkRequest) ->
 /// Takes a push to the fix of a line, in the transaction that settles it.
 pub(super) async fn pushed(tx: &mut Tx, grant: &Grant, line: LineId, person: PersonId) -> Result<()> {
     let marks = store::mark::of_case(tx, grant).await?;
-    let now = tx.now();
-    match marks.into_iter().find(|mark| mark.line == line).and_then(|mark| mark.pushed(person, now)) {
+    let before = marks.iter().find(|mark| mark.line == line);
+    match Mark::pushed(before, (grant.case(), line), person, tx.now()) {
         Some(change) => Ok(store::mark::save(tx, grant, change).await?),
         None => Ok(()),
     }

@@ -19,9 +19,11 @@ pub mod check;
 pub mod console;
 pub mod disclose;
 pub mod fix;
+pub mod haste;
 pub mod limit;
 pub mod mail;
 pub mod mark;
+pub mod plan;
 pub mod project;
 mod public;
 pub mod publication;
@@ -29,9 +31,11 @@ pub mod push;
 mod readiness;
 pub mod rehearsal;
 pub mod release;
+pub mod reminder;
 pub mod remote;
 pub mod report;
 pub mod sweep;
+mod told;
 
 /// How a use case fails. `Display` is fit for the person; the source is for the log.
 #[derive(Debug, thiserror::Error)]

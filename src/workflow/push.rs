@@ -15,6 +15,7 @@ use crate::domain::event::{Event, EventKind};
 use crate::domain::id::{CheckRunId, FixId, LineId};
 use crate::domain::project::Line;
 use crate::domain::push::{PushLimits, PushPolicy, verdict};
+use crate::domain::release::ReleaseState;
 use crate::domain::repo::{CommitId, RefName, RefUpdate};
 use crate::git::Repo;
 use crate::store::push::Push;
@@ -203,7 +204,12 @@ async fn policy(app: &App, rows: &mut impl Rows, grant: &Grant, ticket: &PushTic
         }
     }
     let lines = lines.into_iter().filter(|line| line.upstream == ticket.upstream).map(|line| line.name).collect();
-    Ok(PushPolicy { lines, approved, limits: PushLimits::default() })
+    let fixed = |release: &store::release::Listed| match release.state {
+        ReleaseState::Frozen | ReleaseState::Armed | ReleaseState::Running | ReleaseState::Held => true,
+        ReleaseState::Planned | ReleaseState::Done | ReleaseState::Abandoned => false,
+    };
+    let frozen_in = store::release::of_case(rows, grant).await?.into_iter().find(fixed).map(|release| release.id);
+    Ok(PushPolicy { lines, approved, frozen_in, limits: PushLimits::default() })
 }
 
 fn fixed_line<'a>(lines: &'a [Line], push: &Push, name: &RefName) -> Option<&'a Line> {

@@ -4,6 +4,7 @@
 
 use jiff::Timestamp;
 
+use super::told::{self, Parted, Said};
 use super::{Error, Result, open};
 use crate::app::{App, Unsealing};
 use crate::domain::access::{Action, Denied, Grant, Grants};
@@ -11,12 +12,12 @@ use crate::domain::actor::Actor;
 use crate::domain::advisory::Advisory;
 use crate::domain::check::CheckState;
 use crate::domain::digest::Digest;
+use crate::domain::haste::HastePolicy;
 use crate::domain::id::{CaseId, Prefix, ProjectId, ReleaseId};
 use crate::domain::manifest::Document;
-use crate::domain::mark::Mark;
 use crate::domain::plain::{AdvisoryId, RepositoryUrl};
 use crate::domain::project::{Line, Project, TagStyle, Upstream};
-use crate::domain::readiness::{AdvisoryFacts, CaseFacts, Checks, Facts, FixFacts, MarkFacts, TargetFacts};
+use crate::domain::readiness::{AdvisoryFacts, CaseFacts, Checks, Facts, FixFacts, TargetFacts};
 use crate::domain::refusal::{Malformed, Refusal};
 use crate::domain::rehearsal::Target;
 use crate::domain::release::{Policy, Release};
@@ -178,8 +179,9 @@ async fn gather_once(
     name: &'static str,
 ) -> Result<(Tx, Gathered)> {
     let mut rows = app.read().await?;
-    let (release, _) = open_release(&mut rows, actor, id, action).await?;
+    let (release, grants) = open_release(&mut rows, actor, id, action).await?;
     let layout = Layout::of(&mut rows, &release.project).await?;
+    let parted = told::parted(app, &mut rows, grants.each(), &layout).await?;
     drop(rows);
     let mut seen = Vec::new();
     for target in &release.targets {
@@ -193,7 +195,7 @@ async fn gather_once(
     let mut cases = Vec::new();
     let mut advisories = Vec::new();
     for grant in grants.each() {
-        let (facts, rendered) = case_facts(app, &mut tx, grant, (&found, &layout)).await?;
+        let (facts, rendered) = case_facts(app, &mut tx, grant, (&found, &layout, &parted)).await?;
         cases.push(facts);
         advisories.extend(rendered);
     }
@@ -232,6 +234,7 @@ pub(super) fn policy(app: &App, project: &Project) -> Policy {
             arms: settings.armings_needed(),
             approvals: settings.approvals,
             late: jiff::SignedDuration::from_mins(i64::from(settings.late_minutes)),
+            haste: HastePolicy { people: settings.haste_needed(), may_skip: settings.disclose_now.may_skip.clone() },
             ..default
         },
         None => default,
@@ -253,9 +256,9 @@ async fn case_facts(
     app: &App,
     tx: &mut Tx,
     grant: &Grant,
-    plan: (&Release, &Layout),
+    plan: (&Release, &Layout, &Parted),
 ) -> Result<(CaseFacts, Option<Rendered>)> {
-    let (release, layout) = plan;
+    let (release, layout, parted) = plan;
     let case = store::case::get(tx, grant).await?;
     let draft = store::advisory::get(tx, grant).await?;
     let advisory = match &draft {
@@ -266,10 +269,18 @@ async fn case_facts(
         None => None,
     };
     let marks = store::mark::of_case(tx, grant).await?;
-    let fixes = fix_facts(tx, grant, plan, (advisory.as_ref(), &marks)).await?;
+    let pushed = store::fix::of_case(tx, grant).await?;
+    let said = Said { draft: advisory.as_ref(), marks: &marks, fixes: &pushed };
+    let lines = told::lines(app, layout, Some(release), &said).await?;
+    let fixes = fix_facts(tx, grant, (release, layout), &said).await?;
+    let package = super::advisory::package(app, &case);
+    let advisory = advisory.map(|advisory| advisory.against(&lines, package.as_ref()));
     let rendered = match (&draft, &advisory) {
         (Some(Draft { public_id: Some(id), .. }), Some(advisory)) => {
-            let documents = render(app, (release, layout), id, advisory, &fixes)?;
+            let heads = fixes.iter().filter_map(|fix| Some((fix.line, fix.head.clone()?))).collect::<Vec<_>>();
+            let known = (&case.id, advisory, heads.as_slice(), parted);
+            let shown = told::published(app, layout, Some(release), known).await?;
+            let documents = render(app, (release, layout), (id, advisory), shown)?;
             Some(Rendered { case: case.id.clone(), id: id.clone(), advisory: advisory.clone(), documents })
         }
         _ => None,
@@ -298,7 +309,7 @@ async fn case_facts(
         elsewhere: store::release::live_of(tx, &case.id, Some(&release.id)).await?,
         case: case.id,
         fixes,
-        marks: marks.iter().filter_map(|mark| mark_facts(mark, plan, advisory.as_ref())).collect(),
+        lines,
         advisory: AdvisoryFacts {
             missing,
             waiting_credits: advisory.as_ref().map_or(0, Advisory::waiting_credits),
@@ -315,28 +326,9 @@ pub(super) fn read_draft(unsealing: &Unsealing, case: &CaseId, draft: &Draft) ->
     Ok(unsealing.open(DRAFT, &case.to_string(), &draft.sealed)?)
 }
 
-/// Holds a mark against the plan and the draft; `None` for a line that is no longer in the configuration.
-fn mark_facts(mark: &Mark, plan: (&Release, &Layout), advisory: Option<&Advisory>) -> Option<MarkFacts> {
-    let (release, layout) = plan;
-    let line = layout.lines.iter().find(|line| line.id == mark.line)?;
-    let upstream = layout.upstreams.iter().find(|upstream| upstream.id == line.upstream)?;
-    Some(MarkFacts {
-        name: line.name.clone(),
-        standing: mark.standing,
-        ships: release.targets.iter().any(|target| target.line == line.id),
-        told: advisory.is_some_and(|advisory| advisory.speaks_of(&upstream.name, &line.name)),
-    })
-}
-
 /// Collects the fixes of a case on the release's lines: those it has, and those that its marks or its draft say it needs.
-async fn fix_facts(
-    tx: &mut Tx,
-    grant: &Grant,
-    plan: (&Release, &Layout),
-    said: (Option<&Advisory>, &[Mark]),
-) -> Result<Vec<FixFacts>> {
-    let ((release, layout), (advisory, marks)) = (plan, said);
-    let known = store::fix::of_case(tx, grant).await?;
+async fn fix_facts(tx: &mut Tx, grant: &Grant, plan: (&Release, &Layout), said: &Said<'_>) -> Result<Vec<FixFacts>> {
+    let ((release, layout), Said { draft, marks, fixes: known }) = (plan, said);
     let mut facts: Vec<FixFacts> = Vec::new();
     for target in &release.targets {
         let (line, upstream) = layout.place(target)?;
@@ -345,7 +337,8 @@ async fn fix_facts(
         }
         let marked = marks.iter().find(|mark| mark.line == line.id).map(|mark| mark.standing.wants_a_fix());
         let affected = marked.unwrap_or_else(|| {
-            advisory.is_none_or(|draft| draft.affected.is_empty() || draft.speaks_of(&upstream.name, &line.name))
+            let told = |draft: &Advisory| draft.told_of(&upstream.name, &line.name).next().is_some();
+            draft.is_none_or(|draft| draft.affected.is_empty() || told(draft))
         });
         let fix = known.iter().find(|fix| fix.line == line.id && fix.head.is_some());
         let Some((fix, head)) = fix.and_then(|fix| fix.head.as_ref().map(|head| (fix, head))) else {
@@ -399,24 +392,10 @@ fn checks(state: Option<CheckState>, waived: bool) -> Checks {
 /// Renders the documents of one case as they would be published by this release.
 fn render(
     app: &App,
-    plan: (&Release, &Layout),
-    id: &AdvisoryId,
-    advisory: &Advisory,
-    fixes: &[FixFacts],
+    (release, layout): (&Release, &Layout),
+    (id, advisory): (&AdvisoryId, &Advisory),
+    lines: Vec<PublishedLine>,
 ) -> Result<Documents> {
-    let (release, layout) = plan;
-    let mut lines = Vec::new();
-    for target in &release.targets {
-        let (line, upstream) = layout.place(target)?;
-        let fix = fixes.iter().find(|fix| fix.line == line.id);
-        lines.push(PublishedLine {
-            repository: upstream.name.clone(),
-            line: line.name.clone(),
-            repository_url: public_url(&upstream.url)?,
-            fix_commit: fix.and_then(|fix| fix.head.clone()),
-            tag: Some(target.tag.clone()),
-        });
-    }
     let dated: Timestamp = release.dated_at;
     let published = Published {
         id: id.clone(),

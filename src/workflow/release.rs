@@ -6,9 +6,9 @@
 use jiff::Timestamp;
 
 use super::readiness::{Gathered, Layout, Rendered, gather, open_release, policy};
-use super::{Error, Result, open, open_project, shown_at};
+use super::{Error, Result, open, shown_at};
 use crate::app::App;
-use crate::domain::access::{Action, Grants, ProjectAction};
+use crate::domain::access::{Action, Grants};
 use crate::domain::actor::{Actor, Chore};
 use crate::domain::blocker::Blocker;
 use crate::domain::change::Change;
@@ -16,74 +16,20 @@ use crate::domain::digest::Digest;
 use crate::domain::effect::{Effect, Target as On};
 use crate::domain::id::{CaseId, LineId, PersonId, ReleaseId};
 use crate::domain::job::Job;
-use crate::domain::manifest::{Document, FrozenAdvisory, FrozenFix, Manifest, RefMove, Repository};
-use crate::domain::plain::AdvisoryId;
-use crate::domain::plan::Plan;
+use crate::domain::manifest::{ChecksWord, Document, FrozenAdvisory, FrozenFix, Manifest, RefMove, Repository};
 use crate::domain::project::TeamKind;
-use crate::domain::readiness::Facts;
+use crate::domain::readiness::{Facts, Ready};
 use crate::domain::refusal::Refusal;
 use crate::domain::rehearsal::{Rehearsal, Target};
 use crate::domain::release::{Policy, Release, ReleaseState};
 use crate::domain::repo::{CommitId, LineName, RefName};
 use crate::store::{self, Tx};
-use crate::wire::release::{
-    ArmingView, BlockerView, EffectView, HoldView, PlanRelease, ReleaseSummary, ReleaseView, TargetView,
-};
+use crate::wire::release::{ArmingView, BlockerView, EffectView, HoldView, ReleaseSummary, ReleaseView, TargetView};
 
 /// The place of a sealed manifest.
 pub(super) const MANIFEST: (&str, &str) = ("release", "manifest");
 /// The place of a sealed document.
 pub(super) const DOCUMENT: (&str, &str) = ("release_document", "body");
-
-/// Plans a release over cases and lines, gives each case's advisory its public id, and rehearses it.
-pub async fn plan(app: &App, actor: &Actor, wish: &PlanRelease) -> Result<ReleaseId> {
-    let mut tx = app.begin("release.plan").await?;
-    open_project(&mut tx, actor, &wish.project, ProjectAction::StartRelease).await?;
-    let layout = Layout::of(&mut tx, &wish.project).await?;
-    let mut targets = Vec::new();
-    for target in &wish.targets {
-        let (line, upstream) = layout.named(target.repository.as_ref(), &target.line)?;
-        targets.push((upstream.id, line.id, target.tag.clone()));
-    }
-    for case in &wish.cases {
-        let grant = open(&mut tx, actor, case, Action::PlanRelease).await?;
-        if store::case::get(&mut tx, &grant).await?.project != wish.project {
-            return Err(Error::NotFound);
-        }
-        if let Some(other) = store::release::live_of(&mut tx, case, None).await? {
-            return Err(Refusal::moment(format!("{case} is in {other} already: abandon that one first.")).into());
-        }
-        name_advisory(app, &mut tx, case, (&layout, wish)).await?;
-    }
-    let plan = Plan {
-        id: store::project::next_release(&mut tx, &layout.project).await?,
-        project: wish.project.clone(),
-        cases: wish.cases.clone(),
-        targets,
-        due_at: wish.due_at,
-    };
-    let now = tx.now();
-    let release = store::release::add(&mut tx, actor, Release::plan(plan, now)?).await?;
-    store::job::queue(&mut tx, &Job::Rehearse { release: release.id.clone() }, now).await?;
-    app.commit(tx).await?;
-    Ok(release.id)
-}
-
-/// Starts the case's draft if there is none, and gives it its public id.
-async fn name_advisory(app: &App, tx: &mut Tx, case: &CaseId, plan: (&Layout, &PlanRelease)) -> Result<()> {
-    let (layout, wish) = plan;
-    let grant = open(tx, &CHORE, case, Action::Maintain).await?;
-    super::advisory::begin(app, tx, &grant, &wish.targets).await?;
-    let draft = store::advisory::get(tx, &grant).await?.ok_or(Error::Conflict)?;
-    if draft.public_id.is_none() {
-        let prefix = &layout.project.prefix;
-        let number = store::project::next_advisory(tx, prefix).await?;
-        let year = u16::try_from(wish.due_at.to_zoned(jiff::tz::TimeZone::UTC).year())
-            .map_err(|_| Refusal::input("The instant lies outside the years an advisory can be named after."))?;
-        store::advisory::name(tx, &grant, &AdvisoryId::new(prefix, year, number)?).await?;
-    }
-    Ok(())
-}
 
 const CHORE: Actor = Actor::System(Chore::Disclose);
 
@@ -91,15 +37,26 @@ const CHORE: Actor = Actor::System(Chore::Disclose);
 pub async fn list(app: &App, actor: &Actor) -> Result<Vec<ReleaseSummary>> {
     let Some(person) = actor.person() else { return Err(Error::NotFound) };
     let mut rows = app.read().await?;
-    let mut summaries = Vec::new();
+    let (mut live, mut over) = (Vec::new(), Vec::new());
     for listed in store::release::of_person(&mut rows, person).await? {
         // The list is joined on membership; a token may reach less.
         match open_release(&mut rows, actor, &listed.id, Action::ReadTeam).await {
-            Ok((release, _)) => summaries.push(summary(&release)),
+            Ok((release, _)) if release.live() => live.push(release.id),
+            Ok((release, _)) => over.push(summary(&release, Vec::new())),
             Err(Error::NotFound | Error::Refused(_)) => {}
             Err(error) => return Err(error),
         }
     }
+    drop(rows);
+    let mut summaries = Vec::new();
+    for id in &live {
+        let (tx, found) = gather(app, actor, id, Action::ReadTeam, "release.list").await?;
+        let blockers = found.release.readiness(&found.facts, &found.policy).err().map_or(0, |all| all.len());
+        let needs = found.release.needs(blockers, &found.policy, tx.now());
+        app.commit(tx).await?;
+        summaries.push(summary(&found.release, needs));
+    }
+    summaries.append(&mut over);
     Ok(summaries)
 }
 
@@ -112,6 +69,7 @@ pub async fn show(app: &App, actor: &Actor, id: &ReleaseId) -> Result<ReleaseVie
     for arming in &release.armings {
         people.push(ArmingView { person: named(&mut tx, arming.person).await?, at: shown_at(arming.armed_at) });
     }
+    let haste = super::haste::view(&mut tx, &release, (&facts, &policy)).await?;
     let mut targets = Vec::new();
     for target in &release.targets {
         targets.push(target_view(&layout, target)?);
@@ -139,13 +97,14 @@ pub async fn show(app: &App, actor: &Actor, id: &ReleaseId) -> Result<ReleaseVie
     let arms = manages && actor.person().is_some_and(|me| release.armings.iter().all(|arming| arming.person != me));
     Ok(ReleaseView {
         allowed: if manages { allowed(&release, blockers.is_empty(), arms) } else { Vec::new() },
-        summary: summary(&release),
+        summary: summary(&release, release.needs(blockers.len(), &policy, facts.now)),
         cases: release.cases.iter().map(ToString::to_string).collect(),
         targets,
         blockers: blockers.iter().map(blocker_view).collect(),
         digest: release.digest().map(|digest| digest.to_string()),
         armed_by: people,
         arms_needed: policy.arms,
+        haste,
         hold: release.hold.as_ref().map(|hold| HoldView {
             reason: hold.reason.to_string(),
             note: hold.note.clone(),
@@ -162,25 +121,36 @@ pub async fn show(app: &App, actor: &Actor, id: &ReleaseId) -> Result<ReleaseVie
 /// Freezes what was rehearsed into a manifest, and keeps the documents as they will be published.
 pub async fn freeze(app: &App, actor: &Actor, id: &ReleaseId) -> Result<()> {
     let (mut tx, gathered) = gather(app, actor, id, Action::PlanRelease, "release.freeze").await?;
-    let Gathered { release, grants, facts, policy, advisories, layout } = gathered;
-    let ready = release.readiness(&facts, &policy).map_err(blocked)?;
+    let ready = gathered.release.readiness(&gathered.facts, &gathered.policy).map_err(blocked)?;
+    write_down(app, &mut tx, actor, (ready, gathered)).await?;
+    Ok(app.commit(tx).await?)
+}
+
+/// Writes the manifest of a release that was found ready, and its documents. Returns it with what is known of it.
+pub(super) async fn write_down(
+    app: &App,
+    tx: &mut Tx,
+    actor: &Actor,
+    (ready, gathered): (Ready, Gathered),
+) -> Result<(Release, Facts)> {
+    let Gathered { release, grants, facts, advisories, layout, .. } = gathered;
+    let id = release.id.clone();
     let manifest = manifest(&release, &facts, &advisories, &layout)?;
     for rendered in advisories {
         let grant = grant_of(&grants, &rendered.case)?;
-        let sealing = app.sealing(&mut tx, grant).await?;
+        let sealing = app.sealing(tx, grant).await?;
         let frozen = manifest.advisory_of(&rendered.case).ok_or(Error::Conflict)?;
         let mut files = Vec::new();
         for (document, file) in frozen.documents.iter().zip(rendered.documents.into_vec()) {
             let text = String::from_utf8(file.bytes).map_err(|error| Error::Internal(Box::new(error)))?;
             files.push((document.clone(), sealing.seal(DOCUMENT, document.path.as_str(), &text)?));
         }
-        store::publication::freeze(&mut tx, grant, id, &files).await?;
+        store::publication::freeze(tx, grant, &id, &files).await?;
     }
-    let sealing = app.sealing(&mut tx, grant_of(&grants, &release.cases[0])?).await?;
+    let sealing = app.sealing(tx, grant_of(&grants, &release.cases[0])?).await?;
     let sealed = sealing.seal(MANIFEST, &id.to_string(), &manifest)?;
     let change = release.freeze(ready, &manifest, sealed)?;
-    store::release::save(&mut tx, actor, change).await?;
-    Ok(app.commit(tx).await?)
+    Ok((store::release::save(tx, actor, change).await?, facts))
 }
 
 fn grant_of<'a>(grants: &'a Grants, case: &CaseId) -> Result<&'a crate::domain::access::Grant> {
@@ -193,7 +163,9 @@ fn manifest(release: &Release, facts: &Facts, advisories: &[Rendered], layout: &
     let mut fixes = Vec::new();
     for known in &facts.cases {
         for fix in &known.fixes {
-            let (Some(head), Some(checks)) = (&fix.head, fix.checks.frozen()) else { continue };
+            let Some(head) = &fix.head else { continue };
+            // Readiness allows no such checks, unless the release is frozen to be disclosed now.
+            let checks = fix.checks.frozen().unwrap_or(ChecksWord::PassedOver);
             fixes.push(FrozenFix { case: known.case.clone(), line: fix.line, commit: head.clone(), checks });
         }
     }
@@ -274,16 +246,6 @@ pub async fn postpone(app: &App, actor: &Actor, id: &ReleaseId, due_at: Timestam
     change(app, actor, id, |release, policy, now| release.postpone(due_at, policy, now)).await
 }
 
-/// Takes one case out of a planned release; the others are rehearsed without it.
-pub async fn drop_case(app: &App, actor: &Actor, id: &ReleaseId, case: &CaseId) -> Result<()> {
-    let mut tx = app.begin("release.drop_case").await?;
-    let (release, _) = open_release(&mut tx, actor, id, Action::PlanRelease).await?;
-    store::release::save(&mut tx, actor, release.drop_case(case)?).await?;
-    let now = tx.now();
-    store::job::queue(&mut tx, &Job::Rehearse { release: id.clone() }, now).await?;
-    Ok(app.commit(tx).await?)
-}
-
 /// Opens the plan of a frozen, armed or held release again.
 pub async fn reopen(app: &App, actor: &Actor, id: &ReleaseId) -> Result<()> {
     change(app, actor, id, |release, _, _| release.reopen()).await
@@ -339,7 +301,7 @@ async fn change(
 }
 
 /// Queues what the release's state asks for: a rehearsal of a plan, the run of what is armed or running.
-async fn wake_at_its_time(tx: &mut Tx, release: &Release) -> Result<()> {
+pub(super) async fn wake_at_its_time(tx: &mut Tx, release: &Release) -> Result<()> {
     let (id, now) = (release.id.clone(), tx.now());
     match release.state {
         ReleaseState::Planned => store::job::queue(tx, &Job::Rehearse { release: id }, now).await?,
@@ -373,11 +335,11 @@ pub async fn waive_checks(app: &App, actor: &Actor, case: &CaseId, line: &LineNa
     Ok(app.commit(tx).await?)
 }
 
-fn blocked(blockers: Vec<Blocker>) -> Error {
+pub(super) fn blocked(blockers: Vec<Blocker>) -> Error {
     Error::Blocked(blockers.into_iter().map(|blocker| blocker.sentence).collect())
 }
 
-async fn named(tx: &mut Tx, person: PersonId) -> Result<String> {
+pub(super) async fn named(tx: &mut Tx, person: PersonId) -> Result<String> {
     let found = store::account::find(tx, person).await?;
     Ok(found.map_or_else(|| "a former member".to_owned(), |person| format!("@{}", person.handle)))
 }
@@ -392,6 +354,7 @@ fn allowed(release: &Release, ready: bool, may_arm: bool) -> Vec<String> {
         ("drop", planned && release.cases.len() > 1),
         ("freeze", planned && ready),
         ("arm", release.state == ReleaseState::Frozen && ready && may_arm),
+        ("disclose-now", release.may_hasten().is_ok() && !release.haste.in_force()),
         ("disarm", release.clone().disarm().is_ok()),
         ("postpone", ahead),
         ("reopen", release.clone().reopen().is_ok()),
@@ -402,12 +365,13 @@ fn allowed(release: &Release, ready: bool, may_arm: bool) -> Vec<String> {
     verbs
 }
 
-fn summary(release: &Release) -> ReleaseSummary {
+fn summary(release: &Release, needs: Vec<String>) -> ReleaseSummary {
     ReleaseSummary {
         id: release.id.to_string(),
         project: release.project.to_string(),
         state: release.state.to_string(),
         due_at: shown_at(release.due_at),
+        needs,
     }
 }
 

@@ -14,7 +14,7 @@ use embargo::domain::actor::{Actor, Scope};
 use embargo::domain::id::{CaseId, ReleaseId};
 use embargo::wire::release::{PlanRelease, PlanTarget};
 use embargo::workflow::report::Upload;
-use embargo::workflow::{advisory, case, check, release, report};
+use embargo::workflow::{advisory, case, check, plan, release, report};
 use jiff::SignedDuration;
 use reqwest::StatusCode;
 
@@ -85,6 +85,7 @@ pub(crate) const ROUTES: &[(&str, &str, Body)] = &[
     ("POST", "/api/v1/releases/{release}/freeze", Nothing),
     ("POST", "/api/v1/releases/{release}/arm", Nothing),
     ("POST", "/api/v1/releases/{release}/disarm", Nothing),
+    ("POST", "/api/v1/releases/{release}/disclose-now", Nothing),
     ("POST", "/api/v1/releases/{release}/postpone", Json(r#"{"due_at":"2026-02-03T12:00:00Z"}"#)),
     ("POST", "/api/v1/releases/{release}/reopen", Nothing),
     ("POST", "/api/v1/releases/{release}/resume", Nothing),
@@ -126,6 +127,7 @@ pub(crate) const ROUTES: &[(&str, &str, Body)] = &[
     ("POST", "/releases/{release}/freeze", Form("")),
     ("POST", "/releases/{release}/arm", Form("")),
     ("POST", "/releases/{release}/disarm", Form("")),
+    ("POST", "/releases/{release}/disclose-now", Form("")),
     ("POST", "/releases/{release}/postpone", Form("at=2026-02-03T12:00")),
     ("POST", "/releases/{release}/reopen", Form("")),
     ("POST", "/releases/{release}/resume", Form("")),
@@ -274,7 +276,7 @@ async fn plan(test: &TestApp, manager: &Actor, case: &CaseId) -> String {
     let targets = vec![PlanTarget { repository: None, line: "main".parse().unwrap(), tag: "v2.0".parse().unwrap() }];
     let due_at = "2026-02-01T12:00:00Z".parse().unwrap();
     let wish = PlanRelease { project: "sample".parse().unwrap(), cases: vec![case.clone()], targets, due_at };
-    release::plan(&test.app, manager, &wish).await.unwrap().to_string()
+    plan::plan(&test.app, manager, &wish).await.unwrap().to_string()
 }
 
 pub(crate) fn fill(text: &str, names: &[(&'static str, String)]) -> String {

@@ -6,9 +6,10 @@ use embargo::domain::access::Role;
 use embargo::domain::actor::Actor;
 use embargo::domain::id::{CaseId, ReleaseId};
 use embargo::domain::mark::Standing;
+use embargo::wire::advisory::EditAdvisory;
 use embargo::wire::case::{MarkRequest, SuggestionView};
 use embargo::wire::release::{PlanRelease, PlanTarget, ReleaseView};
-use embargo::workflow::{case, mark, project, release};
+use embargo::workflow::{advisory, case, mark, plan, project, release};
 
 use crate::support::client::Sent;
 use crate::support::server::TestApp;
@@ -56,7 +57,7 @@ impl Scene {
             targets: targets.iter().map(target).collect(),
             due_at: "2026-02-01T12:00:00Z".parse().unwrap(),
         };
-        let id = release::plan(&self.test.app, &self.manager, &wish).await.unwrap();
+        let id = plan::plan(&self.test.app, &self.manager, &wish).await.unwrap();
         self.test.settle().await;
         id
     }
@@ -68,7 +69,7 @@ impl Scene {
     /// The blockers that speak of lines and fixes, as `kind: sentence`.
     async fn blocked(&self, id: &ReleaseId) -> Vec<String> {
         let blockers = self.show(id).await.blockers.into_iter();
-        let about = |kind: &str| ["fix_missing", "line_left"].contains(&kind);
+        let about = |kind: &str| ["fix_missing", "line_left", "line_unknown"].contains(&kind);
         blockers.filter(|b| about(&b.kind)).map(|b| format!("{}: {}", b.kind, b.sentence)).collect()
     }
 
@@ -100,7 +101,8 @@ async fn an_affected_line_is_not_left_behind_unless_somebody_says_so() {
     let scene = Scene::set().await;
     scene.push(&scene.case, "main", "sample.c").await;
     let id = scene.plan(&[&scene.case], &[("main", "v2.0")]).await;
-    assert_eq!(scene.blocked(&id).await, Vec::<String>::new());
+    let unknown = scene.blocked(&id).await;
+    assert!(unknown[0].starts_with("line_unknown: Nobody has said how 1.x stands to SAMPLE-1"), "{unknown:?}");
     scene.mark("1.x", Standing::Affected).await.unwrap();
     let left = scene.blocked(&id).await;
     assert!(left[0].starts_with("line_left: SAMPLE-1 affects 1.x, which does not ship"), "{left:?}");
@@ -109,6 +111,67 @@ async fn an_affected_line_is_not_left_behind_unless_somebody_says_so() {
     let view = scene.show(&id).await;
     let told = view.blockers.iter().any(|blocker| blocker.sentence.contains("1.x stays affected and gets no fix"));
     assert!(told, "its users must read of it: {:?}", view.blockers);
+    scene.test.settle().await;
+}
+
+/// What the public would read of the case now, by media type.
+async fn published(scene: &Scene) -> impl Fn(&str) -> String {
+    let view = advisory::show(&scene.test.app, &scene.manager, &scene.case).await.unwrap();
+    move |kind: &str| view.documents.iter().find(|document| document.media_type.starts_with(kind)).unwrap().text.clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_published_follows_the_plan_and_the_marks_as_they_are() {
+    let scene = Scene::set().await;
+    scene.push(&scene.case, "main", "sample.c").await;
+    let first = scene.plan(&[&scene.case], &[("main", "v2.0"), ("1.x", "v1.1")]).await;
+    assert!(published(&scene).await("text/markdown").contains("1.1 (tag v1.1)"));
+    release::abandon(&scene.test.app, &scene.manager, &first).await.unwrap();
+    let second = scene.plan(&[&scene.case], &[("main", "v3.0")]).await;
+    // The draft was begun with the first plan: nothing of it is left.
+    scene.mark("1.x", Standing::WontFix).await.unwrap();
+    let text = published(&scene).await("text/markdown");
+    assert!(text.contains("3.0 (tag v3.0)") && !text.contains("1.1") && !text.contains("2.0"), "{text}");
+    let view = scene.show(&second).await;
+    assert!(
+        view.blockers.iter().any(|blocker| blocker.sentence.contains("last affected version of 1.x")),
+        "{:?}",
+        view.blockers
+    );
+
+    // A line without the flaw is not told of, and no scanner takes its commits for affected.
+    scene.mark("1.x", Standing::NotAffected).await.unwrap();
+    let shown = published(&scene).await;
+    assert!(!shown("text/markdown").contains("1.x"));
+    let git = crate::support::git::Git::anonymous();
+    let parted = git.succeed(&scene.test.site.upstream(), &["rev-list", "--reverse", "1.x..main"]).await;
+    let osv: serde_json::Value = serde_json::from_str(&shown("application/json")).unwrap();
+    let events = &osv["affected"][0]["ranges"][0]["events"];
+    assert_eq!(events[0]["introduced"], parted.lines().next().unwrap(), "{events}");
+    scene.test.settle().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_text_that_names_a_version_nobody_ships_blocks() {
+    let scene = Scene::set().await;
+    scene.push(&scene.case, "main", "sample.c").await;
+    let id = scene.plan(&[&scene.case], &[("main", "v2.0")]).await;
+    let write = async |line: &str, fixed: &str| {
+        let draft = advisory::show(&scene.test.app, &scene.manager, &scene.case).await.unwrap();
+        let mut text = draft.advisory;
+        text.affected.truncate(1);
+        text.affected[0].line = line.parse().unwrap();
+        text.affected[0].fixed = Some(fixed.parse().unwrap());
+        let edited = EditAdvisory { advisory: text, version: draft.version };
+        advisory::edit(&scene.test.app, &scene.manager, &scene.case, &edited).await.unwrap();
+        let view = scene.show(&id).await;
+        view.blockers.into_iter().filter(|b| b.kind == "advisory").map(|b| b.sentence).collect::<Vec<_>>().join(" ")
+    };
+    assert!(write("main", "1.9").await.contains("main is fixed in 1.9, and the release ships v2.0"));
+    assert!(!write("main", "2.0").await.contains("main is fixed"));
+    assert!(write("1.x", "1.1").await.contains("which this release does not ship and nobody has tagged in public"));
+    // What was tagged before is no promise.
+    assert!(!write("1.x", "1.0").await.contains("nobody has tagged"));
     scene.test.settle().await;
 }
 
@@ -170,7 +233,7 @@ async fn one_case_leaves_the_train_and_the_others_travel_on_without_a_trace_of_i
     scene.push(&second, "main", "other.c").await;
     let id = scene.plan(&[&scene.case, &second], &[("main", "v2.0")]).await;
     let both = scene.show(&id).await.targets[0].clone();
-    release::drop_case(&scene.test.app, &scene.manager, &id, &second).await.unwrap();
+    plan::drop_case(&scene.test.app, &scene.manager, &id, &second).await.unwrap();
     scene.test.settle().await;
     let view = scene.show(&id).await;
     assert_eq!(view.cases, [scene.case.to_string()]);
@@ -187,7 +250,7 @@ async fn one_case_leaves_the_train_and_the_others_travel_on_without_a_trace_of_i
     // It is as it was, and joins another train.
     let later = scene.plan(&[&second], &[("main", "v2.1")]).await;
     assert_eq!(scene.show(&later).await.cases, [second.to_string()]);
-    assert!(release::drop_case(&scene.test.app, &scene.manager, &id, &scene.case).await.is_err(), "the last one stays");
+    assert!(plan::drop_case(&scene.test.app, &scene.manager, &id, &scene.case).await.is_err(), "the last one stays");
     scene.test.settle().await;
 }
 

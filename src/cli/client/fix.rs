@@ -306,6 +306,7 @@ mod tests {
             members: Vec::new(),
             attachments: Vec::new(),
             fixes: Vec::new(),
+            releases: Vec::new(),
             remotes,
             remote_pending: false,
             allowed: Vec::new(),

@@ -4,10 +4,11 @@ use clap::{Args, Subcommand};
 use jiff::Timestamp;
 
 use super::server::Server;
-use super::{Output, Result};
+use super::{Failure, Output, Result, prompt};
 use crate::domain::id::{CaseId, ProjectId, ReleaseId};
 use crate::domain::refusal::Malformed;
 use crate::domain::repo::{CommitId, LineName};
+use crate::domain::text::shown;
 use crate::wire::advisory::WaiveChecks;
 use crate::wire::release::{DropCase, PlanRelease, PlanTarget, Postpone, ReleaseSummary, ReleaseView};
 
@@ -44,6 +45,14 @@ pub(crate) enum ReleaseCommand {
     Arm {
         /// Which release
         release: ReleaseId,
+    },
+    /// Disclose now, before the instant, because something leaked: says what is passed over, and asks first
+    DiscloseNow {
+        /// Which release
+        release: ReleaseId,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
     },
     /// Take everybody's arming back, at any time before the first public byte
     Disarm {
@@ -141,12 +150,36 @@ pub(super) async fn run(command: &ReleaseCommand, url: Option<&str>, output: Out
             output.remark(&format!("Arming {release}: once enough people did, it publishes at its instant by itself."));
             act(&server, release, "arm").await?
         }
+        ReleaseCommand::DiscloseNow { release, yes } => {
+            let view: ReleaseView = server.get(&format!("/releases/{release}")).await?;
+            output.remark(&meaning(&view));
+            let sure = *yes || prompt::confirm(&format!("Disclose {release} now?")).unwrap_or(false);
+            if !sure {
+                return Err(Failure::Refused(format!(
+                    "{release} stays as it is. Say `yes`, or give --yes where nobody can be asked."
+                )));
+            }
+            act(&server, release, "disclose-now").await?
+        }
         ReleaseCommand::Disarm { release } => act(&server, release, "disarm").await?,
         ReleaseCommand::Reopen { release } => act(&server, release, "reopen").await?,
         ReleaseCommand::Resume { release } => act(&server, release, "resume").await?,
         ReleaseCommand::Abandon { release } => act(&server, release, "abandon").await?,
     };
     output.result(&view, &told(&view))
+}
+
+/// Says what disclosing now would mean.
+fn meaning(view: &ReleaseView) -> String {
+    let Some(haste) = &view.haste else { return format!("{} is {}.", view.summary.id, view.summary.state) };
+    let mut lines =
+        vec!["Merges, tags and advisories become public at once, as they were frozen or rehearsed.".to_owned()];
+    lines.extend(haste.passes_over.iter().map(|sentence| format!("passed over: {}", shown(sentence))));
+    lines.extend(haste.blocked_by.iter().map(|sentence| format!("in the way: {}", shown(sentence))));
+    if haste.needed > 1 {
+        lines.push(format!("{} of {} people have said so within the last hour.", haste.asked_by.len(), haste.needed));
+    }
+    lines.join("\n")
 }
 
 async fn act(server: &Server, release: &ReleaseId, verb: &str) -> Result<ReleaseView> {
@@ -166,6 +199,16 @@ fn told(view: &ReleaseView) -> String {
         lines.push(format!("frozen: {digest}"));
         let people: Vec<_> = view.armed_by.iter().map(|arming| arming.person.as_str()).collect();
         lines.push(format!("armed: {} of {} {}", people.len(), view.arms_needed, people.join(" ")));
+    }
+    if let Some(haste) = view.haste.as_ref().filter(|haste| !haste.asked_by.is_empty()) {
+        let people: Vec<_> = haste.asked_by.iter().map(|asked| asked.person.as_str()).collect();
+        let said = format!("to be disclosed now, say {} of {}: {}", people.len(), haste.needed, people.join(" "));
+        lines.push(
+            haste
+                .since
+                .as_ref()
+                .map_or(said, |since| format!("disclosed now since {since}, as {} said", people.join(" "))),
+        );
     }
     if let Some(hold) = &view.hold {
         lines.push(format!("held: {} {}", hold.note, hold.advice));

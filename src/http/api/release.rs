@@ -13,7 +13,7 @@ use crate::domain::id::ReleaseId;
 use crate::http::caller::{Client, Named};
 use crate::http::problem::{Api, ApiError};
 use crate::wire::release::{DropCase, PlanRelease, Postpone, ReleaseSummary, ReleaseView};
-use crate::workflow::{rehearsal, release};
+use crate::workflow::{haste, plan, rehearsal, release};
 
 type Result<T> = std::result::Result<T, ApiError>;
 type ReleaseName = Named<ReleaseId, Api>;
@@ -27,6 +27,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/releases/{release}/drop", post(drop_case))
         .route("/releases/{release}/freeze", post(freeze))
         .route("/releases/{release}/arm", post(arm))
+        .route("/releases/{release}/disclose-now", post(disclose_now))
         .route("/releases/{release}/disarm", post(disarm))
         .route("/releases/{release}/postpone", post(postpone))
         .route("/releases/{release}/reopen", post(reopen))
@@ -43,7 +44,7 @@ async fn plan(
     client: Client,
     Json(wish): Json<PlanRelease>,
 ) -> Result<(StatusCode, Json<ReleaseView>)> {
-    let id = release::plan(&app, &client.actor, &wish).await?;
+    let id = plan::plan(&app, &client.actor, &wish).await?;
     Ok((StatusCode::CREATED, Json(release::show(&app, &client.actor, &id).await?)))
 }
 
@@ -62,7 +63,7 @@ async fn drop_case(
     id: ReleaseName,
     Json(wish): Json<DropCase>,
 ) -> Result<Json<ReleaseView>> {
-    release::drop_case(&app, &client.actor, &id.0, &wish.case).await?;
+    plan::drop_case(&app, &client.actor, &id.0, &wish.case).await?;
     Ok(Json(release::show(&app, &client.actor, &id.0).await?))
 }
 
@@ -73,6 +74,11 @@ async fn freeze(State(app): State<Arc<App>>, client: Client, id: ReleaseName) ->
 
 async fn arm(State(app): State<Arc<App>>, client: Client, id: ReleaseName) -> Result<Json<ReleaseView>> {
     release::arm(&app, &client.actor, &id.0).await?;
+    Ok(Json(release::show(&app, &client.actor, &id.0).await?))
+}
+
+async fn disclose_now(State(app): State<Arc<App>>, client: Client, id: ReleaseName) -> Result<Json<ReleaseView>> {
+    haste::disclose_now(&app, &client.actor, &id.0).await?;
     Ok(Json(release::show(&app, &client.actor, &id.0).await?))
 }
 

@@ -9,12 +9,15 @@ use maud::{Markup, html};
 
 use super::page::Frame;
 use super::piece::{case_mark, distance, foreign, moment, word};
+use super::release::page::release_mark;
 use super::{Result, frame_of};
 use crate::app::App;
 use crate::domain::project::Project;
+use crate::domain::release::ReleaseState;
 use crate::http::caller::Member;
 use crate::wire::case::CaseSummary;
-use crate::workflow::{case, project};
+use crate::wire::release::ReleaseSummary;
+use crate::workflow::{case, project, release};
 
 /// Returns the route of the start page.
 pub(super) fn routes() -> Router<Arc<App>> {
@@ -24,14 +27,22 @@ pub(super) fn routes() -> Router<Arc<App>> {
 async fn home(State(app): State<Arc<App>>, member: Member) -> Result<Markup> {
     let cases = case::list(&app, &member.actor).await?;
     let projects = project::list(&app, &member.actor).await?;
-    Ok(home_page(&cases, &projects, &frame_of(&app, &member)))
+    let mut releases = release::list(&app, &member.actor).await?;
+    releases.retain(|release| !matches!(release.state.parse(), Ok(ReleaseState::Done | ReleaseState::Abandoned)));
+    Ok(home_page(&cases, &releases, &projects, &frame_of(&app, &member)))
 }
 
 /// Renders the start page of a person.
-pub(crate) fn home_page(cases: &[CaseSummary], projects: &[Project], frame: &Frame<'_>) -> Markup {
+pub(crate) fn home_page(
+    cases: &[CaseSummary],
+    releases: &[ReleaseSummary],
+    projects: &[Project],
+    frame: &Frame<'_>,
+) -> Markup {
     let (waiting, rest) = sorted(cases);
     let content = html! {
         h1 { "What needs me" }
+        @if !releases.is_empty() { ol.needs { @for release in releases { (train(release, frame)) } } }
         @if waiting.is_empty() {
             div.empty { p { strong { "Nothing waits for you." } } p.soft { "New reports and dates that come near appear here." } }
         } @else {
@@ -72,6 +83,23 @@ fn sorted(cases: &[CaseSummary]) -> (Vec<&CaseSummary>, Vec<&CaseSummary>) {
 
 fn over(case: &CaseSummary) -> bool {
     case.published_at.is_some() || case.state == "closed"
+}
+
+/// Renders a release that is not over: what is due, and what would stop it.
+fn train(release: &ReleaseSummary, frame: &Frame<'_>) -> Markup {
+    html! {
+        li.card.need {
+            div.what {
+                p.eyebrow { "Release · " (release.project) }
+                h3 { a.whole href={ "/releases/" (release.id) } { (release.id) } }
+                ul.todo { @for need in &release.needs { li { (need) } } }
+            }
+            div.when {
+                strong { (distance(&release.due_at, frame.now())) } span.soft { (moment(&release.due_at)) }
+                (release_mark(&release.state))
+            }
+        }
+    }
 }
 
 fn row(case: &CaseSummary) -> Markup {

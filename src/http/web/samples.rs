@@ -239,8 +239,11 @@ fn pages() -> Vec<(&'static str, String)> {
     });
     let trains: Vec<ReleaseSummary> = vec![release_view("planned").summary];
     [
-        ("home", home::home_page(&cases, &[project("octo", "Octo"), project("nautilus", "Nautilus")], &member)),
-        ("home-empty", home::home_page(&[], &[], &member)),
+        (
+            "home",
+            home::home_page(&cases, &trains, &[project("octo", "Octo"), project("nautilus", "Nautilus")], &member),
+        ),
+        ("home-empty", home::home_page(&[], &[], &[], &member)),
         (
             "project",
             project::page::project_page(&view, release::page::releases(&view, &trains, &cases, &member), &member),

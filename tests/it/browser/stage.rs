@@ -9,7 +9,7 @@ use embargo::domain::repo::CommitId;
 use embargo::domain::severity::Severity;
 use embargo::wire::advisory::EditAdvisory;
 use embargo::wire::release::{PlanRelease, PlanTarget};
-use embargo::workflow::{advisory, fix, release};
+use embargo::workflow::{advisory, fix, plan, release};
 
 use crate::support::server::TestApp;
 
@@ -63,7 +63,7 @@ impl Stage {
             targets: vec![PlanTarget { repository: None, line: "main".parse().unwrap(), tag: tag.parse().unwrap() }],
             due_at: due_at.parse().unwrap(),
         };
-        let id = release::plan(&self.test.app, &self.manager, &wish).await.unwrap();
+        let id = plan::plan(&self.test.app, &self.manager, &wish).await.unwrap();
         self.test.settle().await;
         id
     }

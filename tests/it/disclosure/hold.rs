@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use embargo::worker;
-use embargo::workflow::{project, publication, rehearsal, release};
+use embargo::workflow::{plan, project, publication, rehearsal, release};
 use jiff::SignedDuration;
 
 use super::{CALL, DOUBLE, House, INSTANT, PLANNED, SINGLE, at, go_to};
@@ -105,7 +105,7 @@ async fn fixes_that_clash_are_told_before_anything_is_frozen() {
         }
         cases.push(case);
     }
-    let id = release::plan(&app, &team.alice, &house.plan(&cases, at(INSTANT))).await.unwrap();
+    let id = plan::plan(&app, &team.alice, &house.plan(&cases, at(INSTANT))).await.unwrap();
     worker::settle(&app).await.unwrap();
     let view = release::show(&app, &team.alice, &id).await.unwrap();
     let troubles: Vec<_> = view.targets.iter().map(|target| target.trouble.as_deref()).collect();

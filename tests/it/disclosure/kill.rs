@@ -109,8 +109,8 @@ async fn a_real_server_killed_over_its_instant_and_in_its_run_discloses_once() {
     let mail = MailServer::start().await;
     let house = House::new(&SINGLE, Some(&mail)).await;
     let real = || Clock::System.now();
-    let app = house::open(house.root(), real(), CrashPoint::default()).await;
-    let armed = house.freeze(&app, real() + SignedDuration::from_hours(1)).await;
+    let app = house::open(house.root(), real() - SignedDuration::from_hours(1), CrashPoint::default()).await;
+    let armed = house.freeze(&app, real() - SignedDuration::from_mins(30)).await;
     mail.clear();
     app.clock.set(real());
     let due = real() + SignedDuration::from_secs(4);

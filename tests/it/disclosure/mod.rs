@@ -2,19 +2,22 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
+mod haste;
 mod hold;
 mod kill;
 mod late;
 mod mail;
+mod remind;
 mod several;
 mod ssh;
 
 use embargo::app::App;
 use embargo::crypto::sshsig::Signer;
+use embargo::domain::access::Role;
 use embargo::domain::actor::{Actor, Via};
 use embargo::domain::id::ReleaseId;
 use embargo::worker;
-use embargo::workflow::{self, disclose, release};
+use embargo::workflow::{self, case, disclose, plan, release};
 use futures_util::future::join_all;
 use jiff::SignedDuration;
 use sqlx::{Connection as _, SqliteConnection};
@@ -78,8 +81,8 @@ async fn a_release_is_armed_by_two_over_an_approved_text_of_a_case_of_its_own() 
         house.fix(&app, &team, (&case, target), ("code.txt", "mended\n")).await;
     }
     let wish = house.plan(std::slice::from_ref(&case), at(INSTANT));
-    let id = release::plan(&app, &team.alice, &wish).await.unwrap();
-    assert!(release::plan(&app, &team.alice, &wish).await.is_err(), "a case is in one release at a time");
+    let id = plan::plan(&app, &team.alice, &wish).await.unwrap();
+    assert!(plan::plan(&app, &team.alice, &wish).await.is_err(), "a case is in one release at a time");
     worker::settle(&app).await.unwrap();
     assert!(release::freeze(&app, &team.alice, &id).await.is_err(), "there is no approved text");
     house.write(&app, &team, (&case, &[0, 1])).await;
@@ -115,6 +118,30 @@ async fn a_server_that_was_down_at_the_instant_discloses_when_it_starts() {
     let app = house.open("2027-01-15T12:20:00Z").await;
     settle(&app).await;
     house.is_public(&app, &armed).await;
+}
+
+/// Attack: a seat is taken away from under an arming, by an invitation to the very same seat.
+#[tokio::test]
+async fn an_arming_counts_as_long_as_its_seat_does() {
+    let house = House::new(&SINGLE, None).await;
+    let app = house.open(PLANNED).await;
+    let armed = house.arm(&app).await;
+    let (case, bob) = (&armed.cases[0], "bob".parse().unwrap());
+    for role in [Role::ReleaseManager, Role::Guest] {
+        let again = case::invite(&app, &armed.team.alice, case, &bob, role).await;
+        assert!(matches!(again, Err(workflow::Error::Refused(_))), "{role}: {again:?}");
+    }
+    // However it went away, at the instant it is looked for.
+    let file = house.root().join("data/embargo.db");
+    let mut live = SqliteConnection::connect(&format!("sqlite:{}", file.display())).await.unwrap();
+    let gone = "update member set consent = 'declined' where person = (select id from person where handle = 'bob')";
+    sqlx::query(gone).execute(&mut live).await.unwrap();
+    live.close().await.unwrap();
+    let before = house.public().await;
+    go_to(&app, at(INSTANT)).await;
+    let view = armed.view(&app).await;
+    assert_eq!((view.summary.state.as_str(), view.public_at), ("held", None));
+    assert_eq!(house.public().await, before);
 }
 
 #[tokio::test]

@@ -15,15 +15,17 @@ use embargo::domain::access::{Action, Role};
 use embargo::domain::account::KeyKind;
 use embargo::domain::actor::Actor;
 use embargo::domain::id::{CaseId, FixId, ReleaseId};
+use embargo::domain::mark::Standing;
 use embargo::domain::repo::CommitId;
 use embargo::domain::report::{ClaimedSeverity, CreditWish, ReportBody};
 use embargo::domain::severity::Severity;
 use embargo::git::Repo;
 use embargo::notify::Mailer;
 use embargo::wire::advisory::EditAdvisory;
+use embargo::wire::case::MarkRequest;
 use embargo::wire::release::{PlanRelease, PlanTarget, ReleaseView};
 use embargo::workflow::console::{Console, NewPerson};
-use embargo::workflow::{self, advisory, case, fix, publication, release, report};
+use embargo::workflow::{self, advisory, case, fix, mark, plan, publication, release, report};
 use embargo::{crypto, store, worker};
 use jiff::Timestamp;
 
@@ -173,6 +175,14 @@ impl House {
         self.root.join(format!("{repository}.git"))
     }
 
+    /// Adds a line to the project's configuration, for servers opened from now on.
+    pub(crate) fn decide(&self, line: &str) {
+        let config = std::fs::read_to_string(self.config()).unwrap();
+        let (project, decided) = ("embargo_days = 0\n", format!("embargo_days = 0\n{line}\n"));
+        assert!(config.contains(project), "{config}");
+        std::fs::write(self.config(), config.replace(project, &decided)).unwrap();
+    }
+
     /// Has the server reach a public repository at this address, with these lines of configuration for it.
     pub(crate) fn reach(&self, repository: &str, url: &str, credential: &str) {
         let plain = format!("url = \"{}\"\n", self.upstream(repository).display());
@@ -211,7 +221,10 @@ impl House {
             }
             cases.push(case);
         }
-        let release = release::plan(app, &team.alice, &self.plan(&cases, due)).await.unwrap();
+        for (case, fixed) in cases.iter().zip(self.train.cases) {
+            self.clear(app, &team, (case, fixed)).await;
+        }
+        let release = plan::plan(app, &team.alice, &self.plan(&cases, due)).await.unwrap();
         worker::settle(app).await.unwrap();
         for (case, targets) in cases.iter().zip(self.train.cases) {
             self.write(app, &team, (case, targets)).await;
@@ -303,8 +316,26 @@ impl House {
         release::waive_checks(app, &team.bob, case, &name, &head).await.unwrap();
     }
 
+    /// Says of every line that is not fixed that it is not affected.
+    async fn clear(&self, app: &App, team: &Team, of: (&CaseId, &[usize])) {
+        for (at, (repository, line, _)) in self.train.targets.iter().enumerate() {
+            if !of.1.contains(&at) {
+                let (repository, line) = (Some(repository.parse().unwrap()), line.parse().unwrap());
+                let wish = MarkRequest { repository, line, standing: Standing::NotAffected };
+                mark::set(app, &team.alice, of.0, &wish).await.unwrap();
+            }
+        }
+    }
+
     /// Writes the advisory of a planned case for the targets it is fixed on, and has it approved.
     pub(crate) async fn write(&self, app: &App, team: &Team, of: (&CaseId, &[usize])) {
+        self.draft(app, team, of).await;
+        let read = advisory::show(app, &team.bob, of.0).await.unwrap();
+        advisory::approve(app, &team.bob, of.0, &read.digest.unwrap()).await.unwrap();
+    }
+
+    /// Writes the advisory of a planned case for the targets it is fixed on.
+    pub(crate) async fn draft(&self, app: &App, team: &Team, of: (&CaseId, &[usize])) {
         let (case, targets) = of;
         let draft = advisory::show(app, &team.alice, case).await.unwrap();
         let mut text = draft.advisory;
@@ -320,8 +351,6 @@ impl House {
         let edited = EditAdvisory { advisory: text, version: draft.version };
         advisory::edit(app, &team.alice, case, &edited).await.unwrap();
         worker::settle(app).await.unwrap();
-        let read = advisory::show(app, &team.bob, case).await.unwrap();
-        advisory::approve(app, &team.bob, case, &read.digest.unwrap()).await.unwrap();
     }
 
     /// Reads the public refs: repository and name.

@@ -7,6 +7,7 @@ use crate::domain::access::{Action, Role};
 use crate::domain::case::{CaseState, Verdict};
 use crate::http::web::page::Frame;
 use crate::http::web::piece::{Tone, case_mark, distance, foreign, instant_field, mark, moment, word};
+use crate::http::web::release::page::release_mark;
 use crate::wire::case::{CaseView, EventView, MemberView, ReportView};
 
 /// Renders a case.
@@ -85,6 +86,9 @@ fn date_card(view: &CaseView, frame: &Frame<'_>) -> Markup {
                 (None, Some(at)) => { p.big { (moment(at)) } p.soft { "public " (distance(at, frame.now())) } }
                 (None, None) if view.date_state == "exited" => p { "The embargo is over: it may be disclosed." },
                 (None, None) => p { "No date is agreed yet." },
+            }
+            @for release in &view.releases {
+                p { "Release " a href={ "/releases/" (release.id) } { (release.id) } " " (release_mark(&release.state)) " " span.soft { (moment(&release.due_at)) } }
             }
             @if let Some((at, by)) = &view.date_proposed { (proposal(view, (at, by), frame)) }
             @if may(view, Action::Date) && view.summary.published_at.is_none() && view.date_state != "exited" {

@@ -91,16 +91,16 @@ fn standing(view: &CaseView, fix: &FixView, frame: &Frame<'_>) -> Markup {
         Some(Standing::WontFix) => mark(Tone::Bad, "affected, will not be fixed"),
     };
     html! {
-        (said)
+        p { (said) }
         @if may(view, Action::MarkLines) && view.summary.published_at.is_none() {
-            form.inline method="post" action=(path(view, "mark")) {
+            form.choose method="post" action=(path(view, "mark")) {
                 (frame.token())
                 input type="hidden" name="repository" value=(fix.repository);
                 input type="hidden" name="line" value=(fix.line);
                 select name="standing" aria-label={ "How " (fix.line) " stands to the flaw" } {
                     @for each in Standing::ALL { option value=(each) selected[fix.standing == Some(*each)] { (word(each.as_str())) } }
                 }
-                button.plain { "Mark" }
+                button aria-label={ "Mark " (fix.line) } { "Mark" }
             }
         }
     }

@@ -17,7 +17,7 @@ use crate::domain::refusal::Refusal;
 use crate::http::caller::{Form, Member, Named};
 use crate::http::problem::Page;
 use crate::wire::release::{PlanRelease, PlanTarget};
-use crate::workflow::{rehearsal, release};
+use crate::workflow::{haste, plan, rehearsal, release};
 
 pub(crate) mod page;
 
@@ -33,6 +33,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/releases/{release}/drop", post(drop_case))
         .route("/releases/{release}/freeze", post(freeze))
         .route("/releases/{release}/arm", post(arm))
+        .route("/releases/{release}/disclose-now", post(disclose_now))
         .route("/releases/{release}/disarm", post(disarm))
         .route("/releases/{release}/postpone", post(postpone))
         .route("/releases/{release}/reopen", post(reopen))
@@ -60,7 +61,7 @@ async fn plan(
     project: Named<ProjectId, Page>,
     form: Form<Member, Vec<(String, String)>>,
 ) -> Done {
-    let id = release::plan(&app, &form.by.actor, &wish(project.0, &form.value)?).await?;
+    let id = plan::plan(&app, &form.by.actor, &wish(project.0, &form.value)?).await?;
     Ok(to(&id))
 }
 
@@ -70,7 +71,7 @@ async fn rehearse(State(app): State<Arc<App>>, id: ReleaseName, form: Form<Membe
 }
 
 async fn drop_case(State(app): State<Arc<App>>, id: ReleaseName, form: Form<Member, Drop>) -> Done {
-    release::drop_case(&app, &form.by.actor, &id.0, &form.value.case).await?;
+    plan::drop_case(&app, &form.by.actor, &id.0, &form.value.case).await?;
     Ok(to(&id.0))
 }
 
@@ -81,6 +82,11 @@ async fn freeze(State(app): State<Arc<App>>, id: ReleaseName, form: Form<Member,
 
 async fn arm(State(app): State<Arc<App>>, id: ReleaseName, form: Form<Member, Nothing>) -> Done {
     release::arm(&app, &form.by.actor, &id.0).await?;
+    Ok(to(&id.0))
+}
+
+async fn disclose_now(State(app): State<Arc<App>>, id: ReleaseName, form: Form<Member, Nothing>) -> Done {
+    haste::disclose_now(&app, &form.by.actor, &id.0).await?;
     Ok(to(&id.0))
 }
 

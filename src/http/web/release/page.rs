@@ -9,7 +9,7 @@ use crate::http::web::page::Frame;
 use crate::http::web::piece::{Tone, distance, exact_time, foreign, instant_field, mark, moment, short, word};
 use crate::wire::case::CaseSummary;
 use crate::wire::project::ProjectView;
-use crate::wire::release::{BlockerView, EffectView, HoldView, ReleaseSummary, ReleaseView, TargetView};
+use crate::wire::release::{EffectView, HasteView, HoldView, ReleaseSummary, ReleaseView, TargetView};
 
 /// Renders a release.
 pub(crate) fn release_page(view: &ReleaseView, frame: &Frame<'_>) -> Markup {
@@ -18,8 +18,9 @@ pub(crate) fn release_page(view: &ReleaseView, frame: &Frame<'_>) -> Markup {
         p.eyebrow { "Release " (summary.id) " · " a href={ "/projects/" (summary.project) } { (summary.project) } }
         div.heading { h1 { "Disclosure of " (view.cases.join(", ")) } (release_mark(&summary.state)) }
         @if let Some(hold) = &view.hold { (held(hold)) }
+        @if let Some(haste) = &view.haste { @if haste.since.is_some() || !haste.asked_by.is_empty() { (hastened(haste)) } }
         div.pair { (instant(view, frame)) (acts(view, frame)) }
-        @if !view.blockers.is_empty() { (blockers(&view.blockers)) }
+        @if !view.blockers.is_empty() { (blockers(view)) }
         section #plan {
             h2 { "What ships" }
             ul.people { @for case in &view.cases { li {
@@ -70,6 +71,7 @@ pub(crate) fn releases(
                     a href={ "/releases/" (release.id) } { (release.id) }
                     (release_mark(&release.state))
                     span.soft { (moment(&release.due_at)) }
+                    @for need in &release.needs { span { (need) } }
                 }
             } }
             @if project.may_release {
@@ -112,7 +114,8 @@ fn plan_form(project: &ProjectView, cases: &[&CaseSummary], frame: &Frame<'_>) -
     }
 }
 
-fn release_mark(state: &str) -> Markup {
+/// Renders the state of a release.
+pub(crate) fn release_mark(state: &str) -> Markup {
     let (tone, words) = match state.parse::<ReleaseState>() {
         Ok(ReleaseState::Planned) => (Tone::Neutral, "planned"),
         Ok(ReleaseState::Frozen) => (Tone::Busy, "frozen"),
@@ -182,16 +185,63 @@ fn acts(view: &ReleaseView, frame: &Frame<'_>) -> Markup {
                 (act("reopen", "", "Reopen the plan"))
                 (act("abandon", "danger", "Abandon"))
             }
+            (disclose_now(view, frame))
             @if may(view, "arm") { p.soft.small { "Arming needs a sign-in from the last five minutes. If yours is older, you are asked to sign in again and come back here." } }
         }
     }
 }
 
-fn blockers(blockers: &[BlockerView]) -> Markup {
+/// Renders who wants it disclosed now, or that it is.
+fn hastened(haste: &HasteView) -> Markup {
+    html! {
+        div.notice.bad role="alert" {
+            @match &haste.since {
+                Some(at) => p { strong { "Disclosed now, " } (exact_time(at)) ", by the word of " (people(haste)) "." },
+                None => p {
+                    strong { (people(haste)) " wants this disclosed now." } " "
+                    (haste.asked_by.len()) " of " (haste.needed) " have said so; their word counts for an hour."
+                },
+            }
+            @if haste.since.is_some() && !haste.passes_over.is_empty() { (passed_over("Passed over", &haste.passes_over)) }
+        }
+    }
+}
+
+fn people(haste: &HasteView) -> String {
+    let names: Vec<_> = haste.asked_by.iter().map(|asked| shown(&asked.person)).collect();
+    names.join(" and ")
+}
+
+fn passed_over(heading: &str, sentences: &[String]) -> Markup {
+    html! { p { (heading) ":" } ul { @for sentence in sentences { li { (shown(sentence)) } } } }
+}
+
+/// Renders what disclosing now would mean, and its button.
+fn disclose_now(view: &ReleaseView, frame: &Frame<'_>) -> Markup {
+    let Some(haste) = view.haste.as_ref().filter(|_| may(view, "disclose-now")) else { return html! {} };
+    html! {
+        details {
+            summary { "Something leaked: disclose now" }
+            p { "The same run, at once: merges, tags and advisory become public as they are " @if view.digest.is_some() { "frozen." } @else { "rehearsed." } }
+            @if haste.blocked_by.is_empty() {
+                @if haste.passes_over.is_empty() { p { "Nothing is passed over." } }
+                @else { (passed_over("Passed over, as the project has decided beforehand", &haste.passes_over)) }
+                p.hint { "Takes " (haste.needed) @if haste.needed == 1 { " person" } @else { " people within an hour" } ", signed in within the last five minutes. What is pushed cannot be taken back." }
+                (frame.button(&path(view, "disclose-now"), "danger", "Disclose now"))
+            } @else {
+                (passed_over("Not before this is mended", &haste.blocked_by))
+            }
+        }
+    }
+}
+
+fn blockers(view: &ReleaseView) -> Markup {
+    let armed = view.summary.state.parse() == Ok(ReleaseState::Armed);
     html! {
         section #blockers {
             h2 { "What still blocks it" }
-            ul.jobs { @for blocker in blockers {
+            @if armed { div.notice.bad role="alert" { p { strong { "As it stands, it will be held at its instant" } ", and nothing will be sent." } } }
+            ul.jobs { @for blocker in &view.blockers {
                 li {
                     (mark(Tone::Waiting, &word(&blocker.kind)))
                     a href=(blocker.link) { (shown(&blocker.sentence)) }

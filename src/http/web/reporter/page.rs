@@ -90,6 +90,11 @@ fn date(view: &ReporterView, frame: &Frame<'_>) -> Markup {
         section.card #date {
             h2 { "The date" }
             @match &view.date {
+                Some(at) if view.advisory.is_some() => { p.big { (moment(at)) } }
+                Some(at) if at.parse::<jiff::Timestamp>().is_ok_and(|at| at <= frame.now()) => {
+                    p.big { (moment(at)) }
+                    p { "The date is over and the release is not out yet: the team knows. Please tell nobody until it is, or until you have agreed on something else." }
+                }
                 Some(at) => { p.big { (moment(at)) } p.soft { "public " (distance(at, frame.now())) ". Until then, please tell nobody." } }
                 None => p { "No date is agreed yet. Until then, please tell nobody." },
             }
