@@ -6,6 +6,7 @@
 use jiff::Timestamp;
 use maud::{DOCTYPE, Markup, html};
 
+use super::piece::sentence;
 use crate::domain::text::shown;
 use crate::wire::problem::Problem;
 
@@ -131,9 +132,9 @@ pub(crate) fn problem_page(problem: &Problem) -> Markup {
         div.narrow {
             h1 { (problem.title) }
             @if problem.blockers.is_empty() {
-                @if let Some(detail) = &problem.detail { p.lead { (detail) } }
+                @if let Some(detail) = &problem.detail { p.lead { (sentence(detail)) } }
             } @else {
-                ul { @for blocker in &problem.blockers { li { (blocker) } } }
+                ul { @for blocker in &problem.blockers { li { (sentence(blocker)) } } }
             }
             @if let Some(incident) = &problem.incident {
                 p { "The operator finds more in the log under " code { (incident) } "." }

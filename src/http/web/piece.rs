@@ -129,6 +129,20 @@ pub(crate) fn foreign(text: &str) -> Markup {
     html! { bdi { (shown(text)) } }
 }
 
+/// A sentence of ours: what stands between backticks is code, as it is on a terminal.
+pub(crate) fn sentence(text: &str) -> Markup {
+    let parts: Vec<&str> = text.split('`').collect();
+    // An odd one out marks nothing.
+    let closed = parts.len() % 2 == 1;
+    html! {
+        @for (n, part) in parts.iter().enumerate() {
+            @if n % 2 == 1 && (closed || n + 1 < parts.len()) { code { (shown(part)) } }
+            @else if n % 2 == 1 { "`" (shown(part)) }
+            @else { (shown(part)) }
+        }
+    }
+}
+
 /// The short form of a commit id.
 pub(crate) fn short(commit: &str) -> &str {
     commit.get(..10).unwrap_or(commit)
@@ -167,6 +181,16 @@ mod tests {
         ] {
             assert_eq!(distance(at, now), words, "{at}");
         }
+    }
+
+    #[test]
+    fn what_a_sentence_puts_between_backticks_is_code() {
+        assert_eq!(
+            sentence("Run `embargo login`, <then> again.").into_string(),
+            "Run <code>embargo login</code>, &lt;then&gt; again."
+        );
+        assert_eq!(sentence("Nothing.").into_string(), "Nothing.");
+        assert_eq!(sentence("It's 5` long.").into_string(), "It's 5` long.");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::typed::{Fault, Row, Typed};
 use crate::domain::advisory::{CreditConsent, CreditKind, Ecosystem, ReferenceKind};
 use crate::domain::severity::SeverityWord;
 use crate::http::web::page::Frame;
-use crate::http::web::piece::{foreign, moment, word};
+use crate::http::web::piece::{foreign, moment, sentence, word};
 
 /// What is said above the form.
 #[derive(Clone, Copy, Debug)]
@@ -85,7 +85,7 @@ impl Editor<'_> {
         html! {
             @match self.remark {
                 Remark::Nothing => {}
-                Remark::Refused(sentence) => div.notice.bad role="alert" { p { strong { "Nothing was saved." } " " (sentence) } },
+                Remark::Refused(why) => div.notice.bad role="alert" { p { strong { "Nothing was saved." } " " (sentence(why)) } },
                 Remark::SignedOut => div.notice.bad role="alert" {
                     p { strong { "You are signed out, and nothing was saved." } " What you typed stands below. "
                         a href="/sign-in" target="_blank" rel="noopener" { "Sign in in a new tab" } ", then come back to this one and save." }

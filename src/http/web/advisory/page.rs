@@ -3,7 +3,7 @@
 use maud::{Markup, PreEscaped, html};
 
 use crate::http::web::page::Frame;
-use crate::http::web::piece::{Tone, foreign, mark, moment};
+use crate::http::web::piece::{Tone, foreign, mark, moment, sentence};
 use crate::wire::advisory::{AdvisoryView, DocumentView};
 
 /// Renders a draft and its files as they would be published.
@@ -30,7 +30,7 @@ pub(crate) fn advisory_page(case: &str, view: &AdvisoryView, documents: &[Docume
             @if view.may_edit { a.button href={ "/cases/" (case) "/advisory/edit" } { "Edit" } }
         }
         @if !view.missing.is_empty() {
-            div.notice.waiting { p { strong { "Still missing" } } ul { @for sentence in &view.missing { li { (sentence) } } } }
+            div.notice.waiting { p { strong { "Still missing" } } ul { @for lack in &view.missing { li { (sentence(lack)) } } } }
         }
         @if let Some(page) = of("text/html") {
             p.small.soft #preview {
@@ -65,7 +65,7 @@ fn approval(case: &str, view: &AdvisoryView, frame: &Frame<'_>) -> Markup {
                     }
                 }
                 (_, _) => p { @match &view.not_approvable {
-                    Some(sentence) => (sentence),
+                    Some(barred) => (sentence(barred)),
                     None => "It is approved, or your role does not include approving it.",
                 } },
             }

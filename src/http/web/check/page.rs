@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use crate::domain::text::shown;
 use crate::http::web::page::Frame;
-use crate::http::web::piece::{check_mark, foreign, moment, short};
+use crate::http::web::piece::{check_mark, foreign, moment, sentence, short};
 use crate::wire::check::{JobView, LogView, RunView};
 
 /// No page shows more lines of a log: the next ones have a page of their own.
@@ -43,7 +43,7 @@ pub(crate) fn check_page(view: &RunView, log: Option<&LogPart>, frame: &Frame<'_
             "Asked for " (moment(&view.queued_at))
             @if let Some(ended) = &view.ended_at { " · ended " (moment(ended)) }
         }
-        @if !view.note.is_empty() { div.notice { p { (view.note) } } }
+        @if !view.note.is_empty() { div.notice { p { (sentence(&view.note)) } } }
         @if view.may_cancel { (frame.button(&format!("/checks/{}/cancel", view.id), "danger", "Stop this run")) }
         h2 { "Jobs" }
         @if view.jobs.is_empty() {
@@ -66,7 +66,7 @@ fn job_row(view: &RunView, job: &JobView, open: Option<&str>) -> Markup {
                 @if let Some(at) = &job.started_at { "from " (moment(at)) }
                 @if let Some(at) = &job.ended_at { " to " (moment(at)) }
             }
-            @if let Some(reason) = &job.reason { p.soft { (shown(reason)) } }
+            @if let Some(reason) = &job.reason { p.soft { (sentence(reason)) } }
         }
     }
 }

@@ -5,13 +5,13 @@ use maud::{Markup, html};
 use super::Fields;
 use crate::domain::report::ClaimedSeverity;
 use crate::http::web::page::Frame;
-use crate::http::web::piece::size;
+use crate::http::web::piece::{sentence, size};
 use crate::wire::report::{IntakeView, ReceiptView};
 
 /// Renders the report form of a project.
 pub(crate) fn report_page(view: &IntakeView, frame: &Frame<'_>) -> Markup {
     let content = match &view.refused {
-        Some(sentence) => html! { div.notice.waiting role="alert" { p { (sentence) } } },
+        Some(why) => html! { div.notice.waiting role="alert" { p { (sentence(why)) } } },
         None => form(view, &Fields::default()),
     };
     framed(view, &content, frame)
@@ -19,10 +19,10 @@ pub(crate) fn report_page(view: &IntakeView, frame: &Frame<'_>) -> Markup {
 
 /// Renders the form of a report that was refused: as it was filled in, under the reason. Browsers keep no chosen files.
 pub(crate) fn returned_page(view: &IntakeView, refused: (&Fields, &str), frame: &Frame<'_>) -> Markup {
-    let (fields, sentence) = refused;
+    let (fields, why) = refused;
     let content = html! {
         div.notice.bad role="alert" {
-            p { strong { (sentence) } }
+            p { strong { (sentence(why)) } }
             p { "Your report was not sent. What you wrote is still here; choose your files again." }
         }
         (form(view, fields))
@@ -119,7 +119,7 @@ pub(crate) fn receipt_page(receipt: &ReceiptView, lost: &[(String, String)], fra
             @if !lost.is_empty() {
                 div.notice.bad role="alert" {
                     p { strong { "Not every file was taken." } " The report itself was." }
-                    ul { @for (name, reason) in lost { li { strong { (crate::http::web::piece::foreign(name)) } ": " (reason) } } }
+                    ul { @for (name, reason) in lost { li { strong { (crate::http::web::piece::foreign(name)) } ": " (sentence(reason)) } } }
                 }
             }
             h2 { "What comes next" }

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use crate::http::web::case::talk::message_item;
 use crate::http::web::case::work::{attachment_facts, upload_form};
 use crate::http::web::page::Frame;
-use crate::http::web::piece::{distance, foreign, instant_field, moment};
+use crate::http::web::piece::{distance, foreign, instant_field, moment, sentence};
 use crate::http::web::report::page::credit_fields;
 use crate::wire::report::ReporterView;
 
@@ -15,7 +15,7 @@ pub(crate) fn claim_page(wrong: Option<&str>, frame: &Frame<'_>) -> Markup {
         div.narrow {
             h1 { "Your report" }
             p.lead { "Enter the claim code you were shown when you sent it." }
-            @if let Some(sentence) = wrong { div.notice.bad role="alert" { p { (sentence) } } }
+            @if let Some(wrong) = wrong { div.notice.bad role="alert" { p { (sentence(wrong)) } } }
             form.card method="post" action="/r/" {
                 label for="code" { "Claim code" }
                 input.code #code name="code" required autocomplete="off" autocapitalize="none" spellcheck="false" aria-describedby="code-hint";
