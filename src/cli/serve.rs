@@ -45,18 +45,25 @@ pub(super) async fn run(path: &Path, serve: &Serve) -> Result<()> {
     allow_descriptors();
     // From here on a signal asks for a stop in order, however early it comes.
     let told = told()?;
-    let config = Config::load(path).map_err(|error| Failure::failed(error.to_string()))?;
+    let config = Config::load(path).map_err(unstarted)?;
     let listen = config.listen;
     let outside = Outside { crash: CrashPoint::at(serve.crash_at.clone()), ..Outside::real() };
-    let app = App::open(config, outside).await.map_err(|error| Failure::failed(error.to_string()))?;
+    let app = App::open(config, outside).await.map_err(unstarted)?;
     if app.config.base_url.is_https() && app.config.trusted_proxies.is_empty() {
         tracing::warn!("`trusted_proxies` is empty: behind a proxy the limits count all strangers as one");
+    }
+    for project in app.config.projects.iter().filter(|project| project.is_unsigned()) {
+        tracing::warn!(
+            project = %project.id,
+            address = project.signer.email,
+            "`signer` is not set: this name stands on public merges and tags, and stays there for ever"
+        );
     }
     let listener = TcpListener::bind(listen)
         .await
         .map_err(|error| Failure::because(format!("The address {listen} cannot be listened on."), error))?;
-    worker::start(&app).await.map_err(|error| Failure::because("The server was not started.", error))?;
-    let mut alarms = worker::clock::start(&app).await.map_err(|error| Failure::failed(error.to_string()))?;
+    worker::start(&app).await.map_err(unstarted)?;
+    let mut alarms = worker::clock::start(&app).await.map_err(unstarted)?;
     let run = Run::begin(&app.config)?;
     let stop = CancellationToken::new();
     let tasks = TaskTracker::new();
@@ -92,6 +99,11 @@ pub(super) async fn run(path: &Path, serve: &Serve) -> Result<()> {
     served.map_err(|error| Failure::because("The server stopped on a fault.", error))
 }
 
+/// Says why there is no server, down to what the operating system said.
+fn unstarted(error: impl std::error::Error + Send + Sync + 'static) -> Failure {
+    Failure::because("The server was not started.", error)
+}
+
 /// A run that has not ended, as a file in the data folder: a server that is killed can log nothing, so the next one does.
 struct Run(PathBuf);
 
@@ -104,7 +116,8 @@ impl Run {
                 "the last run ended without a stop: the process was killed, ran out of memory, or lost power"
             );
         }
-        std::fs::write(&file, "").map_err(|error| Failure::because("The data folder cannot be written.", error))?;
+        let failed = |error| Failure::because(format!("{} cannot be written.", file.display()), error);
+        std::fs::write(&file, "").map_err(failed)?;
         Ok(Self(file))
     }
 

@@ -67,6 +67,15 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// The folder of attachments could not be made ready.
+    #[error("The folder {} could not be used: it must belong to the user that runs the server.", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What the operating system said.
+        #[source]
+        source: io::Error,
+    },
     /// Sealed bytes of a layout this version does not know.
     #[error("The sealed data has a layout that this version of embargo does not know.")]
     EnvelopeUnknown,

@@ -87,7 +87,7 @@ impl Shelf {
             }
             Ok(())
         };
-        prepare().map_err(|source| super::Error::KeyIo { path: folder.to_owned(), source })?;
+        prepare().map_err(|source| super::Error::Folder { path: folder.to_owned(), source })?;
         Ok(Self { folder: folder.to_owned(), rooms: Arc::default() })
     }
 

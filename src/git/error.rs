@@ -1,11 +1,11 @@
 //! What can go wrong in git, in one sentence each.
 //!
-//! Guards: no message names a ref, a path of a repository or an address. What git itself said is kept apart in [`Said`]
+//! Guards: no message names a ref, a path of a repository or an address; those of the start name the folder that is wrong. What git itself said is kept apart in [`Said`]
 //! and has to be asked for. Leaves the upstream's own troubles to [`MirrorError`](super::mirror::MirrorError).
 
 use std::error::Error as StdError;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::domain::refusal::Refusal;
 
@@ -31,6 +31,17 @@ pub enum Error {
     Io {
         /// What was being done.
         what: &'static str,
+        /// Why it failed.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A folder could not be made ready at the start.
+    #[error("{what} failed at {}: it must belong to the user that runs the server", path.display())]
+    Folder {
+        /// What was being done.
+        what: &'static str,
+        /// Where.
+        path: PathBuf,
         /// Why it failed.
         #[source]
         source: std::io::Error,
@@ -75,6 +86,12 @@ impl Error {
     /// Wraps a failure of the file system.
     pub(super) fn io(what: &'static str) -> impl FnOnce(std::io::Error) -> Self {
         move |source| Self::Io { what, source }
+    }
+
+    /// Wraps a failure of the file system at the start, which names the place.
+    pub(super) fn at(what: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Folder { what, path, source }
     }
 
     /// Wraps a failure of the git library.

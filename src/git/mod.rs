@@ -123,17 +123,18 @@ impl Git {
         let folder = data.clone();
         blocking("setting up the git folder", move || {
             for name in ["repos/mirror", "repos/case", "repos/release"] {
-                fs::create_dir_all(folder.join(name)).map_err(Error::io("making the folder of repositories"))?;
+                let path = folder.join(name);
+                fs::create_dir_all(&path).map_err(Error::at("making the folder of repositories", &path))?;
             }
             private(&folder.join("repos"))?;
             let scratch = folder.join("scratch");
             match fs::remove_dir_all(&scratch) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(Error::Io { what: "emptying the scratch folder", source: error });
+                    return Err(Error::at("emptying the scratch folder", &scratch)(error));
                 }
                 _ => {}
             }
-            fs::create_dir(&scratch).map_err(Error::io("making the scratch folder"))?;
+            fs::create_dir(&scratch).map_err(Error::at("making the scratch folder", &scratch))?;
             private(&scratch)?;
             install_hooks(&folder.join("hooks"))
         })
@@ -251,7 +252,8 @@ async fn blocking<T: Send + 'static>(
 }
 
 fn private(folder: &Path) -> Result<()> {
-    fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).map_err(Error::io("closing a folder to others"))
+    let closed = fs::set_permissions(folder, fs::Permissions::from_mode(0o700));
+    closed.map_err(Error::at("closing a folder to others", folder))
 }
 
 /// Writes the hooks of this version into a folder nobody writes to afterwards.
@@ -260,22 +262,21 @@ fn install_hooks(folder: &Path) -> Result<()> {
         ("pre-receive", include_str!("../../hooks/pre-receive")),
         ("post-receive", include_str!("../../hooks/post-receive")),
     ];
-    let mode = |path: &Path, mode: u32| {
-        fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(Error::io("installing the hooks"))
-    };
-    fs::create_dir_all(folder).map_err(Error::io("installing the hooks"))?;
+    let failed = || Error::at("installing the hooks", folder);
+    let mode = |path: &Path, mode: u32| fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(failed());
+    fs::create_dir_all(folder).map_err(failed())?;
     mode(folder, 0o755)?;
-    for entry in fs::read_dir(folder).map_err(Error::io("installing the hooks"))? {
-        let path = entry.map_err(Error::io("installing the hooks"))?.path();
+    for entry in fs::read_dir(folder).map_err(failed())? {
+        let path = entry.map_err(failed())?.path();
         if !HOOKS.iter().any(|(name, _)| path.ends_with(name)) {
-            fs::remove_file(&path).map_err(Error::io("removing a foreign hook"))?;
+            fs::remove_file(&path).map_err(Error::at("removing a foreign hook", &path))?;
         }
     }
     for (name, text) in HOOKS {
         let (path, fresh) = (folder.join(name), folder.join(format!("{name}.new")));
-        fs::write(&fresh, text).map_err(Error::io("installing the hooks"))?;
+        fs::write(&fresh, text).map_err(failed())?;
         mode(&fresh, 0o555)?;
-        fs::rename(&fresh, &path).map_err(Error::io("installing the hooks"))?;
+        fs::rename(&fresh, &path).map_err(failed())?;
     }
     mode(folder, 0o555)
 }

@@ -91,6 +91,16 @@ pub enum OptionsError {
     /// A password file with nothing in it.
     #[error("the file that mail.password_file names is empty")]
     EmptyPassword,
+    /// A host with its port.
+    #[error(
+        "mail.host = \"{host}:{port}\" holds a port, which has a key of its own: write host = \"{host}\" and port = {port}"
+    )]
+    HostWithPort {
+        /// The host.
+        host: String,
+        /// The port.
+        port: u16,
+    },
     /// A host TLS cannot check.
     #[error("mail.host is not a host name")]
     Host,
@@ -126,6 +136,17 @@ pub enum SendError {
 }
 
 impl SendError {
+    /// Tells whether no mail at all gets out while this lasts: the server is away, unprotected, or does not know us.
+    pub fn is_outage(self) -> bool {
+        /// The server is there, and says that its service is not (RFC 5321, section 4.2.3).
+        const CLOSED: u16 = 421;
+        match self {
+            Self::Unreachable | Self::Unprotected => true,
+            Self::Later(code) => code == CLOSED || SIGN_IN.contains(&code),
+            Self::Off | Self::Address | Self::Refused(_) => false,
+        }
+    }
+
     /// Tells whether trying again later can help. A second try may deliver twice; both carry the same Message-ID.
     pub fn retry(self) -> bool {
         match self {
@@ -172,6 +193,9 @@ impl Mailer {
     /// Prepares what the options say; reads the password file, connects to nothing.
     pub fn open(options: &Options) -> Result<Self, OptionsError> {
         let Some(host) = &options.host else { return Ok(Self::Off) };
+        if let Some((host, port)) = with_port(host) {
+            return Err(OptionsError::HostWithPort { host, port });
+        }
         let from = options.from.as_ref().ok_or(OptionsError::NoSender)?;
         let from = Mailbox::new(None, address(from).map_err(|_| OptionsError::Sender)?);
         if options.timeout_seconds == 0 {
@@ -263,10 +287,11 @@ fn message(mail: &Mail, from: &Mailbox) -> Result<Message, SendError> {
         .map_err(|_| SendError::Address)
 }
 
+/// Replies about our sign-in (RFC 4954, section 6; RFC 5248): an operator can mend them, the mail is not at fault.
+const SIGN_IN: [u16; 4] = [530, 534, 535, 538];
+
 /// Drops what the server said: it likes to repeat the address.
 fn outcome(error: &lettre::transport::smtp::Error) -> SendError {
-    /// Replies about our sign-in (RFC 4954, section 6; RFC 5248): an operator can mend them, the mail is not at fault.
-    const SIGN_IN: [u16; 4] = [530, 534, 535, 538];
     match error.status().map(u16::from) {
         Some(code) if error.is_permanent() && !SIGN_IN.contains(&code) => SendError::Refused(code),
         Some(code) => SendError::Later(code),
@@ -281,6 +306,14 @@ fn address(address: &EmailAddress) -> Result<Address, AddressError> {
 
 fn loopback(host: &str) -> bool {
     host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+/// Takes a host and a port apart that were written as one; an IPv6 address alone is none.
+fn with_port(text: &str) -> Option<(String, u16)> {
+    let (host, port) = text.rsplit_once(':')?;
+    let host =
+        host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).or((!host.contains(':')).then_some(host))?;
+    Some((host.to_owned(), port.parse().ok()?))
 }
 
 fn password(path: &std::path::Path) -> Result<Secret, OptionsError> {
@@ -344,6 +377,14 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_port_beside_the_host_is_told_where_it_belongs() {
+        let options = |host: &str| Options { host: Some(host.to_owned()), ..local(2525) };
+        assert!(refusal(&options("127.0.0.1:2525")).contains("host = \"127.0.0.1\" and port = 2525"));
+        assert!(refusal(&options("[::1]:25")).contains("host = \"::1\" and port = 25"));
+        assert!(Mailer::open(&options("::1")).is_ok());
+    }
+
     #[tokio::test]
     async fn a_mail_server_that_is_down_is_worth_another_try() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -351,7 +392,7 @@ mod tests {
         drop(listener);
         let error = Mailer::open(&local(port)).unwrap().send(&mail()).await.unwrap_err();
         assert_eq!(error, SendError::Unreachable);
-        assert!(error.retry());
+        assert!(error.retry() && error.is_outage());
     }
 
     #[tokio::test]
@@ -367,6 +408,7 @@ mod tests {
             let (sent, ()) = tokio::join!(mailer.send(&mail), answer_recipient_with(&listener, reply));
             let error = sent.unwrap_err();
             assert_eq!((error, error.retry()), (expected, retry));
+            assert_eq!(error.is_outage(), expected == SendError::Later(530), "only what holds for every mail: {error}");
             assert!(!format!("{error} {error:?}").contains("example"), "{error:?}");
         }
     }

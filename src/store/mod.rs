@@ -34,6 +34,15 @@ pub mod session;
 /// What can go wrong between us and the database.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// The database file could not be opened.
+    #[error("the database {file} could not be opened: it and its folder must belong to the user that runs the server")]
+    Open {
+        /// The file.
+        file: String,
+        /// Why.
+        #[source]
+        source: sqlx::Error,
+    },
     /// The database refused or could not be reached.
     #[error("the database could not be read or written")]
     Database(#[from] sqlx::Error),
@@ -106,7 +115,8 @@ impl Store {
             .busy_timeout(Duration::from_secs(10))
             .pragma("trusted_schema", "off")
             .pragma("secure_delete", "on");
-        let writer = pool(1).connect_with(options.clone()).await?;
+        let unopened = |source| Error::Open { file: file.display().to_string(), source };
+        let writer = pool(1).connect_with(options.clone()).await.map_err(unopened)?;
         sqlx::migrate!().run(&writer).await?;
         let readers = pool(4).connect_with(options.create_if_missing(false).pragma("query_only", "on")).await?;
         Ok(Self { writer, readers })

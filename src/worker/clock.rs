@@ -26,7 +26,7 @@ pub enum Error {
 
 /// Sets every alarm and starts the clock. It runs until [`JobScheduler::shutdown`].
 pub async fn start(app: &Arc<App>) -> Result<JobScheduler, Error> {
-    let scheduler = JobScheduler::new().await?;
+    let mut alarms = Vec::new();
     for project in &app.config.projects {
         for repository in &project.repositories {
             let (app, id, name) = (app.clone(), project.id.clone(), repository.name.clone());
@@ -39,7 +39,7 @@ pub async fn start(app: &Arc<App>) -> Result<JobScheduler, Error> {
                 })
             })
             .map_err(|source| Error::Expression { repository: repository.name.to_string(), source })?;
-            scheduler.add(alarm).await?;
+            alarms.push(alarm);
         }
     }
     let app = app.clone();
@@ -51,7 +51,12 @@ pub async fn start(app: &Arc<App>) -> Result<JobScheduler, Error> {
             }
         })
     })?;
-    scheduler.add(sweep).await?;
+    alarms.push(sweep);
+    // Only now: a scheduler that is given up before it started writes errors of its own into the log.
+    let scheduler = JobScheduler::new().await?;
+    for alarm in alarms {
+        scheduler.add(alarm).await?;
+    }
     scheduler.start().await?;
     Ok(scheduler)
 }

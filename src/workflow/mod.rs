@@ -76,9 +76,10 @@ impl From<store::Error> for Error {
     fn from(error: store::Error) -> Self {
         match error {
             store::Error::Conflict => Self::Conflict,
-            other @ (store::Error::Database(_) | store::Error::Migrate(_) | store::Error::Inconsistent { .. }) => {
-                Self::Internal(Box::new(other))
-            }
+            other @ (store::Error::Open { .. }
+            | store::Error::Database(_)
+            | store::Error::Migrate(_)
+            | store::Error::Inconsistent { .. }) => Self::Internal(Box::new(other)),
         }
     }
 }

@@ -15,6 +15,8 @@ use embargo::workflow::advisory;
 use crate::support::server::TestApp;
 use crate::support::{program, site};
 
+/// The user id of `nobody`.
+const NOBODY: u32 = 65_534;
 const EXAMPLE: &str = include_str!("../../config.example.toml");
 
 #[test]
@@ -76,6 +78,34 @@ async fn a_second_server_on_one_data_folder_is_refused() {
     assert!(sentence.contains("another embargo server"), "{sentence}");
     drop(first);
     App::open(site.config(), Outside::real()).await.expect("when the first is gone, the next may");
+}
+
+/// A server that ran as root once left files behind that its own user could not use, and no error said which.
+#[tokio::test]
+async fn a_data_folder_of_another_user_is_not_touched() {
+    let mut site = site::Site::make();
+    let data = site.config().data;
+    std::fs::create_dir(&data).unwrap();
+    // Only root gives folders away; for everybody else there is one that is root's.
+    let given = std::os::unix::fs::chown(&data, Some(NOBODY), None).is_ok();
+    if !given {
+        site.configure(|config| config.data = "/usr".into());
+    }
+    let sentence = refused(&site).await;
+    assert!(sentence.contains("belongs to the user"), "{sentence}");
+    if given {
+        assert!(sentence.contains("run it as nobody") && sentence.contains("sudo -u nobody"), "{sentence}");
+        assert_eq!(std::fs::read_dir(&data).unwrap().count(), 0, "nothing was left in it");
+        std::os::unix::fs::chown(&data, Some(0), None).unwrap();
+        std::fs::create_dir(data.join("scratch")).unwrap();
+        std::os::unix::fs::chown(data.join("scratch"), Some(NOBODY), None).unwrap();
+        let sentence = refused(&site).await;
+        let command = format!("`chown -R root {}`", data.display());
+        assert!(
+            sentence.contains("data/scratch belongs to the user nobody") && sentence.contains(&command),
+            "{sentence}"
+        );
+    }
 }
 
 #[tokio::test]
@@ -156,6 +186,45 @@ async fn the_program_answers_a_mistake_with_one_sentence_and_starts_nothing() {
             &["`mirror` of repository sample is not a cron expression"],
         ),
         (
+            "a time without seconds",
+            |root| repository(root, "mirror = '*/10 * * * *'\n"),
+            &["repository sample of project sample", "begins with the seconds here"],
+        ),
+        (
+            "a key of the whole below a section",
+            |root| {
+                rewrite(root, "trusted_proxies = []\n", "");
+                repository(root, "trusted_proxies = ['127.0.0.1']\n");
+            },
+            &["unknown field `trusted_proxies`", "above the first [section]", "[[project.repository]]"],
+        ),
+        (
+            "an address without a port",
+            |root| rewrite(root, "listen = \"127.0.0.1:8484\"", "listen = \"0.0.0.0\""),
+            &["an address and a port, such as 127.0.0.1:8484"],
+        ),
+        (
+            "a mail server with its port",
+            |root| rewrite(root, "[mail]\n", "[mail]\nhost = \"127.0.0.1:2525\"\nfrom = \"sample@example.org\"\n"),
+            &["host = \"127.0.0.1\" and port = 2525"],
+        ),
+        (
+            "a project that nobody can arm",
+            |root| {
+                repository(root, "");
+                rewrite(root, "name = 'Sample'\n", "name = 'Sample'\narmings = 0\n");
+            },
+            &["project sample asks for no arming"],
+        ),
+        (
+            "a data folder that cannot be made",
+            |root| {
+                std::fs::remove_dir(root.join("data")).unwrap();
+                std::fs::write(root.join("data"), "no folder").unwrap();
+            },
+            &["the data folder", "because File exists"],
+        ),
+        (
             "plain HTTP on every address",
             |root| rewrite(root, "http://127.0.0.1", "http://security.example.org"),
             &["https://"],
@@ -228,7 +297,8 @@ fn names(place: &str, value: &toml::Value) -> BTreeSet<String> {
 /// Finds fields that may be left out for good, in the sources: they are in no default that could be compared.
 fn optional_fields() -> Vec<&'static str> {
     let sources = [
-        include_str!("../../src/config.rs"),
+        include_str!("../../src/config/mod.rs"),
+        include_str!("../../src/config/project.rs"),
         include_str!("../../src/notify/mod.rs")
             .split("impl Default for Options")
             .next()

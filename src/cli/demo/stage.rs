@@ -223,8 +223,8 @@ async fn serve(folder: &Folder, browser: &Browser, servers: &mut Servers) -> Res
     let started = until(START, "The server did not start.", async || {
         if service.ended() {
             let said = fs::read_to_string(&log).unwrap_or_default();
-            let last = said.lines().last().unwrap_or("it said nothing");
-            return Err(Failure::failed(format!("The server stopped at once: {last}")));
+            let why = said.rfind("embargo: ").map_or("it did not say why", |at| said[at..].trim_end());
+            return Err(Failure::failed(format!("The server stopped at once: {why}")));
         }
         Ok(browser.page("/healthz").await.is_ok_and(|(status, _)| status == 200).then_some(()))
     });

@@ -49,7 +49,7 @@ const WORDS: &[(&str, &[&str], &str)] = &[
     // What begins in git and in the client is no transaction: they cannot see the store.
     (
         ".begin(",
-        &["git/", "cli/client/", "store/", "app.rs", "workflow/", "worker/", "cli/admin"],
+        &["git/", "cli/client/", "store/", "app/", "workflow/", "worker/", "cli/admin"],
         "a write is a use case",
     ),
     (".begin_with(", &["store/mod.rs"], "there is one way to start a write"),

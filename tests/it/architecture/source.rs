@@ -47,7 +47,7 @@ impl Source {
 
     /// Returns every path that begins at the crate's root, groups spelled out, with its line.
     ///
-    /// `depth` is how many `super::` lead from this file to the root: 1 for `src/app.rs` and `src/git/mod.rs`.
+    /// `depth` is how many `super::` lead from this file to the root: 1 for `src/git/mod.rs`.
     pub(super) fn crate_paths(&self, depth: usize) -> Vec<(usize, String)> {
         let mut found = Vec::new();
         let up = "super::".repeat(depth);

@@ -34,6 +34,11 @@ use crate::notify::Mailer;
 use crate::store::{self, Reader, Store, Tx};
 use crate::{crypto, git};
 
+mod folder;
+mod mail;
+
+pub use mail::MailWay;
+
 /// Where the time comes from.
 #[derive(Debug, Clone)]
 pub enum Clock {
@@ -123,6 +128,18 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
+    /// Something in the data folder is another user's: git and the server would fail over it one by one.
+    #[error("{path} belongs to the user {owner}, and {us} runs the server: {advice}")]
+    Foreign {
+        /// What belongs to another.
+        path: String,
+        /// Whose it is.
+        owner: String,
+        /// Who runs the server.
+        us: String,
+        /// What to do, with the command.
+        advice: String,
+    },
     /// Another server works on the same data.
     #[error("another embargo server is running on the data folder {path}: stop it first")]
     Taken {
@@ -159,6 +176,8 @@ pub struct App {
     pub progress: Arc<Fetching>,
     /// The way out for mail.
     pub mailer: Mailer,
+    /// Whether mail gets out of the house.
+    pub mail_way: MailWay,
     /// The clock.
     pub clock: Clock,
     /// Whether it ran as time passed.
@@ -317,7 +336,7 @@ impl App {
     pub async fn open(config: Config, outside: Outside) -> Result<Arc<Self>, Error> {
         let data = config.data.clone();
         let shown = data.display().to_string();
-        let lock = lock(&data, &shown)?;
+        let lock = folder::take(&data)?;
         let keys = Keys::open(&config.keys)?;
         for repository in config.projects.iter().flat_map(|project| &project.repositories) {
             Access::read(repository.credential())
@@ -344,6 +363,7 @@ impl App {
             checks,
             progress: Arc::new(Fetching::default()),
             mailer,
+            mail_way: MailWay::default(),
             steady: Mutex::new(Steady::from(outside.clock.look())),
             clock: outside.clock,
             tickets: Tickets::default(),
@@ -458,15 +478,4 @@ async fn prove(config: &Config) -> Checks {
 fn seal<T: Serialize>(key: &CaseKey, place: (&str, &str), row: &str, value: &T) -> Result<Sealed<T>, Error> {
     let plain = serde_json::to_vec(value).map_err(Error::Value)?;
     Ok(key.seal(&Place { table: place.0, column: place.1, row }, &plain))
-}
-
-/// Takes the data folder for this process alone: a second server on it is refused, never a twin.
-fn lock(data: &PathBuf, shown: &str) -> Result<std::fs::File, Error> {
-    let unusable = |source| Error::Data { path: shown.to_owned(), source };
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data).map_err(unusable)?;
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data.join("run")).map_err(unusable)?;
-    let file = std::fs::File::create(data.join("run").join("lock")).map_err(unusable)?;
-    rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive)
-        .map_err(|_| Error::Taken { path: shown.to_owned() })?;
-    Ok(file)
 }

@@ -10,17 +10,18 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::domain::haste::{HastePolicy, Skip};
-use crate::domain::id::{Prefix, ProjectId};
+use crate::domain::id::ProjectId;
 use crate::domain::limit::PerHour;
 use crate::domain::origin::{ForwardedHeader, TrustedProxy};
-use crate::domain::project::{TagStyle, TeamKind};
 use crate::domain::refusal::Malformed;
-use crate::domain::repo::{LineName, RepoName};
-use crate::git::remote::{CredentialFiles, RemoteUrl};
 use crate::{ci, crypto, git, notify};
+
+mod mistake;
+mod project;
+
+pub use project::{DiscloseNow, ProjectConfig, RepositoryConfig, SignerConfig};
 
 /// Everything the operator decides.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -31,6 +32,7 @@ pub struct Config {
     /// Where people and git reach the server.
     pub base_url: BaseUrl,
     /// Where the server listens, behind a proxy that speaks TLS or on loopback.
+    #[serde(deserialize_with = "listen")]
     pub listen: SocketAddr,
     /// Proxies in front of the server, whose word on the client's address is taken; empty: who connects is the client.
     pub trusted_proxies: Vec<TrustedProxy>,
@@ -105,166 +107,6 @@ impl Default for Limits {
             sign_ins_per_hour: const { per_hour(120) },
             files_per_hour: const { per_hour(100) },
             project_files_per_hour: const { per_hour(1000) },
-        }
-    }
-}
-
-/// One project.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ProjectConfig {
-    /// Its short name in URLs.
-    pub id: ProjectId,
-    /// The prefix of its case ids.
-    pub prefix: Prefix,
-    /// The name people know.
-    pub name: String,
-    /// `several` people, or `solo`.
-    #[serde(default = "several")]
-    pub team: TeamKind,
-    /// Approvals a fix needs.
-    #[serde(default = "one")]
-    pub approvals: usize,
-    /// People who must arm a release; one for a solo project.
-    #[serde(default = "two")]
-    pub armings: usize,
-    /// How late a release may still begin by itself, in minutes, when the server was down at its instant.
-    #[serde(default = "an_hour")]
-    pub late_minutes: u32,
-    /// What it takes to disclose now, before the instant.
-    #[serde(default)]
-    pub disclose_now: DiscloseNow,
-    /// Days from the report to the date that is proposed by itself.
-    #[serde(default = "ninety")]
-    pub embargo_days: u16,
-    /// Package registry of the project as OSV names it (`PyPI`, `npm`, `crates.io`), if it has packages.
-    #[serde(default)]
-    pub ecosystem: Option<String>,
-    /// Its package's name there.
-    #[serde(default)]
-    pub package: Option<String>,
-    /// The prefix it has registered with OSV.dev for the ids of its own files.
-    #[serde(default)]
-    pub osv_prefix: Option<Prefix>,
-    /// Name and address that stand on merges and tags.
-    #[serde(default)]
-    pub signer: SignerConfig,
-    /// Its public repositories.
-    #[serde(rename = "repository", default)]
-    pub repositories: Vec<RepositoryConfig>,
-}
-
-/// What a project has decided beforehand about disclosing now.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct DiscloseNow {
-    /// People who must say so within an hour; as many as arm, if not said.
-    pub people: Option<usize>,
-    /// What may be passed over.
-    pub may_skip: Vec<Skip>,
-}
-
-impl Default for DiscloseNow {
-    fn default() -> Self {
-        Self { people: None, may_skip: HastePolicy::of(1).may_skip }
-    }
-}
-
-/// Who stands on merges and tags made by the server.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct SignerConfig {
-    /// The name.
-    pub name: String,
-    /// The address.
-    pub email: String,
-}
-
-impl Default for SignerConfig {
-    fn default() -> Self {
-        Self { name: "Security Release".to_owned(), email: "security@localhost".to_owned() }
-    }
-}
-
-/// One public repository of a project.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RepositoryConfig {
-    /// Its name in private remotes: `/<CASE>/<name>`.
-    pub name: RepoName,
-    /// Where it is: http(s), ssh or file.
-    pub url: String,
-    /// The branches that get fixes, in the order they are released.
-    pub lines: Vec<LineName>,
-    /// When it is fetched: a cron expression with seconds, in UTC.
-    #[serde(default = "every_ten_minutes")]
-    pub mirror: String,
-    /// How releases are tagged.
-    #[serde(default = "annotated")]
-    pub tags: TagStyle,
-    /// The user name for https.
-    #[serde(default)]
-    pub username: Option<String>,
-    /// The file that holds the token for https.
-    #[serde(default)]
-    pub password_file: Option<PathBuf>,
-    /// The private key for ssh.
-    #[serde(default)]
-    pub identity_file: Option<PathBuf>,
-    /// The host keys for ssh.
-    #[serde(default)]
-    pub known_hosts_file: Option<PathBuf>,
-}
-
-fn several() -> TeamKind {
-    TeamKind::Several
-}
-fn one() -> usize {
-    1
-}
-fn two() -> usize {
-    2
-}
-fn ninety() -> u16 {
-    90
-}
-fn every_ten_minutes() -> String {
-    "0 */10 * * * *".to_owned()
-}
-fn an_hour() -> u32 {
-    60
-}
-
-fn annotated() -> TagStyle {
-    TagStyle::Annotated
-}
-
-impl RepositoryConfig {
-    /// Returns where the credential for the public repository lies.
-    pub fn credential(&self) -> CredentialFiles<'_> {
-        CredentialFiles {
-            username: self.username.as_deref(),
-            password: self.password_file.as_deref(),
-            identity: self.identity_file.as_deref(),
-            known_hosts: self.known_hosts_file.as_deref(),
-        }
-    }
-}
-
-impl ProjectConfig {
-    /// Returns how many people must arm a release: one where one person is all there is.
-    pub fn armings_needed(&self) -> usize {
-        match self.team {
-            TeamKind::Solo => 1,
-            TeamKind::Several => self.armings.max(1),
-        }
-    }
-
-    /// Returns how many people must say that a release is to be disclosed now.
-    pub fn haste_needed(&self) -> usize {
-        match self.team {
-            TeamKind::Solo => 1,
-            TeamKind::Several => self.disclose_now.people.unwrap_or_else(|| self.armings_needed()).max(1),
         }
     }
 }
@@ -352,6 +194,15 @@ pub enum Error {
     },
 }
 
+/// Reads where a server listens.
+pub fn listen_address(text: &str) -> Result<SocketAddr, Malformed> {
+    text.parse().map_err(|_| Malformed::new("`listen` is an address and a port, such as 127.0.0.1:8484 or [::1]:8484"))
+}
+
+fn listen<'de, D: Deserializer<'de>>(from: D) -> Result<SocketAddr, D::Error> {
+    listen_address(&String::deserialize(from)?).map_err(serde::de::Error::custom)
+}
+
 impl Config {
     /// Reads and checks the file.
     pub fn load(path: &Path) -> Result<Self, Error> {
@@ -362,7 +213,7 @@ impl Config {
 
     /// Parses and checks the text; the error is a sentence.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let config: Self = toml::from_str(text).map_err(|error| explained(text, &error))?;
+        let config: Self = toml::from_str(text).map_err(|error| mistake::explained(text, &error))?;
         config.check()?;
         Ok(config)
     }
@@ -394,27 +245,7 @@ impl Config {
             if !prefixes.insert(&project.prefix) {
                 return Err(format!("two projects have the prefix {}.", project.prefix));
             }
-            if project.repositories.is_empty() {
-                return Err(format!("project {} names no [[project.repository]].", project.id));
-            }
-            let mut names = BTreeSet::new();
-            for repository in &project.repositories {
-                if !names.insert(&repository.name) {
-                    return Err(format!("project {} names the repository {} twice.", project.id, repository.name));
-                }
-                if let Err(wrong) = repository.url.parse::<RemoteUrl>() {
-                    return Err(format!("repository {} of project {}: {wrong}.", repository.name, project.id));
-                }
-                if repository.lines.is_empty() {
-                    return Err(format!("repository {} of project {} names no lines.", repository.name, project.id));
-                }
-                if repository.lines.iter().collect::<BTreeSet<_>>().len() != repository.lines.len() {
-                    return Err(format!(
-                        "repository {} of project {} names a line twice.",
-                        repository.name, project.id
-                    ));
-                }
-            }
+            project.check()?;
         }
         if self.keys.folder.starts_with(&self.data) {
             return Err("keys.folder lies inside data: a copy of the data folder must not hold the keys that open it."
@@ -424,45 +255,12 @@ impl Config {
     }
 }
 
-/// Adds place and nearest known key to the parser's own words.
-fn explained(text: &str, error: &toml::de::Error) -> String {
-    let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
-    let message = error.message();
-    let mut words = message.split('`').skip(1).step_by(2);
-    let nearest = if message.starts_with("unknown field") {
-        words.next().and_then(|unknown| {
-            words.min_by_key(|known| distance(unknown, known)).map(|known| format!(" Did you mean `{known}`?"))
-        })
-    } else {
-        None
-    };
-    let message = if nearest.is_some() { message.split(", expected").next().unwrap_or(message) } else { message };
-    format!("line {line}: {message}.{}", nearest.unwrap_or_default())
-}
-
-/// Levenshtein distance, for words as short as keys.
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.bytes().enumerate() {
-            let cost = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = cost.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn an_unknown_key_is_answered_with_the_nearest_known_one() {
-        let wrong = Config::parse("data = \"/x\"\nbase_ulr = \"https://example.org\"\n").unwrap_err();
-        assert_eq!(wrong, "line 2: unknown field `base_ulr`. Did you mean `base_url`?");
+    fn wrong(text: &str) -> String {
+        Config::parse(text).unwrap_err()
     }
 
     #[test]
@@ -475,5 +273,12 @@ mod tests {
     #[test]
     fn keys_do_not_lie_in_the_data_folder() {
         assert!(Config::parse("data = \"/x\"\n[keys]\nfolder = \"/x/keys\"\n").is_err());
+    }
+
+    #[test]
+    fn an_address_without_a_port_is_told_what_is_missing() {
+        let said = wrong("listen = '0.0.0.0'\n");
+        assert!(said.contains("an address and a port, such as 127.0.0.1:8484"), "{said}");
+        assert!(Config::parse("listen = '0.0.0.0:8484'\n").is_ok());
     }
 }

@@ -1,0 +1,270 @@
+//! The projects of the configuration, their public repositories, and who stands on what is published.
+//!
+//! Guards: what no team and no repository could live with is refused at the start, in a sentence.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::haste::{HastePolicy, Skip};
+use crate::domain::id::{Prefix, ProjectId};
+use crate::domain::project::{TagStyle, TeamKind};
+use crate::domain::repo::{LineName, RepoName};
+use crate::git::remote::{CredentialFiles, RemoteUrl};
+
+/// One project.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProjectConfig {
+    /// Its short name in URLs.
+    pub id: ProjectId,
+    /// The prefix of its case ids.
+    pub prefix: Prefix,
+    /// The name people know.
+    pub name: String,
+    /// `several` people, or `solo`.
+    #[serde(default = "several")]
+    pub team: TeamKind,
+    /// Approvals a fix needs.
+    #[serde(default = "one")]
+    pub approvals: usize,
+    /// People who must arm a release; without it two, and one for a solo project.
+    #[serde(default)]
+    pub armings: Option<usize>,
+    /// How late a release may still begin by itself, in minutes, when the server was down at its instant.
+    #[serde(default = "an_hour")]
+    pub late_minutes: u32,
+    /// What it takes to disclose now, before the instant.
+    #[serde(default)]
+    pub disclose_now: DiscloseNow,
+    /// Days from the report to the date that is proposed by itself.
+    #[serde(default = "ninety")]
+    pub embargo_days: u16,
+    /// Package registry of the project as OSV names it (`PyPI`, `npm`, `crates.io`), if it has packages.
+    #[serde(default)]
+    pub ecosystem: Option<String>,
+    /// Its package's name there.
+    #[serde(default)]
+    pub package: Option<String>,
+    /// The prefix it has registered with OSV.dev for the ids of its own files.
+    #[serde(default)]
+    pub osv_prefix: Option<Prefix>,
+    /// Name and address that stand on merges and tags.
+    #[serde(default)]
+    pub signer: SignerConfig,
+    /// Its public repositories.
+    #[serde(rename = "repository", default)]
+    pub repositories: Vec<RepositoryConfig>,
+}
+
+/// What a project has decided beforehand about disclosing now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DiscloseNow {
+    /// People who must say so within an hour; without it as many as arm.
+    pub people: Option<usize>,
+    /// What may be passed over.
+    pub may_skip: Vec<Skip>,
+}
+
+impl Default for DiscloseNow {
+    fn default() -> Self {
+        Self { people: None, may_skip: HastePolicy::of(1).may_skip }
+    }
+}
+
+/// Who stands on merges and tags made by the server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SignerConfig {
+    /// The name.
+    pub name: String,
+    /// The address.
+    pub email: String,
+}
+
+impl Default for SignerConfig {
+    fn default() -> Self {
+        Self { name: "Security Release".to_owned(), email: "security@localhost".to_owned() }
+    }
+}
+
+/// One public repository of a project.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RepositoryConfig {
+    /// Its name in private remotes: `/<CASE>/<name>`.
+    pub name: RepoName,
+    /// Where it is: http(s), ssh or file.
+    pub url: String,
+    /// The branches that get fixes, in the order they are released.
+    pub lines: Vec<LineName>,
+    /// When it is fetched: a cron expression with seconds, in UTC.
+    #[serde(default = "every_ten_minutes")]
+    pub mirror: String,
+    /// How releases are tagged.
+    #[serde(default = "annotated")]
+    pub tags: TagStyle,
+    /// The user name for https.
+    #[serde(default)]
+    pub username: Option<String>,
+    /// The file that holds the token for https.
+    #[serde(default)]
+    pub password_file: Option<PathBuf>,
+    /// The private key for ssh.
+    #[serde(default)]
+    pub identity_file: Option<PathBuf>,
+    /// The host keys for ssh.
+    #[serde(default)]
+    pub known_hosts_file: Option<PathBuf>,
+}
+
+fn several() -> TeamKind {
+    TeamKind::Several
+}
+fn one() -> usize {
+    1
+}
+fn ninety() -> u16 {
+    90
+}
+fn every_ten_minutes() -> String {
+    "0 */10 * * * *".to_owned()
+}
+fn an_hour() -> u32 {
+    60
+}
+
+fn annotated() -> TagStyle {
+    TagStyle::Annotated
+}
+
+impl RepositoryConfig {
+    /// Returns where the credential for the public repository lies.
+    pub fn credential(&self) -> CredentialFiles<'_> {
+        CredentialFiles {
+            username: self.username.as_deref(),
+            password: self.password_file.as_deref(),
+            identity: self.identity_file.as_deref(),
+            known_hosts: self.known_hosts_file.as_deref(),
+        }
+    }
+
+    /// Says what is wrong, as the end of a sentence that begins with the repository.
+    fn check(&self) -> Result<(), String> {
+        if let Err(wrong) = self.url.parse::<RemoteUrl>() {
+            return Err(format!("cannot be reached: {wrong}."));
+        }
+        if self.lines.is_empty() {
+            return Err("names no lines.".to_owned());
+        }
+        if self.lines.iter().collect::<BTreeSet<_>>().len() != self.lines.len() {
+            return Err("names a line twice.".to_owned());
+        }
+        if self.mirror.split_whitespace().count() == 5 {
+            return Err(format!(
+                "has a `mirror` of five fields: a cron expression begins with the seconds here, as in \"0 {}\".",
+                self.mirror
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl ProjectConfig {
+    /// Returns how many people must arm a release: one where one person is all there is.
+    pub fn armings_needed(&self) -> usize {
+        match self.team {
+            TeamKind::Solo => 1,
+            TeamKind::Several => self.armings.unwrap_or(2),
+        }
+    }
+
+    /// Returns how many people must say that a release is to be disclosed now.
+    pub fn haste_needed(&self) -> usize {
+        match self.team {
+            TeamKind::Solo => 1,
+            TeamKind::Several => self.disclose_now.people.unwrap_or_else(|| self.armings_needed()),
+        }
+    }
+
+    /// Tells whether nobody was named to stand on merges and tags.
+    pub fn is_unsigned(&self) -> bool {
+        self.signer == SignerConfig::default()
+    }
+
+    pub(super) fn check(&self) -> Result<(), String> {
+        let id = &self.id;
+        match (self.team, self.armings) {
+            (_, Some(0)) => {
+                return Err(format!("project {id} asks for no arming: `armings` is how many people must, at least 1."));
+            }
+            (TeamKind::Solo, Some(several)) if several > 1 => {
+                return Err(format!(
+                    "project {id} has `team = \"solo\"`, where one person arms alone, and `armings = {several}`: \
+                     leave one of the two out."
+                ));
+            }
+            (TeamKind::Solo | TeamKind::Several, _) => {}
+        }
+        if self.disclose_now.people == Some(0) {
+            return Err(format!("project {id} would be disclosed by nobody's word: `people` is at least 1."));
+        }
+        if self.repositories.is_empty() {
+            return Err(format!("project {id} names no [[project.repository]]."));
+        }
+        let mut names = BTreeSet::new();
+        for repository in &self.repositories {
+            if !names.insert(&repository.name) {
+                return Err(format!("project {id} names the repository {} twice.", repository.name));
+            }
+            repository.check().map_err(|wrong| format!("repository {} of project {id} {wrong}", repository.name))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::Config;
+
+    fn project(more: &str, repository: &str) -> String {
+        format!(
+            "[[project]]\nid = 'sample'\nprefix = 'SAMPLE'\nname = 'Sample'\n{more}\n[[project.repository]]\n\
+             name = 'sample'\nurl = 'https://git.example.org/sample.git'\nlines = ['main']\n{repository}\n"
+        )
+    }
+
+    #[test]
+    fn armings_that_no_team_can_give_are_refused() {
+        let armings = |more: &str| Config::parse(&project(more, "")).map(|config| config.projects[0].armings_needed());
+        assert_eq!(armings(""), Ok(2));
+        assert_eq!(armings("armings = 1"), Ok(1));
+        assert_eq!(armings("team = 'solo'"), Ok(1));
+        assert_eq!(armings("team = 'solo'\narmings = 1"), Ok(1));
+        assert!(armings("armings = 0").unwrap_err().contains("at least 1"));
+        assert!(armings("team = 'solo'\narmings = 2").unwrap_err().contains("leave one of the two out"));
+    }
+
+    #[test]
+    fn a_release_is_not_disclosed_by_nobodys_word() {
+        let now = |more: &str| Config::parse(&project(more, "")).map(|config| config.projects[0].haste_needed());
+        assert_eq!(now(""), Ok(2));
+        assert_eq!(now("disclose_now = { people = 1 }"), Ok(1));
+        assert!(now("disclose_now = { people = 0 }").unwrap_err().contains("nobody's word"));
+    }
+
+    #[test]
+    fn a_cron_expression_without_seconds_is_told_so() {
+        let said = Config::parse(&project("", "mirror = '*/10 * * * *'")).unwrap_err();
+        assert!(said.contains("begins with the seconds here, as in \"0 */10 * * * *\""), "{said}");
+    }
+
+    #[test]
+    fn whoever_signs_is_missed_where_nobody_is_named() {
+        let unsigned = |more: &str| Config::parse(&project(more, "")).unwrap().projects[0].is_unsigned();
+        assert!(unsigned(""));
+        assert!(!unsigned("signer = { name = 'Sample', email = 'security@example.org' }"));
+    }
+}
