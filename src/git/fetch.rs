@@ -12,10 +12,10 @@ use gix::progress::tree::Root;
 use gix::protocol::handshake::Ref;
 use gix::remote::{Direction, fetch::Tags, ref_map};
 
-use super::error::{Error, Result, Said};
-use super::mirror::MirrorError;
+use super::error::{Error, Result};
 use super::refs::{self, Edits, RefTable};
 use super::remote::{Access, RemoteUrl};
+use super::trouble::{MirrorError, classify};
 
 /// Where fetched refs wait for their check.
 pub(super) const INCOMING: &str = "refs/incoming/";
@@ -146,33 +146,5 @@ fn credentials(
             }))
         }
         (Action::Get(_) | Action::Store(_) | Action::Erase(_), _) => Ok(None),
-    }
-}
-
-/// Tells from the words of a failed fetch what is wrong with the upstream.
-fn classify(error: &gix::Error) -> MirrorError {
-    let words: Vec<String> = error.iter_errors_with_locations().map(|source| format!("{source:#}")).collect();
-    let text = words.join(": ");
-    let said = Said(text.chars().take(2000).collect());
-    let has = |parts: &[&str]| parts.iter().any(|part| text.contains(part));
-    if has(&["Received HTTP status 404", "Received HTTP status 410", "Received HTTP status 3"]) {
-        MirrorError::Moved { said }
-    } else if error.is_unauthenticated()
-        || error.is_permission_denied()
-        || has(&[
-            "Received HTTP status 401",
-            "Received HTTP status 403",
-            "redential",
-            "uthentication",
-            "Permission denied",
-        ])
-    {
-        MirrorError::Denied { said }
-    } else if error.is_cancelled() || has(&["nterrupted"]) {
-        MirrorError::Interrupted
-    } else if has(&["content-type", "Content-Type", "packet line", "packetline", "smart", "not a valid"]) {
-        MirrorError::NotGit { said }
-    } else {
-        MirrorError::Down { said }
     }
 }

@@ -7,6 +7,7 @@
 //! Order of an update: list; fetch what differs into `refs/incoming/`; check connectivity; keep the old tips; remove what
 //! is gone; set what came; drop `refs/incoming/`. A crash between two steps is repaired by the next update.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -17,6 +18,7 @@ use super::error::{Error, Result, Said};
 use super::fetch::{self, Fetched, INCOMING};
 use super::refs::{self, Edits, RefTable};
 use super::remote::{Access, RemoteUrl};
+pub use super::trouble::MirrorError;
 use super::{Git, Repo, blocking, open_repository};
 use crate::domain::id::UpstreamId;
 use crate::domain::repo::CommitId;
@@ -57,47 +59,6 @@ pub struct RefMove {
     pub new: Option<CommitId>,
     /// True if the old commit is not an ancestor of the new one, or a tag changed.
     pub rewritten: bool,
-}
-
-/// Why a mirror could not be brought up to date. Nothing visible has changed then.
-#[derive(Debug, thiserror::Error)]
-pub enum MirrorError {
-    /// No answer, or an answer that says "later".
-    #[error("the upstream repository does not answer")]
-    Down {
-        /// What the transport said.
-        said: Said,
-    },
-    /// Redirected, or not there any more.
-    #[error("the upstream repository is not at its address any more")]
-    Moved {
-        /// What the transport said.
-        said: Said,
-    },
-    /// The credential is missing or not accepted.
-    #[error("the upstream repository asks for a credential, or refuses ours")]
-    Denied {
-        /// What the transport said.
-        said: Said,
-    },
-    /// Something answers, but it is no git repository.
-    #[error("no git repository answers at the upstream address")]
-    NotGit {
-        /// What the transport said.
-        said: Said,
-    },
-    /// The upstream lists no branch and no tag; what was mirrored stays.
-    #[error("the upstream repository is empty; what was mirrored before stays")]
-    Empty,
-    /// The upstream sent refs without all their objects.
-    #[error("the upstream repository sent an incomplete history; nothing was changed")]
-    Incomplete,
-    /// The caller ended the update.
-    #[error("the update of the mirror was interrupted")]
-    Interrupted,
-    /// Our side failed.
-    #[error(transparent)]
-    Ours(#[from] Error),
 }
 
 /// What an update is doing.
@@ -159,6 +120,12 @@ impl Git {
         self.look_at_file(upstream)?;
         let fetched = self.watched_fetch(&path, upstream, &progress, &interrupt).await;
         let fetched = match fetched {
+            // git says so to nobody, and only ends.
+            Err(MirrorError::Down { .. } | MirrorError::NotGit { .. })
+                if upstream.url.folder().is_some_and(is_anothers) =>
+            {
+                return Err(MirrorError::Anothers);
+            }
             Err(MirrorError::NotGit { said }) => return Err(self.redirected_or_not_git(upstream, said).await),
             other => other?,
         };
@@ -178,12 +145,7 @@ impl Git {
     /// Asks a local upstream whether it is there at all, which gix tells less plainly.
     #[expect(clippy::unused_self, reason = "reads as one of the steps")]
     fn look_at_file(&self, upstream: &Upstream) -> Result<(), MirrorError> {
-        let url = &upstream.url;
-        if url.transport() != "file" {
-            return Ok(());
-        }
-        let path = url.as_str().strip_prefix("file://").unwrap_or(url.as_str());
-        let folder = std::path::Path::new(path);
+        let Some(folder) = upstream.url.folder() else { return Ok(()) };
         if !folder.is_dir() {
             return Err(MirrorError::Moved { said: Said("the folder does not exist".to_owned()) });
         }
@@ -266,6 +228,13 @@ impl Git {
             Ok(_) | Err(_) => MirrorError::NotGit { said },
         }
     }
+}
+
+/// Tells whether git would not touch this local repository, because it is another user's ("dubious ownership").
+fn is_anothers(folder: &std::path::Path) -> bool {
+    let us = rustix::process::geteuid().as_raw();
+    let anothers = |path: &std::path::Path| std::fs::metadata(path).is_ok_and(|found| found.uid() != us);
+    anothers(folder) || anothers(&folder.join(".git"))
 }
 
 /// Sets the flag of an update when its future ends.

@@ -13,6 +13,7 @@ mod command;
 mod error;
 mod fetch;
 mod refs;
+mod trouble;
 
 pub mod checkout;
 pub mod combine;

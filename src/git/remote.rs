@@ -33,6 +33,11 @@ impl RemoteUrl {
             .unwrap_or("file")
     }
 
+    /// Returns the folder it names on this machine, if it names one.
+    pub(super) fn folder(&self) -> Option<&Path> {
+        (self.transport() == "file").then(|| Path::new(self.0.strip_prefix("file://").unwrap_or(&self.0)))
+    }
+
     /// Tells whether the address is reached by HTTP, with or without TLS.
     pub(super) fn is_http(&self) -> bool {
         matches!(self.transport(), "http" | "https")

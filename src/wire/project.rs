@@ -25,6 +25,9 @@ pub struct ProjectView {
     pub may_release: bool,
     /// Whether reports with attachments can be taken: somebody has an age or SSH key.
     pub takes_attachments: bool,
+    /// What keeps mail from getting out, in a sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mail_trouble: Option<String>,
 }
 
 /// One public repository.

@@ -10,6 +10,7 @@ use crate::domain::effect::EffectState;
 use crate::domain::id::{CaseId, MailId, ReleaseId};
 use crate::domain::job::Job;
 use crate::domain::text::EmailAddress;
+use crate::notify::SendError;
 use crate::notify::notice::{Mail as Letter, Notice};
 use crate::store::mail::{Mail, MailState};
 use crate::store::report::Report;
@@ -102,6 +103,41 @@ pub(super) async fn queue_as(
     Ok(store::job::queue(tx, &Job::Mail { mail: id }, now).await?)
 }
 
+/// Tells the operator when the way to the mail server closes and opens, once each.
+fn watch(app: &App, sent: std::result::Result<(), SendError>) {
+    match sent {
+        Err(error) if error.is_outage() => {
+            if app.mail_way.close(app.clock.now()) {
+                tracing::warn!(%error, "mail does not get out: every notice waits and is tried again, see [mail]");
+            }
+        }
+        // A server that says no to one mail is there.
+        Ok(()) | Err(_) => {
+            if app.mail_way.open() {
+                tracing::info!("mail gets out again");
+            }
+        }
+    }
+}
+
+/// Says to those who plan a release what keeps mail from getting out.
+pub(super) fn trouble(app: &App) -> Option<String> {
+    if app.mailer.is_off() {
+        return Some(
+            "This server sends no mail: nobody is told of anything, and no release can be frozen or armed. The operator \
+             names a mail server as `[mail]` in the configuration."
+                .to_owned(),
+        );
+    }
+    app.mail_way.closed_since().map(|since| {
+        format!(
+            "Mail does not get out since {}: the mail server cannot be used, and every notice waits. The log says why; \
+             the operator mends it before the next release.",
+            since.strftime("%Y-%m-%d %H:%M UTC")
+        )
+    })
+}
+
 /// Sends one mail. A mail that may have gone out before a crash is sent again under the same Message-ID.
 pub async fn send(app: &App, id: MailId) -> Result<store::job::Settled> {
     let actor = Actor::System(Chore::Notify);
@@ -123,6 +159,7 @@ pub async fn send(app: &App, id: MailId) -> Result<store::job::Settled> {
     app.crash.pass("mail:before");
     let sent = app.mailer.send(&letter).await;
     app.crash.pass("mail:after");
+    watch(app, sent);
 
     let state = match sent {
         // The second try of a mail whose first may have got through says so.

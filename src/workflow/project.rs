@@ -83,6 +83,7 @@ pub async fn show(app: &App, actor: &Actor, project: &ProjectId) -> Result<Proje
         may_mirror,
         may_release,
         takes_attachments,
+        mail_trouble: super::mail::trouble(app),
     })
 }
 
@@ -130,13 +131,21 @@ async fn queue_mirrors(tx: &mut Tx, project: &ProjectId) -> Result<()> {
 pub async fn mirror(app: &App, id: UpstreamId) -> Result<Settled> {
     let mut rows = app.read().await?;
     let Some(upstream) = store::project::upstream(&mut rows, id).await? else { return Ok(Settled::Done) };
+    let mut lines = store::project::lines(&mut rows, &upstream.project).await?;
+    lines.retain(|line| line.upstream == id);
     drop(rows);
     let Some(settings) = settings(app, &upstream) else { return Ok(Settled::Done) };
     let remote = remote(&upstream.url, settings)?;
     let progress = app.progress.clone();
     let outcome = app.git.update_mirror(id, &remote, move |step| progress.set(id, step), Interrupt::default()).await;
     app.progress.clear(id);
-    let (state, sentence, kind, moved) = told(outcome, &upstream)?;
+    let trouble = outcome.as_ref().err().map(|error| (error.to_string(), error.cause()));
+    let absent = if outcome.is_ok() { absent(app, id, &lines).await? } else { String::new() };
+    let (state, mut sentence, kind, moved) = told(outcome, &upstream)?;
+    sentence.push_str(&absent);
+    if let Some((error, cause)) = trouble.filter(|_| sentence != upstream.note) {
+        tracing::warn!(upstream = %id, error, cause, "an upstream repository cannot be fetched");
+    }
     let retry = matches!(state, UpstreamState::Down);
     let mut tx = app.begin("project.mirrored").await?;
     let actor = Actor::System(Chore::Mirror);
@@ -151,6 +160,23 @@ pub async fn mirror(app: &App, id: UpstreamId) -> Result<Settled> {
     let again = tx.now() + SignedDuration::from_secs(60);
     app.commit(tx).await?;
     Ok(if retry { Settled::Retry(again, sentence) } else { Settled::Done })
+}
+
+/// Says which lines of the configuration are no branches of the mirror; nothing if all are.
+async fn absent(app: &App, id: UpstreamId, lines: &[Line]) -> Result<String> {
+    let mut missing = Vec::new();
+    for line in lines {
+        if app.git.resolve(&Repo::Mirror(id), &line.branch()).await?.is_none() {
+            missing.push(line.name.to_string());
+        }
+    }
+    let branch = match missing.len() {
+        0 => return Ok(String::new()),
+        1 => "branch",
+        _ => "branches",
+    };
+    let names = missing.join(", ");
+    Ok(format!(" It has no {branch} {names}: correct `lines` in the configuration, or make the {branch} there."))
 }
 
 type Told = (UpstreamState, String, Option<EventKind>, bool);
@@ -188,6 +214,11 @@ fn told(outcome: Result<MirrorOutcome, MirrorError>, upstream: &Upstream) -> Res
         Err(MirrorError::Denied { .. }) => troubled(
             UpstreamState::Moved,
             "The upstream repository asks for a credential or refuses ours: see `username` and `password_file` in the configuration.",
+        ),
+        Err(MirrorError::Anothers) => troubled(
+            UpstreamState::Moved,
+            "The upstream repository belongs to another user of this machine, and git touches none such (\"dubious ownership\"). \
+             Give its folder to the server's user with `chown -R`, or name it by an https or ssh address.",
         ),
         Err(MirrorError::NotGit { .. }) => troubled(
             UpstreamState::Moved,

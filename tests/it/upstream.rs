@@ -64,6 +64,46 @@ async fn an_upstream_that_is_gone_or_empty_is_told_and_loses_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_line_that_the_upstream_does_not_have_is_told_in_a_sentence() {
+    let mut site = Site::with_project().await;
+    site.configure(|config| config.projects[0].repositories[0].lines.push("2.x".parse().unwrap()));
+    let test = TestApp::on(site).await;
+    let member = test.member("manager", Role::ReleaseManager).await;
+    let view = look(&test, &member).await;
+    assert_eq!(view.state, "ok");
+    assert!(
+        view.note.ends_with("It has no branch 2.x: correct `lines` in the configuration, or make the branch there."),
+        "{}",
+        view.note
+    );
+    let (git, work) = (Git::anonymous(), test.site.work());
+    git.succeed(&work, &["push", "-q", "origin", "HEAD:refs/heads/2.x"]).await;
+    let view = look(&test, &member).await;
+    assert!(!view.note.contains("2.x") && view.lines[2].head.is_some(), "{}", view.note);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upstream_of_another_user_is_told_as_what_it_is() {
+    let test = TestApp::start().await;
+    let member = test.member("manager", Role::ReleaseManager).await;
+    let fine = look(&test, &member).await;
+    let there = test.site.upstream();
+    // Only root gives folders away. What anybody else meets is the same, but cannot be made here.
+    if std::os::unix::fs::chown(&there, Some(65_534), None).is_err() {
+        return;
+    }
+    let view = look(&test, &member).await;
+    assert!(
+        view.note.contains("belongs to another user of this machine") && view.note.contains("chown"),
+        "{}",
+        view.note
+    );
+    assert_eq!(heads(&view), heads(&fine));
+    std::os::unix::fs::chown(&there, Some(0), None).unwrap();
+    assert_eq!(look(&test, &member).await.state, "ok");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_upstream_that_does_not_answer_is_asked_again() {
     let mut site = Site::with_project().await;
     let there = site.upstream().display().to_string();

@@ -60,6 +60,9 @@ fn described(view: &ProjectView) -> String {
     if !view.takes_attachments {
         text.push_str("Nobody in the team has an age or SSH key yet: attachments cannot be taken.\n");
     }
+    if let Some(trouble) = &view.mail_trouble {
+        text.push_str(&format!("{}\n", shown(trouble)));
+    }
     for repository in &view.repositories {
         let (name, url) = (shown(&repository.name), shown(&repository.url));
         text.push_str(&format!("\n{name}  {url}  {} {}\n", shown(&repository.state), shown(&repository.note)));
@@ -67,11 +70,8 @@ fn described(view: &ProjectView) -> String {
             text.push_str(&format!("  {}\n", shown(progress)));
         }
         for line in &repository.lines {
-            text.push_str(&format!(
-                "  {}  {}\n",
-                shown(&line.name),
-                shown(line.head.as_deref().unwrap_or("not fetched yet"))
-            ));
+            let nowhere = if repository.checked_at.is_none() { "not fetched yet" } else { "not in the mirror" };
+            text.push_str(&format!("  {}  {}\n", shown(&line.name), shown(line.head.as_deref().unwrap_or(nowhere))));
         }
     }
     let team: Vec<[&str; 3]> =

@@ -1,6 +1,7 @@
 //! A mail server that is down during a whole release: what is public does not wait for it, and its mail is not lost.
 
 use embargo::wire::release::EffectView;
+use embargo::workflow::project;
 use jiff::SignedDuration;
 
 use super::{CALL, House, INSTANT, PLANNED, PUBLIC, SINGLE, at, go_to};
@@ -26,10 +27,14 @@ async fn a_mail_server_that_is_down_holds_no_release_and_gets_its_mail_when_it_i
     house.is_public(&app, &armed).await;
     let view = armed.view(&app).await;
     assert_eq!((view.summary.state.as_str(), view.done_at), ("done", Some(INSTANT.to_owned())));
+    // Whoever plans the next release reads of it on the project's page.
+    let page = async || project::show(&app, &armed.team.alice, &"demo".parse().unwrap()).await.unwrap().mail_trouble;
+    assert!(page().await.unwrap().starts_with("Mail does not get out since 2027-01-15 12:00 UTC"));
     for effect in told(&app, &armed).await {
         assert_eq!(effect.state, "pending", "{effect:?}");
         assert_eq!(effect.note, "The mail server did not take it yet, after 1 try: it is tried again by itself.");
     }
+    assert!(!app.mail_way.close(app.clock.now()), "an outage is noticed once");
     for minute in 1..=5 {
         go_to(&app, at(INSTANT) + SignedDuration::from_mins(minute)).await;
     }
@@ -38,6 +43,7 @@ async fn a_mail_server_that_is_down_holds_no_release_and_gets_its_mail_when_it_i
     mail.come_back().await;
     assert!(mail.ids(PUBLIC).is_empty());
     go_to(&app, at(INSTANT) + SignedDuration::from_hours(1)).await;
+    assert_eq!(page().await, None, "and once it is over, it is over");
     let ids = mail.ids(PUBLIC);
     assert_eq!(ids.len(), 3, "reporter and two members: {ids:?}");
     assert!(mail.ids(CALL).is_empty(), "nobody had to be called");

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use crate::domain::project::UpstreamState;
 use crate::http::web::page::Frame;
-use crate::http::web::piece::{Tone, foreign, mark, moment, short, word};
+use crate::http::web::piece::{Tone, foreign, mark, moment, sentence, short, word};
 use crate::wire::project::{ProjectView, RepositoryView};
 
 /// Renders a project's page. `releases` is the part of the release trains.
@@ -20,6 +20,9 @@ pub(crate) fn project_page(view: &ProjectView, releases: Markup, frame: &Frame<'
             div.notice.waiting role="note" {
                 p { strong { "Reports cannot be taken yet." } " Nobody of the team has a key for attachments: add one on your " a href="/account#keys" { "account page" } "." }
             }
+        }
+        @if let Some(trouble) = &view.mail_trouble {
+            div.notice.waiting role="note" { p { strong { "No mail." } " " (sentence(trouble)) } }
         }
         div.heading {
             h2 { "Repositories" }
@@ -43,7 +46,7 @@ fn repository_card(repository: &RepositoryView) -> Markup {
         section.card {
             div.heading { h3 { (repository.name) } (state(&repository.state)) }
             p.soft { code { (foreign(&repository.url)) } }
-            @if !repository.note.is_empty() { p { (repository.note) } }
+            @if !repository.note.is_empty() { p { (sentence(&repository.note)) } }
             @if let Some(progress) = &repository.progress { p role="status" { (mark(Tone::Busy, progress)) } }
             @if repository.lines.is_empty() {
                 p.soft { "No lines are known yet." }
@@ -51,7 +54,8 @@ fn repository_card(repository: &RepositoryView) -> Markup {
                 dl.lines { @for line in &repository.lines {
                     div { dt { code { (foreign(&line.name)) } } dd { @match &line.head {
                         Some(head) => code.soft title=(head) { (short(head)) },
-                        None => span.soft { "not in the public repository" },
+                        None if repository.checked_at.is_none() => span.soft { "not fetched yet" },
+                        None => span.soft { "not in the mirror" },
                     } } }
                 } }
             }
@@ -65,7 +69,7 @@ fn state(state: &str) -> Markup {
         Ok(UpstreamState::Unknown) => (Tone::Neutral, "not looked at yet"),
         Ok(UpstreamState::Ok) => (Tone::Good, "up to date"),
         Ok(UpstreamState::Down) => (Tone::Bad, "does not answer"),
-        Ok(UpstreamState::Moved) => (Tone::Bad, "not there any more"),
+        Ok(UpstreamState::Moved) => (Tone::Bad, "cannot be fetched"),
         Ok(UpstreamState::Empty) => (Tone::Waiting, "has no branch"),
         Ok(UpstreamState::Rewritten) => (Tone::Waiting, "history was rewritten"),
         Err(_) => (Tone::Neutral, state),
