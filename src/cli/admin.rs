@@ -17,13 +17,13 @@ use serde::Serialize;
 use super::output::Output;
 use super::{Failure, Result};
 use crate::app::Clock;
-use crate::config::{BaseUrl, Config};
+use crate::config::{self, BaseUrl, Config};
 use crate::crypto;
 use crate::crypto::recipient::AgeRecipient;
 use crate::crypto::sshkey::SshKey;
 use crate::domain::access::Role;
 use crate::domain::account::{KeyKind, Person};
-use crate::domain::id::ProjectId;
+use crate::domain::id::{CaseId, ProjectId};
 use crate::domain::sealed::Secret;
 use crate::domain::session::SignInLink;
 use crate::domain::text::{EmailAddress, Handle, Label};
@@ -42,7 +42,7 @@ pub(super) struct Init {
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8484")]
     base_url: BaseUrl,
     /// Where the server listens [default: where a base URL on this machine points, else 127.0.0.1:8484]
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = config::listen_address)]
     listen: Option<SocketAddr>,
     /// The data folder
     #[arg(long, value_name = "FOLDER", default_value = "/var/lib/embargo")]
@@ -69,6 +69,13 @@ pub(super) enum Admin {
 pub(super) enum PersonCommand {
     /// Add a person
     Add(PersonArguments),
+    /// Set or change the address a person's notices go to
+    Email {
+        /// Whose
+        handle: Handle,
+        /// The address
+        address: EmailAddress,
+    },
     /// Make a one-time link that signs a person in, for 15 minutes
     Link {
         /// Whom it signs in
@@ -86,6 +93,13 @@ pub(super) enum ProjectCommand {
         handle: Handle,
         /// Their role: auditor, triager, fixer, reviewer or `release_manager`
         role: Role,
+    },
+    /// Take a person out of a project's team, and of all its cases
+    Leave {
+        /// The project
+        project: ProjectId,
+        /// The person
+        handle: Handle,
     },
 }
 
@@ -120,6 +134,13 @@ struct Initialised {
 }
 
 #[derive(Serialize)]
+struct Left {
+    person: Me,
+    /// The cases they had a seat in.
+    cases: Vec<CaseId>,
+}
+
+#[derive(Serialize)]
 struct Link {
     link: String,
     page: String,
@@ -149,6 +170,7 @@ pub(super) async fn init(path: &Path, init: &Init, output: Output) -> Result<()>
     write_new(path, &text)?;
     let console = Console::new(store(&database).await?, Clock::System);
     let person = console.found(person).await.map_err(failure)?;
+    warn_unreachable(&person, output);
     let (code, link) = console.make_link(&person.handle).await.map_err(failure)?;
     let link = shown_link(&config, &code, &link);
     let done = Initialised {
@@ -189,9 +211,14 @@ pub(super) async fn run(path: &Path, admin: &Admin, output: Output) -> Result<()
     match admin {
         Admin::Person(PersonCommand::Add(person)) => {
             let person = console.add_person(new_person(person)?).await.map_err(failure)?;
+            warn_unreachable(&person, output);
             let sentence =
                 format!("Added @{0}. `embargo admin person link {0}` makes a link to sign in.", person.handle);
             output.result(&Me::from(&person), &sentence)
+        }
+        Admin::Person(PersonCommand::Email { handle, address }) => {
+            let person = console.set_email(handle, address.clone()).await.map_err(failure)?;
+            output.result(&Me::from(&person), &format!("Notices for @{handle} go to {address}."))
         }
         Admin::Person(PersonCommand::Link { handle }) => {
             let (code, link) = console.make_link(handle).await.map_err(failure)?;
@@ -206,7 +233,32 @@ pub(super) async fn run(path: &Path, admin: &Admin, output: Output) -> Result<()
             );
             output.result(&Me::from(&person), &sentence)
         }
+        Admin::Project(ProjectCommand::Leave { project, handle }) => {
+            let (person, cases) = console.leave_team(project, handle).await.map_err(failure)?;
+            let sentence = left(project, handle, &cases);
+            output.result(&Left { person: Me::from(&person), cases }, &sentence)
+        }
     }
+}
+
+/// Says what follows from having no address.
+fn warn_unreachable(person: &Person, output: Output) {
+    if person.email.is_none() {
+        output.remark(&format!(
+            "Warning: @{0} has no mail address, so nobody tells them of reports, messages and releases that wait for them: \
+             `embargo admin person email {0} ADDRESS` sets one.",
+            person.handle
+        ));
+    }
+}
+
+/// Says what leaving a team took away.
+fn left(project: &ProjectId, handle: &Handle, cases: &[CaseId]) -> String {
+    let cases: Vec<_> = cases.iter().map(ToString::to_string).collect();
+    if cases.is_empty() {
+        return format!("@{handle} is out of the team of {project}. They had a seat in none of its cases.");
+    }
+    format!("@{handle} is out of the team of {project}, and of {}.", cases.join(", "))
 }
 
 async fn open(config: &Config) -> Result<Console> {
@@ -236,9 +288,10 @@ fn new_person(arguments: &PersonArguments) -> Result<NewPerson> {
         let unreadable = |error| Failure::because(format!("The key {} could not be read.", file.display()), error);
         let text = fs::read_to_string(file).map_err(unreadable)?;
         // Looked at before anything is made: a refusal later would leave a server half set up.
+        let wrong = |wrong| Failure::Refused(format!("{}: {wrong}.", file.display()));
         match kind {
-            KeyKind::Ssh => drop(text.trim().parse::<SshKey>()?),
-            KeyKind::Age => drop(text.trim().parse::<AgeRecipient>()?),
+            KeyKind::Ssh => drop(text.trim().parse::<SshKey>().map_err(wrong)?),
+            KeyKind::Age => drop(text.trim().parse::<AgeRecipient>().map_err(wrong)?),
         }
         Ok((kind, text))
     };

@@ -86,7 +86,7 @@ impl FromStr for AgeRecipient {
     fn from_str(text: &str) -> Result<Self, Malformed> {
         let text = text.trim();
         let upper = text.get(..14).unwrap_or(text).to_ascii_uppercase();
-        if upper.starts_with("AGE-SECRET-KEY") || text.starts_with("-----BEGIN") {
+        if upper.starts_with("AGE-SECRET-KEY") || sshkey::is_private(text) {
             return Err(Malformed::new("this is a private key: keep it to yourself and give its public half"));
         }
         if text.starts_with("age1") {

@@ -66,6 +66,11 @@ const RULE: Malformed =
 
 const FOREIGN: Malformed = Malformed::new("this kind of SSH key is not used here: give an ssh-ed25519 or ssh-rsa key");
 
+/// Tells whether this is a file with a private key, as OpenSSH, OpenSSL or PuTTY write it.
+pub(super) fn is_private(text: &str) -> bool {
+    text.starts_with("PuTTY-User-Key-File") || (text.starts_with("-----BEGIN") && text.contains("PRIVATE KEY"))
+}
+
 /// Refuses points of small order: everyone can sign and decrypt for them (RFC 8032, section 5.1.7).
 fn check_ed25519(point: &[u8; 32]) -> Result<(), Malformed> {
     const ORDER_8: [[u8; 32]; 2] = [
@@ -124,7 +129,7 @@ impl FromStr for SshKey {
 
     fn from_str(text: &str) -> Result<Self, Malformed> {
         let text = text.trim();
-        if text.starts_with("-----BEGIN") {
+        if is_private(text) {
             return Err(Malformed::new(
                 "this is a private key: keep it to yourself and give its public half, the .pub file",
             ));
@@ -195,8 +200,11 @@ mod tests {
         };
         assert!(refusal(&["-t", "rsa", "-b", "2048"]).contains("too short"));
         assert!(refusal(&["-t", "ecdsa"]).contains("not used here"));
-        let private = "-----BEGIN OPENSSH PRIVATE KEY-----".parse::<SshKey>().unwrap_err();
-        assert!(private.to_string().contains("private"));
+        for private in
+            ["-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA", "PuTTY-User-Key-File-3: ssh-ed25519\nEncryption: none"]
+        {
+            assert!(private.parse::<SshKey>().unwrap_err().to_string().contains("private"), "{private}");
+        }
         for odd in ["", "ssh-ed25519", "ssh-ed25519 AAAA", "ssh-ed25519 !!!", "ssh-rsa AAAAC3NzaC1lZDI1NTE5"] {
             assert!(odd.parse::<SshKey>().is_err(), "{odd}");
         }

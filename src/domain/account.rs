@@ -105,6 +105,13 @@ impl Person {
         let person = Self { id, handle, name, email, state: PersonState::Active };
         Change::new(person, Event::new(EventKind::PersonAdded, id.to_string()))
     }
+
+    /// Changes where notices go; with no address none are sent. The event does not say the address.
+    pub fn readdress(self, email: Option<EmailAddress>, via: &Via) -> Change<Self> {
+        let what = if email.is_some() { "email set" } else { "email removed" };
+        let event = Event::new(EventKind::PersonChanged, format!("{} {what}{}", self.id, by(via)));
+        Change::new(Self { email, ..self }, event)
+    }
 }
 
 impl PersonKey {
@@ -113,11 +120,7 @@ impl PersonKey {
         if existing >= MOST_KEYS {
             return Err(Refusal::moment("Eight keys are as many as a person may have: remove one first."));
         }
-        let by = match via {
-            Via::Session { .. } | Via::Token(_) => "",
-            Via::Console => " by the operator",
-        };
-        let event = Event::new(EventKind::KeyAdded, format!("{} {}{by}", self.id, self.kind));
+        let event = Event::new(EventKind::KeyAdded, format!("{} {}{}", self.id, self.kind, by(via)));
         Ok(Change::new(self, event))
     }
 
@@ -159,6 +162,14 @@ impl Token {
     /// Tells whether the token proves anything at this instant.
     pub fn is_live(&self, now: Timestamp) -> bool {
         self.revoked_at.is_none() && now < self.expires_at
+    }
+}
+
+/// Says in an event whether it was the operator and not the person.
+fn by(via: &Via) -> &'static str {
+    match via {
+        Via::Session { .. } | Via::Token(_) => "",
+        Via::Console => " by the operator",
     }
 }
 
@@ -239,6 +250,21 @@ mod tests {
         };
         assert!(key.clone().add(MOST_KEYS - 1, &Via::Console).is_ok());
         assert!(key.add(MOST_KEYS, &Via::Console).is_err());
+    }
+
+    #[test]
+    fn an_event_does_not_say_where_notices_go() {
+        let added = Person::add(
+            PersonId::mint(1, [2; 10]),
+            "sample".parse().unwrap(),
+            "Sample".parse().unwrap(),
+            Some("old@example.org".parse().unwrap()),
+        );
+        let set = added.next.readdress(Some("new@example.org".parse().unwrap()), &Via::Console);
+        assert_eq!(set.next.email.as_ref().unwrap().as_str(), "new@example.org");
+        assert!(set.event.object.ends_with("email set by the operator"), "{}", set.event.object);
+        let gone = set.next.readdress(None, &Via::Session { fresh: true });
+        assert!(gone.next.email.is_none() && gone.event.object.ends_with("email removed"));
     }
 
     #[test]

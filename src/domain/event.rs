@@ -13,6 +13,8 @@ words! {
         Founded = "founded",
         /// A person was added.
         PersonAdded = "person.added",
+        /// A person's address for notices was set or taken away.
+        PersonChanged = "person.changed",
         /// A person was disabled.
         PersonDisabled = "person.disabled",
         /// A one-time sign-in link was made.
@@ -31,7 +33,7 @@ words! {
         TokenRevoked = "token.revoked",
         /// A project, its repositories or lines came from the configuration.
         ProjectConfigured = "project.configured",
-        /// A person joined or changed role in a team.
+        /// A person joined a team, changed role in it, or left it.
         TeamChanged = "team.changed",
         /// The mirror moved.
         MirrorMoved = "mirror.moved",

@@ -122,6 +122,19 @@ pub async fn add(tx: &mut Tx, actor: &Actor, change: Change<Person>) -> Result<P
     Ok(person)
 }
 
+/// Stores where a person's notices go from now on.
+pub async fn set_email(tx: &mut Tx, actor: &Actor, change: Change<Person>) -> Result<Person> {
+    let person = change.next;
+    let (id, email) = (person.id.to_string(), person.email.as_ref().map(EmailAddress::as_str));
+    let result =
+        sqlx::query!("update person set email = ?, version = version + 1 where id = ? and state = 'active'", email, id)
+            .execute(tx.conn())
+            .await?;
+    one_row(&result)?;
+    super::event::append(tx, actor, &change.event).await?;
+    Ok(person)
+}
+
 /// Finds a person who may sign in.
 pub async fn find(rows: &mut impl Rows, id: PersonId) -> Result<Option<Person>> {
     let id = id.to_string();
@@ -209,7 +222,7 @@ pub async fn keys(rows: &mut impl Rows, person: PersonId) -> Result<Vec<PersonKe
     found.into_iter().map(PersonKey::try_from).collect()
 }
 
-/// Lists the active people's SSH keys with this fingerprint: normally one, since nobody is kept from adding another's key.
+/// Lists the active people's SSH keys with this fingerprint: one at most, but for data from before that was asked.
 pub async fn ssh_keys(rows: &mut impl Rows, fingerprint: &str) -> Result<Vec<PersonKey>> {
     let kind = KeyKind::Ssh.as_str();
     let found = sqlx::query_as!(

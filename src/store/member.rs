@@ -151,6 +151,61 @@ pub async fn join_team(tx: &mut Tx, actor: &Actor, seat: (&ProjectId, PersonId),
     super::event::append(tx, actor, &event).await
 }
 
+/// Takes a person out of a project's team, and of every case of the project; returns the cases.
+pub async fn leave_team(tx: &mut Tx, actor: &Actor, seat: (&ProjectId, PersonId)) -> Result<Vec<CaseId>> {
+    let (project, person, now) = (seat.0.to_string(), seat.1.to_string(), tx.now().as_millisecond());
+    let result = sqlx::query!(
+        "update team_member set left_at = ?, version = version + 1 where project = ? and person = ? and left_at is null",
+        now,
+        project,
+        person
+    )
+    .execute(tx.conn())
+    .await?;
+    one_row(&result)?;
+    let event = Event::of_project(EventKind::TeamChanged, seat.0, format!("{person} left"));
+    super::event::append(tx, actor, &event).await?;
+    let left = sqlx::query!(
+        r#"update member set left_at = ?1, version = version + 1
+           where person = ?2 and left_at is null and "case" in (select id from "case" where project = ?3)
+           returning "case" as "case!""#,
+        now,
+        person,
+        project
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    let mut cases = Vec::new();
+    for row in left {
+        let case: CaseId = parsed(&row.case, "member", "case")?;
+        let event = Event::of_case(EventKind::MemberChanged, &case, format!("{person} left"));
+        super::event::append(tx, actor, &event).await?;
+        cases.push(case);
+    }
+    Ok(cases)
+}
+
+/// Names an open case of the project in which this person is the only one who may let others in. For the operator.
+pub async fn kept_by(rows: &mut impl Rows, project: &ProjectId, person: PersonId) -> Result<Option<CaseId>> {
+    let (project, person) = (project.to_string(), person.to_string());
+    let row = sqlx::query!(
+        r#"select c.id as "id!" from "case" c join member m on m."case" = c.id
+           where c.project = ?1 and c.state <> 'closed' and m.person = ?2 and m.left_at is null
+             and m.role in ('triager', 'fixer', 'reviewer', 'release_manager')
+             and not exists (
+               select 1 from member o join person p on p.id = o.person
+               where o."case" = c.id and o.person <> ?2 and o.left_at is null and p.state = 'active'
+                 and o.role in ('triager', 'fixer', 'reviewer', 'release_manager')
+                 and o.consent not in ('invited', 'declined'))
+           order by c.id limit 1"#,
+        project,
+        person
+    )
+    .fetch_optional(rows.conn())
+    .await?;
+    row.map(|row| parsed(&row.id, "case", "id")).transpose()
+}
+
 /// Adds a seat to a case.
 pub async fn seat(tx: &mut Tx, actor: &Actor, new: &NewSeat) -> Result<()> {
     let (id, case) = (new.id.to_string(), new.case.to_string());

@@ -479,6 +479,20 @@ pub async fn armed_by(rows: &mut impl Rows, grant: &Grant, person: PersonId) -> 
     row.map(|row| parsed(&row.id, "release", "id")).transpose()
 }
 
+/// Names a release of the project that waits or runs on this person's arming: they may not leave the team under it.
+pub async fn armed_in(rows: &mut impl Rows, project: &ProjectId, person: PersonId) -> Result<Option<ReleaseId>> {
+    let (project, person) = (project.to_string(), person.to_string());
+    let row = sqlx::query!(
+        "select r.id from release r join arming a on a.release = r.id
+         where r.project = ? and a.person = ? and r.state in ('frozen', 'armed', 'running', 'held') order by r.id limit 1",
+        project,
+        person
+    )
+    .fetch_optional(rows.conn())
+    .await?;
+    row.map(|row| parsed(&row.id, "release", "id")).transpose()
+}
+
 #[cfg(test)]
 #[path = "release_tests.rs"]
 mod tests;

@@ -17,6 +17,7 @@ use crate::domain::sealed::Secret;
 use crate::domain::session::{
     LinkKind, Session, SessionKind, SignInChallenge, SignInLink, Visit, useless_code, useless_signature,
 };
+use crate::domain::text::EmailAddress;
 use crate::store::{self, Rows, Tx};
 use crate::wire::account::{Challenge, SignIn};
 
@@ -201,6 +202,19 @@ pub async fn own(app: &App, actor: &Actor) -> Result<Own> {
     })
 }
 
+/// Changes where the actor's notices go; with no address none are sent.
+///
+/// Asks for a sign-in of the last five minutes: whoever finds a session open must not be able to keep its owner from hearing.
+pub async fn set_email(app: &App, actor: &Actor, email: Option<EmailAddress>) -> Result<Person> {
+    let (id, via) = person(actor)?;
+    signed_in_lately(via)?;
+    let mut tx = app.begin("account.set_email").await?;
+    let own = store::account::find(&mut tx, id).await?.ok_or(Error::Unauthenticated)?;
+    let own = store::account::set_email(&mut tx, actor, own.readdress(email, via)).await?;
+    app.commit(tx).await?;
+    Ok(own)
+}
+
 /// Adds a key to the actor's own.
 pub async fn add_key(app: &App, actor: &Actor, kind: KeyKind, public: &str) -> Result<PersonKey> {
     let (person, via) = person(actor)?;
@@ -260,6 +274,14 @@ pub(super) async fn add_key_in(
     if existing.iter().any(|key| key.kind == kind && key.fingerprint == fingerprint) {
         return Err(Refusal::moment("This key is among your keys already.").into());
     }
+    if kind == KeyKind::Ssh {
+        let held = store::account::ssh_keys(tx, &fingerprint).await?;
+        if held.iter().any(|key| key.person != person) {
+            // One who signs in by it could be either of them.
+            let sentence = "This SSH key signs somebody else in already: each person needs a key of their own.";
+            return Err(Refusal::moment(sentence).into());
+        }
+    }
     let via = match actor {
         Actor::Person { via, .. } => via,
         Actor::Reporter(_) | Actor::System(_) => return Err(Error::NotFound),
@@ -309,7 +331,7 @@ async fn begin(tx: &mut Tx, person: PersonId, kind: SessionKind) -> Result<(Secr
     Ok((secret, session))
 }
 
-/// Finds whose key it is. It can be several people's, since anyone may add anyone's public key: then the handle decides.
+/// Finds whose key it is. Should it be several people's, in data from before that was refused, the handle decides.
 async fn holder(rows: &mut impl Rows, key: &SshKey, answer: &SignIn) -> Result<(KeyId, Person)> {
     let mut holders = Vec::new();
     for held in store::account::ssh_keys(rows, &key.fingerprint()).await? {

@@ -10,7 +10,7 @@ use crate::crypto::token::{self, Kind};
 use crate::domain::access::Role;
 use crate::domain::account::{KeyKind, Person, PersonKey};
 use crate::domain::actor::{Actor, Via};
-use crate::domain::id::{Minted, PersonId, ProjectId};
+use crate::domain::id::{CaseId, Minted, PersonId, ProjectId};
 use crate::domain::refusal::Refusal;
 use crate::domain::sealed::Secret;
 use crate::domain::session::{LinkKind, SignInLink};
@@ -79,6 +79,16 @@ impl Console {
         Ok(added)
     }
 
+    /// Changes where a person's notices go.
+    pub async fn set_email(&self, handle: &Handle, email: EmailAddress) -> Result<Person> {
+        let mut tx = self.store.begin("console.set_email", self.clock.now()).await?;
+        let person = find(&mut tx, handle).await?;
+        let actor = operator(person.id);
+        let person = store::account::set_email(&mut tx, &actor, person.readdress(Some(email), &Via::Console)).await?;
+        tx.commit().await?;
+        Ok(person)
+    }
+
     /// Makes a one-time code that signs this person in: 15 minutes, single use.
     pub async fn make_link(&self, handle: &Handle) -> Result<(Secret, SignInLink)> {
         let code = token::mint(Kind::SignIn);
@@ -109,6 +119,35 @@ impl Console {
         store::member::join_team(&mut tx, &operator(person.id), (project, person.id), role).await?;
         tx.commit().await?;
         Ok(person)
+    }
+
+    /// Takes a person out of a project's team and of all its cases; returns the cases they had a seat in.
+    ///
+    /// Refused while a release waits on their arming, and while an open case would be left to nobody: no operator could
+    /// let anyone into it.
+    pub async fn leave_team(&self, project: &ProjectId, handle: &Handle) -> Result<(Person, Vec<CaseId>)> {
+        let mut tx = self.store.begin("console.leave_team", self.clock.now()).await?;
+        let person = find(&mut tx, handle).await?;
+        let team = store::member::team(&mut tx, project).await?;
+        if !team.iter().any(|member| member.person == person.id) {
+            return Err(Refusal::input(format!("@{handle} is not in the team of {project}.")).into());
+        }
+        if let Some(release) = store::release::armed_in(&mut tx, project, person.id).await? {
+            return Err(Refusal::moment(format!(
+                "This person armed {release}: disarm it first (`embargo release disarm {release}`), then take them out of the team."
+            ))
+            .into());
+        }
+        if let Some(case) = store::member::kept_by(&mut tx, project, person.id).await? {
+            return Err(Refusal::moment(format!(
+                "Nobody else of the team has a seat in {case}: let them invite somebody first \
+                 (`embargo case invite {case} HANDLE ROLE`), or close it."
+            ))
+            .into());
+        }
+        let cases = store::member::leave_team(&mut tx, &operator(person.id), (project, person.id)).await?;
+        tx.commit().await?;
+        Ok((person, cases))
     }
 
     async fn add(&self, tx: &mut store::Tx, id: PersonId, new: NewPerson) -> Result<Person> {

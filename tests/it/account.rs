@@ -308,6 +308,7 @@ async fn no_form_opens_without_its_own_page() {
     let forms = [
         "/sign-out".to_owned(),
         "/account/sign-out-everywhere".to_owned(),
+        "/account/email".to_owned(),
         "/account/keys".to_owned(),
         format!("/account/keys/{id}/remove"),
         "/account/tokens".to_owned(),

@@ -22,5 +22,6 @@ mod push;
 mod report;
 mod states;
 mod support;
+mod team;
 mod upstream;
 mod workflow;

@@ -185,6 +185,41 @@ async fn a_person_signs_in_by_their_key_and_a_stranger_does_not() {
     assert!(program::stop(server).await.success());
 }
 
+#[tokio::test]
+async fn whoever_cannot_be_reached_is_told_so_and_can_be_given_an_address() {
+    let shell = Shell::init().await;
+    shell.key("other");
+    let key = shell.public("other").display().to_string();
+    let added = program::run(&shell.config, &["admin", "person", "add", "--handle", "other", "--ssh-key", &key]).await;
+    let said = String::from_utf8(added.stderr).unwrap();
+    assert!(said.contains("@other has no mail address") && said.contains("admin person email other"), "{said}");
+    shell.run(&["admin", "person", "email", "other", "other@example.org"]).await;
+    let (code, said) = shell.refused(&["admin", "person", "email", "nobody", "other@example.org"]).await;
+    assert_eq!(code, Some(1), "{said}");
+    let (code, _) = shell.refused(&["admin", "person", "email", "other", "no address"]).await;
+    assert_eq!(code, Some(2));
+
+    shell.key("third");
+    let key = shell.public("third").display().to_string();
+    let args = ["admin", "person", "add", "--handle", "third", "--email", "third@example.org", "--ssh-key", &key];
+    let added = program::run(&shell.config, &args).await;
+    assert!(added.status.success() && !String::from_utf8(added.stderr).unwrap().contains("Warning"));
+}
+
+#[tokio::test]
+async fn a_key_that_cannot_be_added_is_named_by_its_file() {
+    let shell = Shell::init().await;
+    shell.key("other");
+    let private = shell.folder.path().join("other/id_ed25519").display().to_string();
+    let (code, said) = shell.refused(&["admin", "person", "add", "--handle", "other", "--ssh-key", &private]).await;
+    assert_eq!(code, Some(1));
+    assert!(said.contains(&format!("{private}: this is a private key")), "{said}");
+    let taken = shell.public("sample").display().to_string();
+    let (code, said) = shell.refused(&["admin", "person", "add", "--handle", "other", "--ssh-key", &taken]).await;
+    assert_eq!(code, Some(1));
+    assert!(said.contains("signs somebody else in already"), "{said}");
+}
+
 /// Attack: an operator who rewrites history hopes that nobody looks.
 #[tokio::test]
 async fn a_broken_chain_is_told_by_the_program_with_its_place() {

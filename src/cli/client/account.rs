@@ -18,6 +18,7 @@ use crate::crypto::sshsig::{self, Signer};
 use crate::domain::account::KeyKind;
 use crate::domain::actor::Scope;
 use crate::domain::id::{CaseId, KeyId, ProjectId, TokenId};
+use crate::domain::refusal::Malformed;
 use crate::domain::sealed::Secret;
 use crate::domain::text::{Handle, Label};
 use crate::wire::account::{AccessToken, Challenge, HandOver, Key, MadeToken, Me, NewKey, NewToken, SignIn, SignedIn};
@@ -144,7 +145,7 @@ pub(super) async fn key(command: &KeyCommand, url: Option<&str>, output: Output)
         KeyCommand::Add { kind, file } => {
             let unreadable = |error| Failure::because(format!("The key {} could not be read.", file.display()), error);
             let public = fs::read_to_string(file).map_err(unreadable)?;
-            check(*kind, &public)?;
+            check(*kind, &public).map_err(|wrong| Failure::Refused(format!("{}: {wrong}.", file.display())))?;
             let key: Key = server.post("/me/keys", &NewKey { kind: *kind, public }).await?;
             output.result(&key, &format!("Added the {} key {}.", key.kind, key.fingerprint))
         }
@@ -188,7 +189,7 @@ pub(super) async fn token(command: &TokenCommand, url: Option<&str>, output: Out
 }
 
 /// Refuses here what must not even be sent: a private key given for a public one.
-fn check(kind: KeyKind, public: &str) -> Result<()> {
+fn check(kind: KeyKind, public: &str) -> Result<(), Malformed> {
     match kind {
         KeyKind::Ssh => drop(public.parse::<crypto::sshkey::SshKey>()?),
         KeyKind::Age => drop(public.parse::<crypto::recipient::AgeRecipient>()?),

@@ -11,7 +11,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::page::Frame;
-use super::piece::time as moment;
+use super::piece::{sentence, time as moment};
 use super::{Nothing, Result, frame_of};
 use crate::app::App;
 use crate::config::BaseUrl;
@@ -39,6 +39,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/sign-out", post(sign_out))
         .route("/account", get(show))
         .route("/account/sign-out-everywhere", post(sign_out_everywhere))
+        .route("/account/email", post(set_email))
         .route("/account/keys", post(add_key))
         .route("/account/keys/{key}/remove", post(remove_key))
         .route("/account/tokens", post(make_token))
@@ -48,6 +49,12 @@ pub(super) fn routes() -> Router<Arc<App>> {
 #[derive(Deserialize)]
 struct SignIn {
     code: String,
+}
+
+#[derive(Deserialize)]
+struct NewEmail {
+    #[serde(default)]
+    email: String,
 }
 
 #[derive(Deserialize)]
@@ -127,6 +134,13 @@ async fn show(State(app): State<Arc<App>>, member: Member) -> Result<Markup> {
     Ok(account_page(&own, &frame_of(&app, &member)))
 }
 
+async fn set_email(State(app): State<Arc<App>>, form: Form<Member, NewEmail>) -> Result<Redirect> {
+    let text = form.value.email.trim();
+    let email = if text.is_empty() { None } else { Some(text.parse()?) };
+    account::set_email(&app, &form.by.actor, email).await?;
+    Ok(Redirect::to("/account#notices"))
+}
+
 async fn add_key(State(app): State<Arc<App>>, form: Form<Member, NewKey>) -> Result<Redirect> {
     account::add_key(&app, &form.by.actor, form.value.kind, &form.value.public).await?;
     Ok(Redirect::to("/account"))
@@ -160,7 +174,7 @@ pub(crate) fn sign_in_page(base: &BaseUrl, wrong: Option<&str>) -> Markup {
     let content = html! {
         div.narrow {
             h1 { "Sign in" }
-            @if let Some(sentence) = wrong { div.notice.bad role="alert" { p { (sentence) } } }
+            @if let Some(wrong) = wrong { div.notice.bad role="alert" { p { (sentence(wrong)) } } }
             (ways_in(base))
             p.soft { a href="/" { "Continue" } ", if you are signed in at this browser already." }
         }
@@ -204,7 +218,10 @@ pub(crate) fn account_page(own: &Own, frame: &Frame<'_>) -> Markup {
             h1 { (own.person.name) }
             (frame.button("/sign-out", "", "Sign out"))
         }
-        p.hint { "@" (own.person.handle) @if let Some(email) = &own.person.email { " · notices go to " (email) } }
+        p.hint { "@" (own.person.handle) }
+
+        h2 #notices { "Notices" }
+        (notices(own, frame))
 
         h2 #keys { "Keys" }
         p { "An SSH key signs you in with " code { "embargo login" } ". Attachments are encrypted to your age and SSH keys: without one you cannot read them." }
@@ -290,6 +307,25 @@ pub(crate) fn account_page(own: &Own, frame: &Frame<'_>) -> Markup {
         }
     };
     frame.page("Account", content)
+}
+
+/// Where notices go, and what follows while they go nowhere.
+fn notices(own: &Own, frame: &Frame<'_>) -> Markup {
+    let email = own.person.email.as_ref().map_or("", |email| email.as_str());
+    html! {
+        @if email.is_empty() {
+            div.notice.waiting role="note" {
+                p { strong { "You get no mail." } " Nobody tells you of reports, messages and releases that wait for you: give an address." }
+            }
+        }
+        form.card method="post" action="/account/email" {
+            (frame.token())
+            label for="email" { "Mail address" }
+            input #email name="email" type="email" value=(email) maxlength="254" autocomplete="email" aria-describedby="email-hint";
+            p.hint #email-hint { "A mail says that there is news, never what. Empty: no mail. Changing it needs a sign-in from the last five minutes." }
+            button { "Save address" }
+        }
+    }
 }
 
 fn token_page(token: &Token, secret: &Secret, frame: &Frame<'_>) -> Markup {
