@@ -1,7 +1,7 @@
 //! `embargo fix`: from the clone one stands in to an approved fix.
 //!
-//! Guards: `git push` of a fix goes to the private remote and nowhere else by default; an approval names the whole commit
-//! that was looked at; no address that the server names leads git anywhere but to that server.
+//! Guards: `git push` of a fix goes to the private remote of its own case and nowhere else by default; an approval names the
+//! whole commit that was looked at; no address that the server names leads git anywhere but to that server.
 
 use std::path::Path;
 
@@ -62,13 +62,16 @@ pub(in crate::cli) struct Approve {
     yes: bool,
 }
 
-/// Where a fix begins.
+/// Where a fix begins. Its branch is called after case and line, so that the fixes of several cases live in one clone.
 struct Start<'a> {
     folder: &'a Path,
-    remote: String,
+    case: &'a CaseId,
     url: &'a str,
     line: LineName,
 }
+
+/// The file beside the clone's configuration that says how the branches of cases are pushed.
+const PUSHING: &str = "embargo-push.config";
 
 /// Runs one of them.
 pub(super) async fn run(command: &FixCommand, url: Option<&str>, output: Output) -> Result<()> {
@@ -81,9 +84,13 @@ pub(super) async fn run(command: &FixCommand, url: Option<&str>, output: Output)
                 Some(line) => line.clone(),
                 None => only_line(&server, &view, remote).await?,
             };
-            let start = Start { folder: Path::new("."), remote: format!("embargo-{case}"), url: &remote.url, line };
+            let start = Start { folder: Path::new("."), case, url: &remote.url, line };
             start.begin(server.base(), output)?;
-            let sentence = format!("Commit on fix/{}, then `git push`: it goes to the private remote.", start.line);
+            let sentence = format!(
+                "Commit on {}, then `git push`: it goes to fix/{} of {case}'s private remote.",
+                start.branch(),
+                start.line
+            );
             output.result(remote, &sentence)
         }
         FixCommand::Status { case } => {
@@ -135,6 +142,9 @@ async fn approve(server: &Server, asked: &Approve, output: Output) -> Result<()>
             asked.line
         )));
     }
+    if fix.is_none() && !view.fixes.is_empty() {
+        return Err(Failure::Refused(no_line(asked, &view.fixes)));
+    }
     let head = fix.and_then(|fix| fix.head.as_deref());
     let (Some(fix), Some(head)) = (fix, head) else {
         return Err(Failure::Refused(format!("Nothing is pushed to fix/{} of {case} yet.", asked.line)));
@@ -163,6 +173,17 @@ async fn approve(server: &Server, asked: &Approve, output: Output) -> Result<()>
         ApproveRequest { line: asked.line.clone(), repository: asked.repository.clone(), commit: head.clone() };
     server.act(&format!("/cases/{case}/approve"), &request).await?;
     case::done(server, case, output, &format!("Approved {head} as the fix of {} in {case}.", asked.line)).await
+}
+
+/// Says that there is no such line, and which there are.
+fn no_line(asked: &Approve, fixes: &[FixView]) -> String {
+    let name = |fix: &FixView| match asked.repository {
+        Some(_) => format!("{} of {}", shown(&fix.line), shown(&fix.repository)),
+        None => shown(&fix.line),
+    };
+    let names: Vec<String> = fixes.iter().map(name).collect();
+    let repository = asked.repository.as_ref().map_or_else(String::new, |name| format!(" of {name}"));
+    format!("{} has no line {}{repository}; its lines are {}.", asked.case, asked.line, names.join(", "))
 }
 
 fn remote_of<'a>(view: &'a CaseView, repository: Option<&RepoName>, server: &str) -> Result<&'a RemoteView> {
@@ -209,7 +230,7 @@ impl Start<'_> {
         }
         install(self.folder, server, Scope::Clone)?;
         output.remark(&format!("git asks `embargo` for passwords at {server}, in this clone."));
-        let (remote, url) = (self.remote.as_str(), self.url);
+        let (remote, url) = (&*self.remote(), self.url);
         match self.ask(&["remote", "get-url", "--", remote])? {
             None => {
                 self.run(&["remote", "add", "--", remote, url])?;
@@ -224,24 +245,46 @@ impl Start<'_> {
         }
         self.run(&["fetch", "--quiet", "--", remote])?;
         output.remark(&format!("Fetched {remote}."));
-        self.branch(output)
+        self.push_to_its_own()?;
+        self.switch(output)
     }
 
-    fn branch(&self, output: Output) -> Result<()> {
-        let (remote, line) = (&self.remote, &self.line);
-        let branch = format!("fix/{line}");
+    fn remote(&self) -> String {
+        format!("embargo-{}", self.case)
+    }
+
+    fn branch(&self) -> String {
+        format!("{}/fix/{}", self.case, self.line)
+    }
+
+    /// Lets a plain `git push` send the branches of this case to the branches they follow, whose names are shorter.
+    ///
+    /// The setting holds on these branches alone: elsewhere in the clone, pushing stays as its owner has it.
+    fn push_to_its_own(&self) -> Result<()> {
+        let common = self.ask(&["rev-parse", "--path-format=absolute", "--git-common-dir"])?;
+        let common = common.ok_or_else(|| Failure::failed("git does not say where this clone's configuration is."))?;
+        let file = Path::new(&common).join(PUSHING);
+        let failed = |error| Failure::because(format!("{} could not be written.", file.display()), error);
+        std::fs::write(&file, "# Written by `embargo fix start`.\n[push]\n\tdefault = upstream\n").map_err(failed)?;
+        self.run(&["config", "--local", &format!("includeIf.onbranch:{}/.path", self.case), PUSHING])
+    }
+
+    fn switch(&self, output: Output) -> Result<()> {
+        let (remote, line, branch) = (self.remote(), &self.line, self.branch());
         let key = |name: &str| format!("branch.{branch}.{name}");
         if self.exists(&format!("refs/heads/{branch}"))? {
-            if self.ask(&["config", "--local", "--get", &key("remote")])?.as_deref() != Some(remote) {
-                let sentence =
-                    format!("This clone has a branch {branch} for something else: use another clone for this case.");
-                return Err(Failure::Refused(sentence));
+            if self.ask(&["config", "--local", "--get", &key("remote")])?.as_deref() != Some(&*remote) {
+                let here = self.ask(&["branch", "--show-current"])?.filter(|name| !name.is_empty());
+                let here = here.map_or_else(String::new, |name| format!(" You still stand on {}.", shown(&name)));
+                return Err(Failure::Refused(format!(
+                    "This clone has a branch {branch} that does not follow {remote}: rename it with `git branch -m` first.{here}"
+                )));
             }
             self.run(&["switch", "--quiet", &branch])?;
             output.remark(&format!("Switched to {branch}, which was there already."));
             return Ok(());
         }
-        let pushed = format!("refs/remotes/{remote}/{branch}");
+        let pushed = format!("refs/remotes/{remote}/fix/{line}");
         let public = format!("refs/remotes/{remote}/{line}");
         let (from, said) = if self.exists(&pushed)? {
             (pushed, "what is pushed already")
@@ -251,8 +294,8 @@ impl Start<'_> {
             return Err(Failure::Refused(format!("The private remote has no line {line}.")));
         };
         self.run(&["switch", "--quiet", "--no-track", "-c", &branch, &from])?;
-        let merge = format!("refs/heads/{branch}");
-        for (name, value) in [("remote", remote.as_str()), ("pushRemote", remote), ("merge", &merge)] {
+        let merge = format!("refs/heads/fix/{line}");
+        for (name, value) in [("remote", remote.as_str()), ("pushRemote", &remote), ("merge", &merge)] {
             self.run(&["config", "--local", &key(name), value])?;
         }
         output.remark(&format!("Made the branch {branch} from {said}; `git push` sends it to {remote}."));
@@ -274,92 +317,5 @@ impl Start<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::fs;
-
-    use super::*;
-    use crate::wire::case::CaseSummary;
-
-    const SERVER: &str = "https://security.example.org";
-
-    fn view(remotes: &[(&str, &str)]) -> CaseView {
-        let remotes =
-            remotes.iter().map(|(name, url)| RemoteView { name: (*name).into(), url: (*url).into() }).collect();
-        CaseView {
-            summary: CaseSummary {
-                id: "OCTO-1".into(),
-                project: "octo".into(),
-                title: "Sample".into(),
-                state: "accepted".into(),
-                role: "fixer".into(),
-                date: None,
-                opened_at: String::new(),
-                published_at: None,
-                needs: Vec::new(),
-            },
-            verdict: None,
-            date_state: String::new(),
-            date_proposed: None,
-            acknowledged_at: None,
-            reports: Vec::new(),
-            thread: Vec::new(),
-            members: Vec::new(),
-            attachments: Vec::new(),
-            fixes: Vec::new(),
-            releases: Vec::new(),
-            remotes,
-            remote_pending: false,
-            allowed: Vec::new(),
-            history: Vec::new(),
-        }
-    }
-
-    #[test]
-    fn no_address_but_one_of_the_server_reaches_git() {
-        let good = format!("{SERVER}/OCTO-1/octo");
-        assert_eq!(remote_of(&view(&[("octo", &good)]), None, SERVER).unwrap().url, good);
-        for bad in ["ext::sh -c true", "--upload-pack=x", "https://security.example.org.example.com/x", "file:///x"] {
-            assert!(remote_of(&view(&[("octo", bad)]), None, SERVER).is_err(), "{bad}");
-        }
-        let two = view(&[("octo", &good), ("docs", &good)]);
-        assert!(matches!(remote_of(&two, None, SERVER), Err(Failure::Refused(_))));
-        assert!(remote_of(&two, Some(&"docs".parse().unwrap()), SERVER).is_ok());
-    }
-
-    #[test]
-    fn a_started_fix_is_pushed_to_the_private_remote_alone() {
-        let folder = tempfile::tempdir().unwrap();
-        let at = |name: &str| folder.path().join(name);
-        let in_folder = |name: &str, arguments: &[&str]| git(&at(name), arguments).unwrap().unwrap();
-        for name in ["public", "private", "clone"] {
-            fs::create_dir(at(name)).unwrap();
-        }
-        let identity = ["-c", "user.name=Sample", "-c", "user.email=sample@example.org", "-c", "commit.gpgsign=false"];
-        let commit = |name: &str| {
-            in_folder(name, &[&identity[..], &["commit", "-q", "--allow-empty", "-m", "Sample"]].concat());
-        };
-        in_folder("public", &["init", "-q", "-b", "main"]);
-        commit("public");
-        in_folder("private", &["clone", "-q", "--bare", "../public", "."]);
-        in_folder("clone", &["clone", "-q", "../public", "."]);
-        let private = at("private").to_str().unwrap().to_owned();
-        let clone = at("clone");
-        let start =
-            Start { folder: &clone, remote: "embargo-OCTO-1".into(), url: &private, line: "main".parse().unwrap() };
-        start.begin(SERVER, Output::new(false)).unwrap();
-        commit("clone");
-        in_folder("clone", &["push", "-q"]);
-        let head = in_folder("clone", &["rev-parse", "HEAD"]);
-        assert_eq!(in_folder("private", &["rev-parse", "refs/heads/fix/main"]), head);
-        assert_eq!(in_folder("public", &["for-each-ref", "--format=%(refname)"]), "refs/heads/main");
-        start.begin(SERVER, Output::new(false)).unwrap();
-        assert_eq!(in_folder("clone", &["rev-parse", "HEAD"]), head, "starting again loses nothing");
-        let other = Start { remote: "embargo-OCTO-2".into(), ..start };
-        assert!(matches!(other.begin(SERVER, Output::new(false)), Err(Failure::Refused(_))));
-        let third = at("third");
-        fs::create_dir(&third).unwrap();
-        let lost =
-            Start { folder: &third, remote: "embargo-OCTO-1".into(), url: &private, line: "main".parse().unwrap() };
-        assert!(matches!(lost.begin(SERVER, Output::new(false)), Err(Failure::Refused(_))));
-    }
-}
+#[path = "fix_tests.rs"]
+mod tests;

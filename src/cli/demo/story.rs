@@ -182,8 +182,9 @@ async fn show_the_hole(stage: &Stage<'_>, clone: &Path, mended: &mut Mended, tal
     let mut pushed = Vec::new();
     for line in &stage.upstream.lines {
         let Fix::Written { test, .. } = &line.fix else { continue };
-        pushed
-            .push((line, commit_and_push(stage, clone, line, (*test, "Test that no path leads off the shelf")).await?));
+        let branch = branch(&mended.case, line);
+        let head = commit_and_push(stage, clone, &branch, (*test, "Test that no path leads off the shelf")).await?;
+        pushed.push((line, head));
     }
     for (line, head) in pushed {
         told.push(check::expect(stage, mended, (line, &head), check::Wanted::Red, tale).await?);
@@ -195,11 +196,12 @@ async fn show_the_hole(stage: &Stage<'_>, clone: &Path, mended: &mut Mended, tal
 /// Pushes the fix: checks must be green.
 async fn push_the_fix(stage: &Stage<'_>, clone: &Path, mended: &mut Mended, tale: &mut Tale) -> Result<()> {
     for line in &stage.upstream.lines {
+        let branch = branch(&mended.case, line);
         let head = match &line.fix {
             Fix::Written { mended: file, .. } => {
-                commit_and_push(stage, clone, line, (*file, "Decode a path before looking where it leads")).await?
+                commit_and_push(stage, clone, &branch, (*file, "Decode a path before looking where it leads")).await?
             }
-            Fix::Taken { commit, source } => push_taken(stage, clone, line, (commit, source)).await?,
+            Fix::Taken { commit, source } => push_taken(stage, clone, &branch, (commit, source)).await?,
         };
         tale.id(format!("fix/{}", line.name), &head);
         mended.fixes.insert(line.name.clone(), head);
@@ -214,15 +216,19 @@ async fn push_the_fix(stage: &Stage<'_>, clone: &Path, mended: &mut Mended, tale
     Ok(())
 }
 
+/// Names the branch that `embargo fix start` makes.
+fn branch(case: &str, line: &Line) -> String {
+    format!("{case}/fix/{}", line.name)
+}
+
 async fn commit_and_push(
     stage: &Stage<'_>,
     clone: &Path,
-    line: &Line,
+    branch: &str,
     (file, message): (sample::File, &str),
 ) -> Result<String> {
     let maintainer = &stage.cast.maintainer;
-    let branch = format!("fix/{}", line.name);
-    maintainer.git(clone).args(["switch", "--quiet", &branch]).succeed().await?;
+    maintainer.git(clone).args(["switch", "--quiet", branch]).succeed().await?;
     write(clone, &[file])?;
     maintainer.git(clone).args(["add", "--all"]).succeed().await?;
     maintainer.git(clone).args(["commit", "--quiet", "--message", message]).succeed().await?;
@@ -230,10 +236,9 @@ async fn commit_and_push(
     maintainer.git(clone).args(["rev-parse", "HEAD"]).succeed().await
 }
 
-async fn push_taken(stage: &Stage<'_>, clone: &Path, line: &Line, (commit, source): (&str, &Path)) -> Result<String> {
+async fn push_taken(stage: &Stage<'_>, clone: &Path, branch: &str, (commit, source): (&str, &Path)) -> Result<String> {
     let maintainer = &stage.cast.maintainer;
-    let branch = format!("fix/{}", line.name);
-    maintainer.git(clone).args(["switch", "--quiet", &branch]).succeed().await?;
+    maintainer.git(clone).args(["switch", "--quiet", branch]).succeed().await?;
     let fetch = maintainer.git(clone).config("safe.directory", "*").args(["fetch", "--quiet", "--no-tags"]).arg(source);
     fetch.arg("refs/heads/embargo-demo/*:refs/embargo-demo/*").succeed().await?;
     maintainer.git(clone).args(["reset", "--quiet", "--hard", commit]).succeed().await?;
@@ -279,7 +284,7 @@ async fn attachment(stage: &Stage<'_>, clone: &Path, mended: &Mended, tale: &mut
     for line in &stage.upstream.lines {
         maintainer.git(clone).args(["checkout", "--quiet", &format!("origin/{}", line.name)]).succeed().await?;
         told.push(outside::succeeds(&proof, clone).await?);
-        maintainer.git(clone).args(["checkout", "--quiet", &format!("fix/{}", line.name)]).succeed().await?;
+        maintainer.git(clone).args(["checkout", "--quiet", &branch(&mended.case, line)]).succeed().await?;
         told.push(format!("with the fix {}", outside::refused(&proof, clone).await?));
     }
     tale.step("attachment", format!("decrypted by the maintainer and tried: {}", told.join("; ")));
