@@ -12,7 +12,7 @@ use clap::{Args, Subcommand};
 use super::command::edit_file;
 use super::credentials::{folder, write_private};
 use super::server::Server;
-use super::{Failure, Output, Result};
+use super::{Failure, Output, Result, prompt};
 use crate::domain::advisory::{Advisory, AffectedLine};
 use crate::domain::digest::Digest;
 use crate::domain::id::CaseId;
@@ -55,8 +55,8 @@ pub(crate) enum AdvisoryCommand {
     Approve {
         /// The case
         case: CaseId,
-        /// The hash you read, as `embargo advisory show` prints it
-        digest: Digest,
+        /// The hash of what you read, as `embargo advisory show` prints it [default: shows it and asks]
+        digest: Option<Digest>,
     },
 }
 
@@ -158,10 +158,48 @@ pub(super) async fn run(command: &AdvisoryCommand, server: Option<&str>, output:
             output.result(&document, &format!("Wrote {}, to be named {} in public.", file.display(), document.path))
         }
         AdvisoryCommand::Approve { case, digest } => {
-            let approval = ApproveAdvisory { digest: *digest };
+            let digest = match digest {
+                Some(digest) => *digest,
+                None => asked(&server, case, output).await?,
+            };
+            let approval = ApproveAdvisory { digest };
             let view: AdvisoryView = server.post(&format!("/cases/{case}/advisory/approve"), &approval).await?;
             output.result(&view, &format!("Approved the advisory of {case} at {}.", digest.short()))
         }
+    }
+}
+
+/// Shows what an approval would be about and asks for it; refuses where nobody can answer, or there is nothing to approve.
+async fn asked(server: &Server, case: &CaseId, output: Output) -> Result<Digest> {
+    let view: AdvisoryView = server.get(&format!("/cases/{case}/advisory")).await?;
+    let digest = to_approve(case, &view)?;
+    let url = format!("{}/cases/{case}/advisory", server.base());
+    output.remark(&shown(case, &view));
+    output.remark(&format!("What will be published: `embargo advisory preview {case}`, or {url}"));
+    match prompt::confirm(&format!("Did you read it, and approve {digest}?")) {
+        Some(true) => Ok(digest),
+        Some(false) => Err(Failure::Refused("Nothing was approved.".to_owned())),
+        None => Err(Failure::Refused(format!(
+            "An approval names what was read: read it (`embargo advisory preview {case}`), then run \
+             `embargo advisory approve {case} {digest}`."
+        ))),
+    }
+}
+
+/// Returns the hash that waits for an approval.
+fn to_approve(case: &CaseId, view: &AdvisoryView) -> Result<Digest> {
+    let refused = |sentence: String| Err(Failure::Refused(sentence));
+    if let (Some(_), true) = (view.digest, view.approved) {
+        return refused(format!("The advisory of {case} is approved already, as it stands."));
+    }
+    if let Some(barred) = &view.not_approvable {
+        return refused(barred.clone());
+    }
+    match view.digest {
+        Some(digest) => Ok(digest),
+        None => refused(format!(
+            "There is nothing to approve yet: a release that is planned with {case} says tags and commits, which the advisory names."
+        )),
     }
 }
 

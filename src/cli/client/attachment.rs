@@ -52,8 +52,9 @@ pub(in crate::cli) enum AttachmentCommand {
 pub(in crate::cli) struct Get {
     /// The case
     case: CaseId,
-    /// The attachment, as `embargo case show` names it
-    id: AttachmentId,
+    /// The attachment: its name, or its id where several have that name
+    #[arg(value_name = "ATTACHMENT")]
+    which: String,
     /// A file with your age identity or OpenSSH private key [default: `age.txt` beside your credentials, `~/.ssh/id_ed25519`, `~/.ssh/id_rsa`]
     #[arg(long, value_name = "FILE")]
     identity: Vec<PathBuf>,
@@ -142,12 +143,8 @@ pub(super) async fn send(server: &Server, path: &str, recipients: &Recipients, f
 
 async fn fetch(server: &Server, get: &Get, output: Output) -> Result<()> {
     let view: CaseView = server.get(&format!("/cases/{}", get.case)).await?;
-    let id = get.id.to_string();
-    let attachment = view.attachments.into_iter().find(|attachment| attachment.id == id);
-    let missing = || {
-        Failure::Refused(format!("{} has no such attachment: `embargo case show {}` lists them.", get.case, get.case))
-    };
-    let attachment = attachment.ok_or_else(missing)?;
+    let attachment = chosen(view.attachments, &get.which, &get.case)?;
+    let id: AttachmentId = attachment.id.parse()?;
     let target = get.output.clone().unwrap_or_else(|| name_for(&attachment, get.raw));
     let draft = Draft::begin(&target, get.force)?;
     let identities = if get.raw { None } else { Some(identities(&get.identity, output)?) };
@@ -172,6 +169,26 @@ async fn fetch(server: &Server, get: &Get, output: Output) -> Result<()> {
     draft.keep()?;
     let how = if get.raw { "still encrypted" } else { "decrypted here" };
     output.result(&attachment, &format!("Wrote {}: {}, {how}.", target.display(), size(bytes)))
+}
+
+/// Finds the attachment that is meant; refuses a name that several have.
+fn chosen(all: Vec<AttachmentView>, which: &str, case: &CaseId) -> Result<AttachmentView> {
+    let (mut found, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|attachment| attachment.id == which);
+    if found.is_empty() {
+        found = others.into_iter().filter(|attachment| attachment.name == which).collect();
+    }
+    if found.len() > 1 {
+        let ids: Vec<String> = found.iter().map(|attachment| shown(&attachment.id)).collect();
+        return Err(Failure::Refused(format!(
+            "{case} has {} attachments of this name: name one by its id, {}.",
+            ids.len(),
+            ids.join(" or ")
+        )));
+    }
+    let missing = || {
+        Failure::Refused(format!("{case} has no attachment {}: `embargo case show {case}` lists them.", shown(which)))
+    };
+    found.pop().ok_or_else(missing)
 }
 
 /// Writes what arrives; returns how much was written, and the hash of what arrived.
@@ -398,6 +415,18 @@ mod tests {
         let failed = tokio::task::spawn_blocking(move || write(receiver, Some(&own), draft).is_err()).await.unwrap();
         assert!(failed);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn an_attachment_is_found_by_its_name_where_that_says_which() {
+        let case = "DEMO-1".parse().unwrap();
+        let other = AttachmentView { id: "0190abcd0190abcd0190abcd0190abce".into(), ..view("poc.py") };
+        let all = vec![view("notes.txt"), other.clone()];
+        assert_eq!(chosen(all.clone(), "poc.py", &case).unwrap().id, other.id);
+        assert_eq!(chosen(all.clone(), &other.id, &case).unwrap().name, "poc.py");
+        assert!(chosen(all, "poc", &case).unwrap_err().to_string().contains("no attachment poc"));
+        let twice = chosen(vec![view("poc.py"), other.clone()], "poc.py", &case).unwrap_err().to_string();
+        assert!(twice.contains("2 attachments") && twice.contains(&other.id), "{twice}");
     }
 
     #[test]

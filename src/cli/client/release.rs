@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 
+use super::date::instant;
 use super::server::Server;
 use super::{Failure, Output, Result, prompt};
 use crate::domain::id::{CaseId, ProjectId, ReleaseId};
@@ -63,8 +64,8 @@ pub(crate) enum ReleaseCommand {
     Postpone {
         /// Which release
         release: ReleaseId,
-        /// The new instant, RFC 3339, such as 2027-01-15T12:00:00Z
-        #[arg(long)]
+        /// The new instant, such as `2030-01-15T13:00:00Z` or `2030-01-15T14:00[Europe/Berlin]`
+        #[arg(long, value_name = "INSTANT", value_parser = instant)]
         at: Timestamp,
     },
     /// Open the plan of a frozen, armed or held release again
@@ -107,9 +108,17 @@ pub(crate) struct Plan {
     /// A line and its tag: LINE=TAG, or REPOSITORY:LINE=TAG
     #[arg(long = "tag", required = true, value_parser = target)]
     targets: Vec<PlanTarget>,
-    /// The instant, RFC 3339, such as 2027-01-15T12:00:00Z
-    #[arg(long)]
+    /// The instant, such as `2030-01-15T13:00:00Z` or `2030-01-15T14:00[Europe/Berlin]`
+    #[arg(long, value_name = "INSTANT", value_parser = instant)]
     at: Timestamp,
+}
+
+impl Plan {
+    /// Names what it is about, as a plan that meets nothing says it.
+    fn named(&self) -> String {
+        let cases: Vec<_> = self.cases.iter().map(ToString::to_string).collect();
+        format!("no project {}, or no case {}", self.project, cases.join(", "))
+    }
 }
 
 /// Runs a command about releases.
@@ -134,7 +143,7 @@ pub(super) async fn run(command: &ReleaseCommand, url: Option<&str>, output: Out
                 targets: plan.targets.clone(),
                 due_at: plan.at,
             };
-            server.post("/releases", &wish).await?
+            server.post_about("/releases", &wish, &plan.named()).await?
         }
         ReleaseCommand::Postpone { release, at } => {
             server.post(&format!("/releases/{release}/postpone"), &Postpone { due_at: *at }).await?
@@ -142,12 +151,16 @@ pub(super) async fn run(command: &ReleaseCommand, url: Option<&str>, output: Out
         ReleaseCommand::Show { release } => server.get(&format!("/releases/{release}")).await?,
         ReleaseCommand::Rehearse { release } => act(&server, release, "rehearse").await?,
         ReleaseCommand::Drop { release, case } => {
-            output.remark(&format!("Dropping {case} from {release}: it stays as it is, and can join another release."));
+            output.remark(&format!(
+                "Will drop {case} from {release}: the case stays as it is, and can join another release."
+            ));
             server.post(&format!("/releases/{release}/drop"), &DropCase { case: case.clone() }).await?
         }
         ReleaseCommand::Freeze { release } => act(&server, release, "freeze").await?,
         ReleaseCommand::Arm { release } => {
-            output.remark(&format!("Arming {release}: once enough people did, it publishes at its instant by itself."));
+            output.remark(&format!(
+                "Will arm {release}: once enough people have, it publishes at its instant by itself."
+            ));
             act(&server, release, "arm").await?
         }
         ReleaseCommand::DiscloseNow { release, yes } => {

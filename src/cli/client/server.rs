@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use super::credentials::Credentials;
 use super::{Failure, Result};
 use crate::domain::sealed::Secret;
-use crate::domain::text::Label;
+use crate::domain::text::{Label, shown};
 use crate::wire::problem::Problem;
 
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -69,6 +69,17 @@ impl Server {
         self.read(self.request(Method::POST, path).json(body)).await
     }
 
+    /// Makes something out of what only the body names: `missing` says what there may be none of, should none be found.
+    pub(super) async fn post_about<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &(impl Serialize + Sync),
+        missing: &str,
+    ) -> Result<T> {
+        let answer = self.answer(self.request(Method::POST, path).json(body)).await?;
+        parsed(answered(answer, Some(missing)).await?).await
+    }
+
     /// Puts something in place of what was there.
     pub(super) async fn put<T: DeserializeOwned>(&self, path: &str, body: &(impl Serialize + Sync)) -> Result<T> {
         self.read(self.request(Method::PUT, path).json(body)).await
@@ -119,32 +130,74 @@ impl Server {
     }
 
     async fn read<T: DeserializeOwned>(&self, request: reqwest::RequestBuilder) -> Result<T> {
-        let response = self.send(request).await?;
-        response.json().await.map_err(|error| Failure::because("The server answered something unexpected.", error))
+        parsed(self.send(request).await?).await
     }
 
     async fn send(&self, request: reqwest::RequestBuilder) -> Result<reqwest::Response> {
+        let answer = self.answer(request).await?;
+        let missing = missing(answer.url().path());
+        answered(answer, missing.as_deref()).await
+    }
+
+    async fn answer(&self, request: reqwest::RequestBuilder) -> Result<reqwest::Response> {
         let unreachable = |error: reqwest::Error| {
             Failure::because(format!("The server at {} could not be reached.", self.base), error.without_url())
         };
-        let response = request.send().await.map_err(unreachable)?;
-        let status = response.status();
-        if status.is_success() {
-            return Ok(response);
-        }
-        let problem = response.json::<Problem>().await.ok();
-        let sentence = problem.as_ref().and_then(|problem| problem.detail.clone());
-        let mut sentence = sentence.unwrap_or_else(|| format!("The server answered {status}."));
-        for blocker in problem.iter().flat_map(|problem| &problem.blockers) {
-            sentence.push_str("\n  - ");
-            sentence.push_str(blocker);
-        }
-        match problem.and_then(|problem| problem.incident) {
-            Some(incident) => Err(Failure::failed(format!("{sentence} (Fault {incident})"))),
-            None if status.is_client_error() => Err(Failure::Refused(sentence)),
-            None => Err(Failure::failed(sentence)),
-        }
+        request.send().await.map_err(unreachable)
     }
+}
+
+/// Takes an answer for what it is; `missing` says what there is none of, should the server know of nothing.
+async fn answered(response: reqwest::Response, missing: Option<&str>) -> Result<reqwest::Response> {
+    let status = response.status();
+    if status.is_success() {
+        return Ok(response);
+    }
+    let problem = response.json::<Problem>().await.ok();
+    let nothing = problem.as_ref().filter(|problem| problem.kind.ends_with(":not-found")).and(missing);
+    let sentence = match nothing {
+        // The server says the same of whatever is hidden or not there; what was asked for is known here.
+        Some(nothing) => Some(format!("There is {nothing} here, or you may not see it.")),
+        None => problem.as_ref().and_then(|problem| problem.detail.clone()),
+    };
+    let mut sentence = sentence.unwrap_or_else(|| format!("The server answered {status}."));
+    for blocker in problem.iter().flat_map(|problem| &problem.blockers) {
+        sentence.push_str("\n  - ");
+        sentence.push_str(blocker);
+    }
+    match problem.and_then(|problem| problem.incident) {
+        Some(incident) => Err(Failure::failed(format!("{sentence} (Fault {incident})"))),
+        None if status.is_client_error() => Err(Failure::Refused(sentence)),
+        None => Err(Failure::failed(sentence)),
+    }
+}
+
+async fn parsed<T: DeserializeOwned>(response: reqwest::Response) -> Result<T> {
+    response.json().await.map_err(|error| Failure::because("The server answered something unexpected.", error))
+}
+
+/// Says what a path of the API asks for: `no case DEMO-1`, or `no attachment … in the case DEMO-1`.
+fn missing(path: &str) -> Option<String> {
+    let mut parts = path.strip_prefix("/api/v1/")?.split('/');
+    let what = singular(parts.next()?)?;
+    let name = shown(parts.next()?);
+    match (parts.next().and_then(singular), parts.next().map(shown)) {
+        (Some(part), Some(which)) => Some(format!("no {part} {which} in the {what} {name}")),
+        (_, _) => Some(format!("no {what} {name}")),
+    }
+}
+
+fn singular(list: &str) -> Option<&'static str> {
+    Some(match list {
+        "projects" => "project",
+        "cases" => "case",
+        "releases" => "release",
+        "checks" => "check",
+        "attachments" => "attachment",
+        "members" => "member",
+        "jobs" => "job",
+        _ => return None,
+    })
 }
 
 /// Returns scheme, host and port of a server's URL; refuses plain http to another machine.
@@ -184,6 +237,21 @@ mod tests {
     #[test]
     fn name_of_a_file_survives_the_header() {
         assert_eq!(percent_encoded("prüf ung%.txt"), "pr%C3%BCf%20ung%25.txt");
+    }
+
+    #[test]
+    fn what_is_not_there_is_called_by_the_name_it_was_asked_for_by() {
+        for (path, words) in [
+            ("/api/v1/cases/LIB-9", Some("no case LIB-9")),
+            ("/api/v1/cases/LIB-9/advisory/approve", Some("no case LIB-9")),
+            ("/api/v1/projects/nolib/intake", Some("no project nolib")),
+            ("/api/v1/cases/LIB-9/members/sample", Some("no member sample in the case LIB-9")),
+            ("/api/v1/releases/LIB-R1/arm", Some("no release LIB-R1")),
+            ("/api/v1/releases", None),
+            ("/api/v1/me/keys/1", None),
+        ] {
+            assert_eq!(missing(path).as_deref(), words, "{path}");
+        }
     }
 
     #[test]
