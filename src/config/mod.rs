@@ -176,7 +176,9 @@ impl fmt::Display for BaseUrl {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file cannot be read.
-    #[error("The configuration {path} cannot be read: make it with `embargo init`, or name another with --config.")]
+    #[error(
+        "The configuration {path} cannot be read: make it with `embargo init`, name another with --config, or run this as the server's user."
+    )]
     Unreadable {
         /// The file.
         path: String,

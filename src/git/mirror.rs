@@ -120,12 +120,6 @@ impl Git {
         self.look_at_file(upstream)?;
         let fetched = self.watched_fetch(&path, upstream, &progress, &interrupt).await;
         let fetched = match fetched {
-            // git says so to nobody, and only ends.
-            Err(MirrorError::Down { .. } | MirrorError::NotGit { .. })
-                if upstream.url.folder().is_some_and(is_anothers) =>
-            {
-                return Err(MirrorError::Anothers);
-            }
             Err(MirrorError::NotGit { said }) => return Err(self.redirected_or_not_git(upstream, said).await),
             other => other?,
         };
@@ -142,7 +136,7 @@ impl Git {
         Ok(MirrorOutcome { moved, refs: count })
     }
 
-    /// Asks a local upstream whether it is there at all, which gix tells less plainly.
+    /// Asks a local upstream whether it is there and ours to fetch, which gix tells less plainly.
     #[expect(clippy::unused_self, reason = "reads as one of the steps")]
     fn look_at_file(&self, upstream: &Upstream) -> Result<(), MirrorError> {
         let Some(folder) = upstream.url.folder() else { return Ok(()) };
@@ -151,6 +145,9 @@ impl Git {
         }
         if !folder.join("HEAD").is_file() && !folder.join(".git").exists() {
             return Err(MirrorError::NotGit { said: Said("the folder is no git repository".to_owned()) });
+        }
+        if is_anothers(folder) {
+            return Err(MirrorError::Anothers);
         }
         Ok(())
     }
@@ -230,11 +227,13 @@ impl Git {
     }
 }
 
-/// Tells whether git would not touch this local repository, because it is another user's ("dubious ownership").
+/// Tells whether this local repository is another user's: git touches none such ("dubious ownership").
+///
+/// A `safe.directory` of the server's user lets it fetch, but never push at the instant, where no such setting is read.
 fn is_anothers(folder: &std::path::Path) -> bool {
-    let us = rustix::process::geteuid().as_raw();
-    let anothers = |path: &std::path::Path| std::fs::metadata(path).is_ok_and(|found| found.uid() != us);
-    anothers(folder) || anothers(&folder.join(".git"))
+    let inner = folder.join(".git");
+    let repository = if inner.exists() { &inner } else { folder };
+    std::fs::metadata(repository).is_ok_and(|found| found.uid() != rustix::process::geteuid().as_raw())
 }
 
 /// Sets the flag of an update when its future ends.

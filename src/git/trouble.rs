@@ -82,9 +82,7 @@ pub(super) fn classify(error: &gix::Error) -> MirrorError {
     let text = words.join(": ");
     let said = Said(text.chars().take(2000).collect());
     let has = |parts: &[&str]| parts.iter().any(|part| text.contains(part));
-    if has(&["dubious ownership"]) {
-        MirrorError::Anothers
-    } else if has(&["Received HTTP status 404", "Received HTTP status 410", "Received HTTP status 3"]) {
+    if has(&["Received HTTP status 404", "Received HTTP status 410", "Received HTTP status 3"]) {
         MirrorError::Moved { said }
     } else if error.is_unauthenticated()
         || error.is_permission_denied()
