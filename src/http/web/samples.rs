@@ -130,7 +130,7 @@ fn log() -> LogView {
 
 fn project_view() -> ProjectView {
     from(serde_json::json!({
-        "id": "octo", "prefix": "OCTO", "name": "Octo", "team_kind": "several", "open_cases": 3, "may_mirror": true, "may_release": true, "takes_attachments": true,
+        "id": "octo", "prefix": "OCTO", "name": "Octo", "team_kind": "several", "open_cases": 3, "may_mirror": true, "may_release": true, "takes_attachments": true, "mail_trouble": "Mail does not get out since 2030-04-24 08:00 UTC: the mail server cannot be used, see `[mail]`.",
         "repositories": [
             { "name": "octo", "url": "https://example.org/octo/octo.git", "state": "ok", "note": "", "checked_at": "2030-04-24T09:20:00Z", "progress": null, "lines": [{ "name": "main", "head": HEAD }, { "name": "1.11.x", "head": HEAD }] },
             { "name": "octo-docs", "url": "https://example.org/octo/docs.git", "state": "down", "note": "It did not answer for 40 minutes; what was fetched before is used.", "checked_at": "2030-04-24T08:40:00Z", "progress": "fetching: 1,204 of 9,310 objects", "lines": [{ "name": "main", "head": null }] }
