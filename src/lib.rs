@@ -12,7 +12,7 @@
 //! Layers, each importing only what stands to its right:
 //!
 //! ```text
-//! main -> cli -> { http, worker } -> workflow -> app -> config -> { store git crypto ci export notify wire } -> domain
+//! main -> cli -> { http, worker } -> workflow -> app -> config -> { store git crypto ci export notify forge wire } -> domain
 //! ```
 
 pub mod app;
@@ -22,6 +22,7 @@ pub mod config;
 pub mod crypto;
 pub mod domain;
 pub mod export;
+pub mod forge;
 pub mod git;
 pub mod http;
 pub mod notify;

@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::{Notify, Semaphore, broadcast};
 
 use crate::ci::Sandbox;
-use crate::config::Config;
+use crate::config::{Config, ProjectConfig};
 use crate::crypto::column::{CaseKey, Place};
 use crate::crypto::hash::Fields;
 use crate::crypto::keys::Keys;
@@ -26,6 +26,8 @@ use crate::domain::limit::{Asked, Ledger, PerHour, Source};
 use crate::domain::origin::{self, Origin};
 use crate::domain::sealed::Sealed;
 use crate::domain::steady::{Look, Steady};
+use crate::forge::Forge;
+use crate::forge::options::{self, ChannelError};
 use crate::git::Git;
 use crate::git::mirror::{Phase, Progress};
 use crate::git::remote::{Access, CredentialError};
@@ -109,6 +111,17 @@ pub enum Error {
     /// Mail.
     #[error(transparent)]
     Mail(#[from] crate::notify::OptionsError),
+    /// Channels.
+    #[error(transparent)]
+    Channels(#[from] crate::forge::OptionsError),
+    /// One channel.
+    #[error("channel {channel}: {why}")]
+    Channel {
+        /// The channel's name.
+        channel: String,
+        /// What is wrong with it.
+        why: ChannelError,
+    },
     /// The way to a public repository.
     #[error("repository {repository}: {why}")]
     Credential {
@@ -178,6 +191,8 @@ pub struct App {
     pub mailer: Mailer,
     /// Whether mail gets out of the house.
     pub mail_way: MailWay,
+    /// The way to webhooks and forges.
+    pub forge: Forge,
     /// The clock.
     pub clock: Clock,
     /// Whether it ran as time passed.
@@ -342,6 +357,11 @@ impl App {
             Access::read(repository.credential())
                 .map_err(|why| Error::Credential { repository: repository.name.to_string(), why })?;
         }
+        for channel in config.projects.iter().flat_map(ProjectConfig::channels).flatten() {
+            options::check(&channel, &[&data, &config.keys.folder, &config.checks_folder()])
+                .map_err(|why| Error::Channel { channel: channel.name.to_string(), why })?;
+        }
+        let forge = Forge::open(&config.channels)?;
         let store = Store::open(&data.join("embargo.db")).await?;
         let git = Git::open(config.git.clone(), &data).await?;
         let shelf = Shelf::open(&data.join("attachments"))?;
@@ -364,6 +384,7 @@ impl App {
             progress: Arc::new(Fetching::default()),
             mailer,
             mail_way: MailWay::default(),
+            forge,
             steady: Mutex::new(Steady::from(outside.clock.look())),
             clock: outside.clock,
             tickets: Tickets::default(),

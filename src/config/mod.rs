@@ -16,7 +16,7 @@ use crate::domain::id::ProjectId;
 use crate::domain::limit::PerHour;
 use crate::domain::origin::{ForwardedHeader, TrustedProxy};
 use crate::domain::refusal::Malformed;
-use crate::{ci, crypto, git, notify};
+use crate::{ci, crypto, forge, git, notify};
 
 mod mistake;
 mod project;
@@ -48,6 +48,8 @@ pub struct Config {
     pub ci: ci::Options,
     /// Mail.
     pub mail: notify::Options,
+    /// What all channels have in common.
+    pub channels: forge::Options,
     /// The projects looked after here.
     #[serde(rename = "project")]
     pub projects: Vec<ProjectConfig>,
@@ -66,6 +68,7 @@ impl Default for Config {
             git: git::Options::default(),
             ci: ci::Options::default(),
             mail: notify::Options::default(),
+            channels: forge::Options::default(),
             projects: Vec::new(),
         }
     }

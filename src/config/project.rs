@@ -7,10 +7,12 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::channel::Channel;
 use crate::domain::haste::{HastePolicy, Skip};
 use crate::domain::id::{Prefix, ProjectId};
 use crate::domain::project::{TagStyle, TeamKind};
 use crate::domain::repo::{LineName, RepoName};
+use crate::forge::options::{self, ChannelOptions};
 use crate::git::remote::{CredentialFiles, RemoteUrl};
 
 /// One project.
@@ -56,6 +58,9 @@ pub struct ProjectConfig {
     /// Its public repositories.
     #[serde(rename = "repository", default)]
     pub repositories: Vec<RepositoryConfig>,
+    /// Where else its advisories are published.
+    #[serde(rename = "channel", default)]
+    pub channels: Vec<ChannelOptions>,
 }
 
 /// What a project has decided beforehand about disclosing now.
@@ -181,6 +186,12 @@ impl ProjectConfig {
         }
     }
 
+    /// Returns where else its advisories are published; the error is a clause that says what is wrong.
+    pub fn channels(&self) -> Result<Vec<Channel>, String> {
+        let repositories: Vec<&RepoName> = self.repositories.iter().map(|repository| &repository.name).collect();
+        options::channels(&self.channels, &repositories)
+    }
+
     /// Returns how many people must say that a release is to be disclosed now.
     pub fn haste_needed(&self) -> usize {
         match self.team {
@@ -221,6 +232,7 @@ impl ProjectConfig {
             }
             repository.check().map_err(|wrong| format!("repository {} of project {id} {wrong}", repository.name))?;
         }
+        self.channels().map_err(|wrong| format!("project {id}: {wrong}."))?;
         Ok(())
     }
 }

@@ -8,6 +8,7 @@ use std::str::FromStr;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::channel::{ChannelName, FrozenChannel, Subject};
 use super::digest::Digest;
 use super::hold::HoldReason;
 use super::id::{CaseId, MemberId, UpstreamId, words};
@@ -23,12 +24,14 @@ words! {
         PushFixes = "push_fixes",
         /// Read the public refs back.
         VerifyPublic = "verify_public",
-        /// Publish the advisory of one case through one channel.
+        /// Publish the advisory of one case on this server's own pages.
         PublishAdvisories = "publish_advisories",
         /// Tell one recipient that there is news.
         NotifyPublic = "notify_public",
         /// Let the case know that it is public.
         OpenCase = "open_case",
+        /// Publish through one channel; last, so that nothing else waits for a slow one.
+        PublishChannels = "publish_channels",
     }
 }
 
@@ -45,6 +48,8 @@ words! {
         Unknown = "unknown",
         /// Not to be repeated without a person; the reason says whether something may be public.
         Failed = "failed",
+        /// Not done, and a person said that it need not be.
+        GivenUp = "given_up",
     }
 }
 
@@ -59,6 +64,8 @@ pub enum Target {
     Seat(CaseId, MemberId),
     /// A case.
     Case(CaseId),
+    /// What one channel publishes about a case or a tag.
+    Channel(ChannelName, Subject),
 }
 
 impl fmt::Display for Target {
@@ -68,6 +75,7 @@ impl fmt::Display for Target {
             Self::Site(id) => write!(f, "site/{id}"),
             Self::Seat(case, seat) => write!(f, "seat/{case}/{seat}"),
             Self::Case(id) => write!(f, "case/{id}"),
+            Self::Channel(name, subject) => write!(f, "channel/{name}/{subject}"),
         }
     }
 }
@@ -75,7 +83,8 @@ impl fmt::Display for Target {
 impl FromStr for Target {
     type Err = Malformed;
     fn from_str(text: &str) -> Result<Self, Malformed> {
-        const RULE: Malformed = Malformed::new("an effect's target is repository, site, seat or case, and its id");
+        const RULE: Malformed =
+            Malformed::new("an effect's target is repository, site, seat, case or channel, and its id");
         match text.split_once('/') {
             Some(("repository", id)) => id.parse().map(Self::Repository),
             Some(("site", id)) => id.parse().map(Self::Site),
@@ -84,6 +93,10 @@ impl FromStr for Target {
                 Ok(Self::Seat(case.parse()?, seat.parse()?))
             }
             Some(("case", id)) => id.parse().map(Self::Case),
+            Some(("channel", post)) => {
+                let (name, subject) = post.split_once('/').ok_or(RULE)?;
+                Ok(Self::Channel(name.parse()?, subject.parse()?))
+            }
             Some(_) | None => Err(RULE),
         }
     }
@@ -183,14 +196,18 @@ pub fn journal(manifest: &Manifest, recipients: &[Recipient]) -> Vec<Effect> {
         .zip(&pushes)
         .map(|(repository, push)| add(Phase::VerifyPublic, target(repository.upstream), vec![*push]))
         .collect();
+    let told_by = |cases: &[CaseId]| -> Vec<u32> {
+        let told = |of: &[CaseId]| cases.iter().any(|case| of.contains(case));
+        let of_cases = repositories.iter().zip(&verified).filter(|(repository, _)| told(&repository.cases));
+        let needs: Vec<u32> = of_cases.map(|(_, position)| *position).collect();
+        // A case in no repository waits for all of them: nothing is published on the strength of an empty list.
+        if needs.is_empty() { verified.clone() } else { needs }
+    };
     let published: Vec<u32> = manifest
         .cases
         .iter()
         .map(|case| {
-            let of_case = repositories.iter().zip(&verified).filter(|(repository, _)| repository.cases.contains(case));
-            let needs: Vec<u32> = of_case.map(|(_, position)| *position).collect();
-            // A case in no repository waits for all of them: nothing is published on the strength of an empty list.
-            let needs = if needs.is_empty() { verified.clone() } else { needs };
+            let needs = told_by(std::slice::from_ref(case));
             add(Phase::PublishAdvisories, Target::Site(case.clone()), needs)
         })
         .collect();
@@ -202,41 +219,83 @@ pub fn journal(manifest: &Manifest, recipients: &[Recipient]) -> Vec<Effect> {
     for (case, position) in manifest.cases.iter().zip(&published) {
         add(Phase::OpenCase, Target::Case(case.clone()), vec![*position]);
     }
+    for FrozenChannel { channel, posts } in &manifest.channels {
+        for post in posts {
+            let target = Target::Channel(channel.name.clone(), post.subject.clone());
+            add(Phase::PublishChannels, target, told_by(&post.cases));
+        }
+    }
     effects
 }
 
 /// Says what a run does now: the first effect that waits for nothing, else how long to wait, else who is needed.
 ///
-/// An effect that failed stops what needs it and nothing else; a mail given up stops nobody.
+/// An effect that failed stops what needs it and nothing else; a mail given up stops nobody, and a channel that failed calls
+/// nobody away from what is tried again.
 pub fn next(effects: &[Effect], now: Timestamp) -> Next<'_> {
-    let done =
-        |position: &u32| effects.iter().any(|effect| effect.position == *position && effect.state == EffectState::Done);
     let mut wait: Option<Timestamp> = None;
-    for effect in effects {
-        match effect.state {
-            EffectState::Done | EffectState::Failed => continue,
-            EffectState::Pending | EffectState::Started | EffectState::Unknown => {}
-        }
-        if !effect.needs.iter().all(done) {
-            continue;
-        }
+    for effect in open(effects) {
         match effect.retry_at {
             Some(at) if at > now => wait = Some(wait.map_or(at, |earlier| earlier.min(at))),
             Some(_) | None if effect.attempts > 0 => return Next::Look(effect),
             Some(_) | None => return Next::Act(effect),
         }
     }
-    let needed = effects.iter().find(|effect| effect.state == EffectState::Failed && effect.phase.holds());
-    if let Some(effect) = needed {
+    let failed = |effect: &&Effect| effect.state == EffectState::Failed && effect.phase.holds();
+    let urgent = |effect: &&Effect| failed(effect) && effect.phase != Phase::PublishChannels;
+    if let Some(effect) = effects.iter().find(urgent) {
         return Next::Hold(effect);
     }
     if let Some(at) = wait {
         return Next::Wait(at);
     }
-    match effects.iter().find(|effect| !effect.settled()) {
+    match effects.iter().find(failed).or_else(|| effects.iter().find(|effect| !effect.settled())) {
         Some(stuck) => Next::Hold(stuck),
         None => Next::Done,
     }
+}
+
+/// Lists what could be published through channels now, in the order of the journal: channels do not wait for each other.
+pub fn channels_next(effects: &[Effect], now: Timestamp) -> Vec<&Effect> {
+    let due = |effect: &&Effect| effect.retry_at.is_none_or(|at| at <= now);
+    open(effects).filter(|effect| effect.phase == Phase::PublishChannels).filter(due).collect()
+}
+
+/// Finds the effects that are still to be done and wait for no other.
+fn open(effects: &[Effect]) -> impl Iterator<Item = &Effect> {
+    let done =
+        |position: &u32| effects.iter().any(|effect| effect.position == *position && effect.state == EffectState::Done);
+    let begins = |effect: &&Effect| match effect.state {
+        EffectState::Done | EffectState::Failed | EffectState::GivenUp => false,
+        EffectState::Pending | EffectState::Started | EffectState::Unknown => true,
+    };
+    effects.iter().filter(begins).filter(move |effect| effect.needs.iter().all(done))
+}
+
+/// Says how long after the last push that it waited for an effect was done; `None` for one that waits for no push, or is not
+/// done.
+pub fn after_push(effects: &[Effect], effect: &Effect) -> Option<SignedDuration> {
+    match effect.phase {
+        Phase::Preflight | Phase::PushFixes => return None,
+        Phase::VerifyPublic
+        | Phase::PublishAdvisories
+        | Phase::NotifyPublic
+        | Phase::OpenCase
+        | Phase::PublishChannels => {}
+    }
+    let mut reached = effect.needs.clone();
+    let mut pushed: Option<Timestamp> = None;
+    let mut at = 0;
+    while let Some(position) = reached.get(at).copied() {
+        at += 1;
+        let Some(needed) = effects.iter().find(|needed| needed.position == position) else { continue };
+        if needed.phase == Phase::PushFixes {
+            pushed = pushed.max(needed.done_at);
+        } else {
+            reached.extend(needed.needs.iter().filter(|need| !reached.contains(need)).copied().collect::<Vec<_>>());
+        }
+    }
+    Some(effect.done_at?.duration_since(pushed?))
 }
 
 /// Proves that nothing has become public: every push is surely not done.
@@ -244,7 +303,7 @@ pub fn nothing_public(effects: &[Effect]) -> Option<NothingPublic> {
     let surely_not = |effect: &Effect| match effect.state {
         EffectState::Pending => true,
         EffectState::Failed => effect.reason.is_some_and(|reason| reason != HoldReason::PartlyPublic),
-        EffectState::Started | EffectState::Done | EffectState::Unknown => false,
+        EffectState::Started | EffectState::Done | EffectState::Unknown | EffectState::GivenUp => false,
     };
     effects.iter().filter(|effect| effect.phase == Phase::PushFixes).all(surely_not).then_some(NothingPublic(()))
 }
@@ -253,17 +312,27 @@ impl Phase {
     /// Tells whether a failure in this phase needs a person before the release can be done. Only a mail does not.
     pub fn holds(self) -> bool {
         match self {
-            Self::Preflight | Self::PushFixes | Self::VerifyPublic | Self::PublishAdvisories | Self::OpenCase => true,
+            Self::Preflight
+            | Self::PushFixes
+            | Self::VerifyPublic
+            | Self::PublishAdvisories
+            | Self::OpenCase
+            | Self::PublishChannels => true,
             Self::NotifyPublic => false,
+        }
+    }
+
+    /// Tells whether it is worth hours: what waits for others, while the fix is public and nothing hangs on it.
+    fn waits_long(self) -> bool {
+        match self {
+            Self::Preflight | Self::PushFixes | Self::VerifyPublic | Self::PublishAdvisories | Self::OpenCase => false,
+            Self::NotifyPublic | Self::PublishChannels => true,
         }
     }
 
     /// How many tries before a person is called. A release that may be half public waits for nobody silently.
     pub fn patience(self) -> u32 {
-        match self {
-            Self::Preflight | Self::PushFixes | Self::VerifyPublic | Self::PublishAdvisories | Self::OpenCase => 12,
-            Self::NotifyPublic => 40,
-        }
+        if self.waits_long() { 40 } else { 12 }
     }
 
     /// Why a release is held when patience ends.
@@ -272,12 +341,13 @@ impl Phase {
             Self::Preflight => HoldReason::UpstreamDown,
             Self::PushFixes | Self::VerifyPublic => HoldReason::PartlyPublic,
             Self::PublishAdvisories | Self::NotifyPublic | Self::OpenCase => HoldReason::Trouble,
+            Self::PublishChannels => HoldReason::Channel,
         }
     }
 
-    /// How long to wait after this many tries: doubling, up to a minute, for mail up to half an hour.
+    /// How long to wait after this many tries: doubling, up to a minute, for mail and channels up to half an hour.
     pub fn pause(self, attempts: u32) -> SignedDuration {
-        let longest = if self == Self::NotifyPublic { 1800 } else { 60 };
+        let longest = if self.waits_long() { 1800 } else { 60 };
         SignedDuration::from_secs(1_i64.checked_shl(attempts.saturating_sub(1).min(20)).unwrap_or(longest).min(longest))
     }
 }
@@ -304,7 +374,7 @@ impl Effect {
     /// Tells whether it will not change any more by itself, and holds nobody.
     pub fn settled(&self) -> bool {
         match self.state {
-            EffectState::Done => true,
+            EffectState::Done | EffectState::GivenUp => true,
             EffectState::Failed => !self.phase.holds(),
             EffectState::Pending | EffectState::Started | EffectState::Unknown => false,
         }
@@ -321,6 +391,7 @@ impl Effect {
                 ..self
             }),
             EffectState::Done => Err(Refusal::moment("This effect is done: it is never done again.")),
+            EffectState::GivenUp => Err(Refusal::moment("This effect was given up by a person.")),
             EffectState::Failed => {
                 Err(Refusal::moment("This effect failed: a person has to resume the release first."))
             }
@@ -332,7 +403,9 @@ impl Effect {
         match self.state {
             EffectState::Started | EffectState::Unknown => {}
             EffectState::Pending => return Err(Refusal::moment("This effect was not begun.")),
-            EffectState::Done | EffectState::Failed => return Err(Refusal::moment("This effect has ended already.")),
+            EffectState::Done | EffectState::Failed | EffectState::GivenUp => {
+                return Err(Refusal::moment("This effect has ended already."));
+            }
         }
         let tired = self.attempts >= self.phase.patience();
         let retry_at = now.checked_add(self.phase.pause(self.attempts)).ok();
@@ -364,7 +437,20 @@ impl Effect {
             EffectState::Pending | EffectState::Started | EffectState::Unknown => {
                 Self { attempts, retry_at: None, ..self }
             }
-            EffectState::Failed | EffectState::Done => self,
+            EffectState::Failed | EffectState::Done | EffectState::GivenUp => self,
+        }
+    }
+
+    /// Gives it up, by a person's word: only what a channel publishes, and what has become public remains so.
+    pub fn give_up(self) -> Result<Self, Refusal> {
+        if self.phase != Phase::PublishChannels {
+            return Err(Refusal::moment("Only what a channel publishes can be given up."));
+        }
+        match self.state {
+            EffectState::Pending | EffectState::Started | EffectState::Unknown | EffectState::Failed => {
+                Ok(Self { state: EffectState::GivenUp, retry_at: None, reason: None, ..self })
+            }
+            EffectState::Done | EffectState::GivenUp => Err(Refusal::moment("There is nothing left to give up.")),
         }
     }
 }

@@ -52,6 +52,9 @@ fn the_journal_reads_as_written() {
     10 notify_public seat after [7]
     11 open_case case after [6]
     12 open_case case after [7]
+    13 publish_channels channel after [4, 5]
+    14 publish_channels channel after [5]
+    15 publish_channels channel after [4, 5]
     ");
 }
 
@@ -59,7 +62,7 @@ fn the_journal_reads_as_written() {
 fn a_run_without_trouble_goes_straight_through() {
     let mut effects = sample_journal();
     let order: Vec<_> = (0..effects.len()).map(|_| turn(&mut effects, Outcome::Done(String::new()), at(1))).collect();
-    assert_eq!(order, (0..13).collect::<Vec<u32>>());
+    assert_eq!(order, (0..16).collect::<Vec<u32>>());
     assert_eq!(next(&effects, at(1)), Next::Done);
 }
 
@@ -98,7 +101,7 @@ fn no_advisory_before_every_push_it_tells_of_was_read_back() {
     }
     let untouched = |effect: &&Effect| effect.state == EffectState::Pending;
     let left: Vec<_> = effects.iter().filter(untouched).map(|effect| effect.position).collect();
-    assert_eq!(left, [5, 6, 7, 8, 9, 10, 11, 12]);
+    assert_eq!(left, [5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]);
     assert!(nothing_public(&effects).is_none());
 }
 
@@ -175,6 +178,56 @@ fn a_mail_that_fails_holds_nobody() {
     }
     assert_eq!((effects[mail].state, effects[mail].attempts), (EffectState::Failed, 40));
     assert_eq!(next(&effects, now), Next::Done);
+}
+
+#[test]
+fn a_channel_that_fails_holds_no_other_effect_and_then_calls_a_person() {
+    let mut effects = sample_journal();
+    let first = find(&effects, Phase::PublishChannels, 0);
+    for _ in 0..first {
+        turn(&mut effects, Outcome::Done(String::new()), at(1));
+    }
+    let due: Vec<_> = channels_next(&effects, at(1)).iter().map(|effect| effect.position).collect();
+    assert_eq!(due, [13, 14, 15], "they do not wait for each other");
+    turn(&mut effects, Outcome::Failed(HoldReason::Channel, "gone".into()), at(1));
+    turn(&mut effects, Outcome::Unknown("no answer".into()), at(1));
+    assert_eq!(turn(&mut effects, Outcome::Done(String::new()), at(1)), 15);
+    // What is tried again is waited for, for hours, before a person is needed.
+    let mut now = at(1);
+    while let Next::Wait(later) = next(&effects, now) {
+        now = later;
+        assert_eq!(channels_next(&effects, now).len(), 1);
+        turn(&mut effects, Outcome::Again("server down".into()), now);
+    }
+    assert_eq!(
+        (effects[14].state, effects[14].attempts, effects[14].reason),
+        (EffectState::Failed, 40, Some(HoldReason::Channel))
+    );
+    assert!(now.duration_since(at(1)) > SignedDuration::from_hours(6));
+    assert!(matches!(next(&effects, now), Next::Hold(effect) if effect.position == 13));
+    // Given up or tried again, by a person's word alone.
+    effects[13] = effects[13].clone().give_up().unwrap();
+    assert!(matches!(next(&effects, now), Next::Hold(effect) if effect.position == 14));
+    effects[14] = effects[14].clone().revive();
+    assert_eq!(effects[13].clone().revive(), effects[13]);
+    turn(&mut effects, Outcome::Done(String::new()), now);
+    assert_eq!(next(&effects, now), Next::Done);
+    assert!(effects[13].clone().start(now).is_err() && effects[13].clone().give_up().is_err());
+    assert!(effects[14].clone().give_up().is_err(), "done is done");
+    assert!(effects[0].clone().give_up().is_err());
+}
+
+#[test]
+fn the_gap_is_from_the_last_push_that_was_waited_for() {
+    let mut effects = sample_journal();
+    for (effect, second) in effects.iter_mut().zip(1..) {
+        *effect = effect.clone().start(at(second)).unwrap().end(Outcome::Done(String::new()), at(second)).unwrap();
+    }
+    let gap = |position: usize| after_push(&effects, &effects[position]).map(|gap| gap.as_secs());
+    assert_eq!([gap(0), gap(2), gap(4)], [None, None, Some(2)]);
+    // The first case waits for both pushes, the second push being the last; so does its channel.
+    assert_eq!([gap(6), gap(13)], [Some(3), Some(10)]);
+    assert_eq!(after_push(&sample_journal(), &sample_journal()[6]), None, "nothing was done yet");
 }
 
 #[test]

@@ -19,6 +19,8 @@ words! {
         NotReady = "not_ready",
         /// The server was not there at the instant, and it is too late for it to begin by itself.
         Missed = "missed",
+        /// Everything is public, but a channel did not take its part.
+        Channel = "channel",
         /// This server could not do its own part.
         Trouble = "trouble",
     }
@@ -37,7 +39,7 @@ impl HoldReason {
     /// Tells what helps: `true` if trying again is safe and may be enough, `false` if a person has to mend something first.
     pub fn safe_to_retry(self) -> bool {
         match self {
-            Self::UpstreamDown | Self::Missed | Self::Trouble => true,
+            Self::UpstreamDown | Self::Missed | Self::Channel | Self::Trouble => true,
             Self::LineMoved | Self::TagTaken | Self::PushRefused | Self::PartlyPublic | Self::NotReady => false,
         }
     }
@@ -52,7 +54,7 @@ impl HoldReason {
             | Self::NotReady
             | Self::Missed
             | Self::PartlyPublic => Self::PartlyPublic,
-            Self::PushRefused | Self::Trouble => self,
+            Self::PushRefused | Self::Channel | Self::Trouble => self,
         }
     }
 
@@ -68,6 +70,7 @@ impl HoldReason {
             }
             Self::NotReady => "Needs a person: see what blocks it, then rehearse, freeze and arm again.",
             Self::Missed => "Needs a person's word: resume to disclose now, or disarm and choose another instant.",
+            Self::Channel => "The fixes are public: mend the channel and resume, or give up what it did not take.",
             Self::Trouble => "Safe to retry: see the server's log, then resume.",
         }
     }

@@ -9,6 +9,7 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::channel::{Channel, ChannelName, FrozenChannel, Post, Subject};
 use super::digest::Digest;
 use super::id::{CaseId, LineId, ProjectId, ReleaseId, UpstreamId};
 use super::plain::AdvisoryId;
@@ -36,6 +37,8 @@ pub struct Manifest {
     pub repositories: Vec<Repository>,
     /// What is published, byte for byte: one advisory per case, in their order.
     pub advisories: Vec<FrozenAdvisory>,
+    /// Where else it is published, and what: a change of the configuration does not reach a frozen release.
+    pub channels: Vec<FrozenChannel>,
 }
 
 /// The advisory of one case as it will be published.
@@ -139,6 +142,16 @@ impl Manifest {
         if paths.windows(2).any(|pair| pair[0] == pair[1]) {
             return Err(Refusal::moment("Two advisories of this release would be published under one name."));
         }
+        for FrozenChannel { channel, posts } in &self.channels {
+            let mut subjects: Vec<_> = posts.iter().map(|post| &post.subject).collect();
+            subjects.sort();
+            let known = |case| self.cases.contains(case);
+            let told = posts.iter().all(|post| !post.cases.is_empty() && post.cases.iter().all(known));
+            if !told || subjects.windows(2).any(|pair| pair[0] == pair[1]) {
+                let name = &channel.name;
+                return Err(Refusal::moment(format!("The channel {name} would not publish each thing once.")));
+            }
+        }
         for repository in &self.repositories {
             let mut names: Vec<_> = repository.refs.iter().map(|moved| &moved.name).collect();
             names.sort();
@@ -172,6 +185,13 @@ impl Manifest {
     /// Returns the advisory of one case.
     pub fn advisory_of(&self, case: &CaseId) -> Option<&FrozenAdvisory> {
         self.advisories.iter().find(|advisory| &advisory.case == case)
+    }
+
+    /// Returns a channel with what one of its effects publishes.
+    pub fn post(&self, name: &ChannelName, subject: &Subject) -> Option<(&Channel, &Post)> {
+        let frozen = self.channels.iter().find(|frozen| &frozen.channel.name == name)?;
+        let post = frozen.posts.iter().find(|post| &post.subject == subject)?;
+        Some((&frozen.channel, post))
     }
 
     /// Returns what is pushed to one repository.
@@ -228,6 +248,7 @@ impl fmt::Display for DocumentPath {
 #[cfg(test)]
 pub(in crate::domain) mod tests {
     use super::*;
+    use crate::domain::channel::Way;
     use crate::domain::id::Minted;
 
     /// A manifest of two repositories: the first case is in both, the second in the second only.
@@ -253,6 +274,11 @@ pub(in crate::domain) mod tests {
                 sha256: Digest::of(&[1]),
             }],
         };
+        let channel = |name: &str, posts: &mut dyn Iterator<Item = (Subject, Vec<CaseId>)>| FrozenChannel {
+            channel: Channel { name: name.parse().unwrap(), way: Way::Folder { folder: "/srv/advisories".into() } },
+            posts: posts.map(|(subject, cases)| Post { subject, cases, documents: Vec::new() }).collect(),
+        };
+        let plugins = UpstreamId::mint(1, [2; 10]);
         Manifest {
             form: 1,
             release: "DEMO-R1".parse().unwrap(),
@@ -266,6 +292,10 @@ pub(in crate::domain) mod tests {
             }],
             repositories: vec![repository(1, "core", &cases[..1]), repository(2, "plugins", &cases)],
             advisories: vec![advisory(&cases[0], 1), advisory(&cases[1], 2)],
+            channels: vec![
+                channel("files", &mut cases.iter().map(|case| (Subject::Advisory(case.clone()), vec![case.clone()]))),
+                channel("forge", &mut [(Subject::Tag(plugins, "v1.0.1".parse().unwrap()), cases.clone())].into_iter()),
+            ],
             cases,
         }
     }
@@ -274,7 +304,7 @@ pub(in crate::domain) mod tests {
     fn the_bytes_of_a_manifest_are_fixed() {
         let manifest = sample();
         assert_eq!(Manifest::parse(&manifest.bytes()).unwrap(), manifest);
-        assert_eq!(manifest.lasting_digest().short(), "1135a6da4566");
+        assert_eq!(manifest.lasting_digest().short(), "4c224676eaff");
     }
 
     #[test]
@@ -304,6 +334,12 @@ pub(in crate::domain) mod tests {
         let mut twice = sample();
         twice.advisories[1].documents = twice.advisories[0].documents.clone();
         assert!(twice.check().is_err());
+        let mut again = sample();
+        again.channels[0].posts[1] = again.channels[0].posts[0].clone();
+        assert!(again.check().is_err());
+        let mut foreign = sample();
+        foreign.channels[1].posts[0].cases = vec!["DEMO-9".parse().unwrap()];
+        assert!(foreign.check().is_err());
     }
 
     #[test]

@@ -9,6 +9,7 @@ pub mod advisory;
 pub mod blocker;
 pub mod case;
 pub mod change;
+pub mod channel;
 pub mod check;
 pub mod credit;
 pub mod digest;

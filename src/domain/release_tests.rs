@@ -52,6 +52,7 @@ fn manifest(release: &Release) -> Manifest {
                 sha256: Digest::of(b"{}"),
             }],
         }],
+        channels: Vec::new(),
     }
 }
 

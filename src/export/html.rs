@@ -1,9 +1,9 @@
-//! The body of an advisory's public page.
+//! The body of an advisory's public page, and a whole page for those who serve files.
 //!
-//! Guards: everything is escaped by the template, and texts in Markdown pass `prose`. Leaves the page around it, its
-//! style and its headers to `http`.
+//! Guards: everything is escaped by the template, and texts in Markdown pass `prose`. Leaves this server's own page around
+//! the body, its style and its headers to `http`.
 
-use maud::{Markup, html};
+use maud::{DOCTYPE, Markup, html};
 
 use super::{Affected, Published, credit_words, followable, instant, prose, severity_words};
 use crate::domain::advisory::Package;
@@ -76,6 +76,26 @@ pub fn advisory(published: &Published) -> Markup {
     }
 }
 
+/// Renders a page that needs nothing beside it: for a folder that somebody else serves.
+pub fn page(published: &Published) -> Markup {
+    let style = "body{max-width:46rem;margin:2rem auto;padding:0 1rem;font:1rem/1.5 system-ui,sans-serif;color-scheme:light dark}\
+                 table{border-collapse:collapse}th,td{padding:.25rem .75rem .25rem 0;text-align:left;vertical-align:top}\
+                 pre{overflow-x:auto}dt{font-weight:bold}";
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                title { (published.id) ": " (published.advisory.title) }
+                link rel="canonical" href=(published.page_url());
+                style { (style) }
+            }
+            body { main { (advisory(published)) } }
+        }
+    }
+}
+
 /// One line's row; `packages` renders the column of packages, where there is one.
 fn row(line: &Affected<'_>, packages: Option<fn(&Package) -> String>) -> Markup {
     html! {
@@ -114,6 +134,14 @@ mod tests {
     use super::*;
     use crate::domain::plain::Link;
     use crate::export::tests::sample;
+
+    #[test]
+    fn a_page_of_its_own_is_whole_and_escaped() {
+        let page = page(&sample()).into_string();
+        assert!(page.starts_with("<!DOCTYPE html><html lang=\"en\">"), "{page}");
+        assert!(page.contains("<title>DEMO-2026-0001: Sample flaw in &lt;demo&gt;"), "{page}");
+        assert!(!page.contains("<script"), "{page}");
+    }
 
     #[test]
     fn foreign_text_is_escaped() {

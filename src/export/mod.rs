@@ -18,6 +18,7 @@ use crate::domain::text::Label;
 pub mod feed;
 pub mod html;
 pub mod markdown;
+pub mod notes;
 pub mod osv;
 pub mod prose;
 

@@ -153,6 +153,28 @@ pub async fn revive(tx: &mut Tx, effects: Vec<Effect>, release: &ReleaseId) -> R
     Ok(())
 }
 
+/// Writes down that a person gave an effect up; a run that is in the middle of it can no longer write how it ended.
+pub async fn give_up(tx: &mut Tx, actor: &Actor, release: &ReleaseId, effect: &Effect) -> Result<()> {
+    let (id, position, state) = (release.to_string(), i64::from(effect.position), effect.state.as_str());
+    let result = sqlx::query!(
+        "update effect set state = ?, retry_at = null, reason = null
+         where release = ? and position = ? and state not in ('done', 'given_up')",
+        state,
+        id,
+        position
+    )
+    .execute(tx.conn())
+    .await?;
+    one_row(&result)?;
+    told(tx, actor, release, effect).await
+}
+
+/// Puts into the chain how far an effect is.
+async fn told(tx: &mut Tx, actor: &Actor, release: &ReleaseId, effect: &Effect) -> Result<()> {
+    let object = format!("{} {} {} {}", effect.position, effect.phase, effect.target, effect.state);
+    super::event::append(tx, actor, &Event::of_release(EventKind::ReleaseEffect, release, object)).await
+}
+
 async fn save(tx: &mut Tx, actor: &Actor, fence: &Fence, effect: Effect) -> Result<Effect> {
     let id = fence.release.to_string();
     let (position, state, attempts) = (i64::from(effect.position), effect.state.as_str(), i64::from(effect.attempts));
@@ -162,7 +184,7 @@ async fn save(tx: &mut Tx, actor: &Actor, fence: &Fence, effect: Effect) -> Resu
     let done = effect.done_at.map(jiff::Timestamp::as_millisecond);
     let result = sqlx::query!(
         "update effect set state = ?, attempts = ?, retry_at = ?, reason = ?, note = ?, started_at = ?, done_at = ?, fence = ?
-         where release = ? and position = ? and state <> 'done'
+         where release = ? and position = ? and state not in ('done', 'given_up')
            and exists (select 1 from release r where r.id = effect.release and r.fence = ? and r.state = 'running')",
         state,
         attempts,
@@ -179,7 +201,6 @@ async fn save(tx: &mut Tx, actor: &Actor, fence: &Fence, effect: Effect) -> Resu
     .execute(tx.conn())
     .await?;
     one_row(&result)?;
-    let object = format!("{} {} {} {}", effect.position, effect.phase, effect.target, effect.state);
-    super::event::append(tx, actor, &Event::of_release(EventKind::ReleaseEffect, &fence.release, object)).await?;
+    told(tx, actor, &fence.release, &effect).await?;
     Ok(effect)
 }

@@ -16,6 +16,7 @@ use crate::domain::event::Event;
 pub mod account;
 pub mod advisory;
 pub mod case;
+pub mod channel;
 pub mod check;
 pub mod effect;
 pub mod event;

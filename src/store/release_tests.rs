@@ -172,6 +172,7 @@ async fn running(house: &House) -> (Release, Vec<Effect>) {
                 sha256: Digest::of(&body),
             }],
         }],
+        channels: Vec::new(),
     };
     let next = Release {
         state: ReleaseState::Running,

@@ -3,6 +3,7 @@
 pub mod account;
 pub mod advisory;
 pub mod case;
+pub mod channel;
 pub mod check;
 pub mod hook;
 pub mod problem;

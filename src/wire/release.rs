@@ -48,6 +48,14 @@ pub struct DropCase {
     pub case: CaseId,
 }
 
+/// A step of a channel to be given up: `POST /api/v1/releases/{id}/give-up`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GiveUp {
+    /// Its place in the journal.
+    pub position: u32,
+}
+
 /// A release in a list.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ReleaseSummary {
@@ -74,6 +82,9 @@ pub struct ReleaseView {
     pub cases: Vec<String>,
     /// What is released where.
     pub targets: Vec<TargetView>,
+    /// Where else it is published, by name: as it was frozen, and before that as it would be now.
+    #[serde(default)]
+    pub channels: Vec<String>,
     /// What still blocks it; empty when nothing does, or when it is past blocking.
     pub blockers: Vec<BlockerView>,
     /// The digest of what was frozen, with the instant.
@@ -180,7 +191,7 @@ pub struct EffectView {
     pub phase: String,
     /// What it acts on, in words.
     pub target: String,
-    /// `pending`, `started`, `done`, `unknown` or `failed`; of a mail, whether the mail server has it.
+    /// `pending`, `started`, `done`, `unknown`, `failed` or `given_up`; of a mail, whether the mail server has it.
     pub state: String,
     /// Tries so far.
     pub attempts: u32,
@@ -190,4 +201,10 @@ pub struct EffectView {
     pub started_at: Option<String>,
     /// When it was done, RFC 3339.
     pub done_at: Option<String>,
+    /// Milliseconds from the end of the last push it waited for until it was done.
+    #[serde(default)]
+    pub after_push_ms: Option<i64>,
+    /// Whether the asker may give it up.
+    #[serde(default)]
+    pub may_give_up: bool,
 }

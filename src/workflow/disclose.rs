@@ -13,7 +13,9 @@ use crate::domain::access::{Action, Consent, Grants, Holder, Role};
 use crate::domain::actor::{Actor, Chore, Via};
 use crate::domain::blocker::BlockerKind;
 use crate::domain::digest::Digest;
-use crate::domain::effect::{Effect, Next, Outcome, Phase, Recipient, Target, journal, next, nothing_public};
+use crate::domain::effect::{
+    Effect, EffectState, Next, Outcome, Phase, Recipient, Target, journal, next, nothing_public,
+};
 use crate::domain::hold::{Hold, HoldReason};
 use crate::domain::id::{CaseId, MailId, MemberId, Minted, ReleaseId};
 use crate::domain::job::Job;
@@ -30,7 +32,7 @@ use crate::store::{self, Tx};
 const CHORE: Actor = Actor::System(Chore::Disclose);
 
 /// A run in progress: what it may write, and what it was armed with.
-struct Run<'a> {
+pub(super) struct Run<'a> {
     app: &'a App,
     fence: Fence,
     manifest: Manifest,
@@ -177,7 +179,10 @@ async fn hold(app: &App, id: &ReleaseId, hold: Hold) -> Result<()> {
         None => release.hold(Hold { reason: hold.reason.once_public(), ..hold })?,
     };
     let held = store::release::save(&mut tx, &CHORE, change).await?;
-    call(app, &mut tx, &held).await?;
+    // For a channel they were called when it failed.
+    if held.hold.as_ref().is_none_or(|hold| hold.reason != HoldReason::Channel) {
+        call(app, &mut tx, &held).await?;
+    }
     tracing::error!(release = %id, "a release is held: somebody must act");
     Ok(app.commit(tx).await?)
 }
@@ -207,6 +212,9 @@ impl Run<'_> {
             let effects = self.effects().await?;
             let now = self.app.clock.now();
             match next(&effects, now) {
+                Next::Act(effect) | Next::Look(effect) if effect.phase == Phase::PublishChannels => {
+                    self.channels(&effects, now).await?;
+                }
                 Next::Act(effect) => self.act(effect.clone()).await?,
                 Next::Look(effect) => match self.look(effect).await? {
                     Some(outcome) => {
@@ -268,6 +276,9 @@ impl Run<'_> {
         let (phase, position) = (effect.phase, effect.position);
         let mut tx = self.app.begin("disclose.end").await?;
         let effect = store::effect::end(&mut tx, &CHORE, &self.fence, (effect, outcome)).await?;
+        if effect.phase == Phase::PublishChannels && effect.state == EffectState::Failed {
+            super::channel::failed(self.app, &mut tx, self.id()).await?;
+        }
         self.pass(&effect, "ending");
         self.app.commit(tx).await?;
         tracing::info!(release = %self.id(), position, %phase, state = %effect.state, "effect");
@@ -297,13 +308,14 @@ impl Run<'_> {
                 | Phase::VerifyPublic
                 | Phase::PublishAdvisories
                 | Phase::NotifyPublic
-                | Phase::OpenCase,
+                | Phase::OpenCase
+                | Phase::PublishChannels,
                 _,
             ) => Ok(None),
         }
     }
 
-    async fn act(&self, effect: Effect) -> Result<()> {
+    pub(super) async fn act(&self, effect: Effect) -> Result<()> {
         let effect = self.start(effect).await?;
         let acted = self.perform_one(&effect).await;
         self.pass(&effect, "acted");
@@ -343,13 +355,17 @@ impl Run<'_> {
             (Phase::PublishAdvisories, Target::Site(case)) => self.publish(case).await,
             (Phase::NotifyPublic, Target::Seat(case, seat)) => self.tell(case, *seat, &effect.key).await,
             (Phase::OpenCase, Target::Case(case)) => self.open_case(case).await,
+            (Phase::PublishChannels, Target::Channel(..)) => {
+                super::channel::publish(self.app, &self.manifest, effect).await
+            }
             (
                 Phase::Preflight
                 | Phase::PushFixes
                 | Phase::VerifyPublic
                 | Phase::PublishAdvisories
                 | Phase::NotifyPublic
-                | Phase::OpenCase,
+                | Phase::OpenCase
+                | Phase::PublishChannels,
                 _,
             ) => Ok(Outcome::Failed(
                 HoldReason::Trouble,
@@ -427,9 +443,12 @@ fn fault(phase: Phase) -> Outcome {
     let note = "This server could not do its part: see its log.".to_owned();
     match phase {
         Phase::PushFixes => Outcome::Unknown(note),
-        Phase::Preflight | Phase::VerifyPublic | Phase::PublishAdvisories | Phase::NotifyPublic | Phase::OpenCase => {
-            Outcome::Again(note)
-        }
+        Phase::Preflight
+        | Phase::VerifyPublic
+        | Phase::PublishAdvisories
+        | Phase::NotifyPublic
+        | Phase::OpenCase
+        | Phase::PublishChannels => Outcome::Again(note),
     }
 }
 

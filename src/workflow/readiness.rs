@@ -55,8 +55,8 @@ pub(super) struct Rendered {
     pub(super) case: CaseId,
     /// Its public id.
     pub(super) id: AdvisoryId,
-    /// The draft.
-    pub(super) advisory: Advisory,
+    /// What the files are made of.
+    pub(super) published: Published,
     /// The files.
     pub(super) documents: Documents,
 }
@@ -279,9 +279,10 @@ async fn case_facts(
         (Some(Draft { public_id: Some(id), .. }), Some(advisory)) => {
             let heads = fixes.iter().filter_map(|fix| Some((fix.line, fix.head.clone()?))).collect::<Vec<_>>();
             let known = (&case.id, advisory, heads.as_slice(), parted);
-            let shown = told::published(app, layout, Some(release), known).await?;
-            let documents = render(app, (release, layout), (id, advisory), shown)?;
-            Some(Rendered { case: case.id.clone(), id: id.clone(), advisory: advisory.clone(), documents })
+            let lines = told::published(app, layout, Some(release), known).await?;
+            let published = published(app, (release, layout), (id, advisory), lines)?;
+            let documents = published.render();
+            Some(Rendered { case: case.id.clone(), id: id.clone(), published, documents })
         }
         _ => None,
     };
@@ -389,15 +390,15 @@ fn checks(state: Option<CheckState>, waived: bool) -> Checks {
     }
 }
 
-/// Renders the documents of one case as they would be published by this release.
-fn render(
+/// Puts together what the documents of one case are made of, as this release would publish them.
+fn published(
     app: &App,
     (release, layout): (&Release, &Layout),
     (id, advisory): (&AdvisoryId, &Advisory),
     lines: Vec<PublishedLine>,
-) -> Result<Documents> {
+) -> Result<Published> {
     let dated: Timestamp = release.dated_at;
-    let published = Published {
+    Ok(Published {
         id: id.clone(),
         project: layout.project.name.parse()?,
         base_url: app.config.base_url.as_str().parse()?,
@@ -406,8 +407,7 @@ fn render(
         modified_at: dated,
         lines,
         advisory: advisory.clone(),
-    };
-    Ok(published.render())
+    })
 }
 
 /// Returns the prefix a project has registered with OSV.

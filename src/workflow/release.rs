@@ -13,7 +13,6 @@ use crate::domain::actor::{Actor, Chore};
 use crate::domain::blocker::Blocker;
 use crate::domain::change::Change;
 use crate::domain::digest::Digest;
-use crate::domain::effect::{Effect, Target as On};
 use crate::domain::id::{CaseId, LineId, PersonId, ReleaseId};
 use crate::domain::job::Job;
 use crate::domain::manifest::{ChecksWord, Document, FrozenAdvisory, FrozenFix, Manifest, RefMove, Repository};
@@ -24,7 +23,7 @@ use crate::domain::rehearsal::{Rehearsal, Target};
 use crate::domain::release::{Policy, Release, ReleaseState};
 use crate::domain::repo::{CommitId, LineName, RefName};
 use crate::store::{self, Tx};
-use crate::wire::release::{ArmingView, BlockerView, EffectView, HoldView, ReleaseSummary, ReleaseView, TargetView};
+use crate::wire::release::{ArmingView, BlockerView, HoldView, ReleaseSummary, ReleaseView, TargetView};
 
 /// The place of a sealed manifest.
 pub(super) const MANIFEST: (&str, &str) = ("release", "manifest");
@@ -64,7 +63,6 @@ pub async fn list(app: &App, actor: &Actor) -> Result<Vec<ReleaseSummary>> {
 pub async fn show(app: &App, actor: &Actor, id: &ReleaseId) -> Result<ReleaseView> {
     let (mut tx, gathered) = gather(app, actor, id, Action::ReadTeam, "release.show").await?;
     let Gathered { release, grants, facts, policy, layout, .. } = gathered;
-    let effects = store::effect::of_release(&mut tx, &grants, id).await?;
     let mut people = Vec::new();
     for arming in &release.armings {
         people.push(ArmingView { person: named(&mut tx, arming.person).await?, at: shown_at(arming.armed_at) });
@@ -74,18 +72,9 @@ pub async fn show(app: &App, actor: &Actor, id: &ReleaseId) -> Result<ReleaseVie
     for target in &release.targets {
         targets.push(target_view(&layout, target)?);
     }
-    let mut journal = Vec::new();
-    for effect in &effects {
-        let mut view = effect_view(&layout, effect);
-        if let On::Seat(case, _) = &effect.target {
-            // The effect is done when its mail is in the outbox; what people want to know is whether it left.
-            let id = super::disclose::mail_id(release.dated_at.as_second(), &effect.key);
-            if let Some((state, note)) = super::mail::standing(&mut tx, grant_of(&grants, case)?, id).await? {
-                (view.state, view.note) = (state.to_string(), note);
-            }
-        }
-        journal.push(view);
-    }
+    let manages = grants.each().iter().all(|grant| grant.also(Action::PlanRelease));
+    let channels = super::channel::names(app, &mut tx, &release, &grants).await?;
+    let journal = super::journal::views(&mut tx, (&release, &grants), &layout, manages).await?;
     app.commit(tx).await?;
     let blockers = match release.state {
         ReleaseState::Planned | ReleaseState::Frozen | ReleaseState::Armed | ReleaseState::Held => {
@@ -93,13 +82,13 @@ pub async fn show(app: &App, actor: &Actor, id: &ReleaseId) -> Result<ReleaseVie
         }
         ReleaseState::Running | ReleaseState::Done | ReleaseState::Abandoned => Vec::new(),
     };
-    let manages = grants.each().iter().all(|grant| grant.also(Action::PlanRelease));
     let arms = manages && actor.person().is_some_and(|me| release.armings.iter().all(|arming| arming.person != me));
     Ok(ReleaseView {
         allowed: if manages { allowed(&release, blockers.is_empty(), arms) } else { Vec::new() },
         summary: summary(&release, release.needs(blockers.len(), &policy, facts.now)),
         cases: release.cases.iter().map(ToString::to_string).collect(),
         targets,
+        channels,
         blockers: blockers.iter().map(blocker_view).collect(),
         digest: release.digest().map(|digest| digest.to_string()),
         armed_by: people,
@@ -135,7 +124,12 @@ pub(super) async fn write_down(
 ) -> Result<(Release, Facts)> {
     let Gathered { release, grants, facts, advisories, layout, .. } = gathered;
     let id = release.id.clone();
-    let manifest = manifest(&release, &facts, &advisories, &layout)?;
+    let channels = super::channel::prepare(app, &release, &advisories, &layout)?;
+    let manifest = Manifest {
+        channels: channels.iter().map(|channel| channel.frozen.clone()).collect(),
+        ..manifest(&release, &facts, &advisories, &layout)?
+    };
+    super::channel::freeze(app, tx, (&id, &grants), &channels).await?;
     for rendered in advisories {
         let grant = grant_of(&grants, &rendered.case)?;
         let sealing = app.sealing(tx, grant).await?;
@@ -153,7 +147,7 @@ pub(super) async fn write_down(
     Ok((store::release::save(tx, actor, change).await?, facts))
 }
 
-fn grant_of<'a>(grants: &'a Grants, case: &CaseId) -> Result<&'a crate::domain::access::Grant> {
+pub(super) fn grant_of<'a>(grants: &'a Grants, case: &CaseId) -> Result<&'a crate::domain::access::Grant> {
     grants.each().iter().find(|grant| grant.case() == case).ok_or(Error::NotFound)
 }
 
@@ -208,7 +202,7 @@ fn manifest(release: &Release, facts: &Facts, advisories: &[Rendered], layout: &
         Ok(FrozenAdvisory {
             case: rendered.case.clone(),
             id: rendered.id.clone(),
-            title: rendered.advisory.title.clone(),
+            title: rendered.published.advisory.title.clone(),
             documents: documents.collect::<Result<_>>()?,
         })
     };
@@ -221,6 +215,7 @@ fn manifest(release: &Release, facts: &Facts, advisories: &[Rendered], layout: &
         fixes,
         repositories,
         advisories: advisories.iter().map(frozen).collect::<Result<_>>()?,
+        channels: Vec::new(),
     })
 }
 
@@ -401,28 +396,5 @@ fn blocker_view(blocker: &Blocker) -> BlockerView {
         sentence: blocker.sentence.clone(),
         owner: blocker.owner.to_string(),
         link: blocker.link.clone(),
-    }
-}
-
-fn effect_view(layout: &Layout, effect: &Effect) -> EffectView {
-    let target = match &effect.target {
-        On::Repository(id) => layout
-            .upstreams
-            .iter()
-            .find(|upstream| upstream.id == *id)
-            .map_or_else(|| "a repository".to_owned(), |upstream| upstream.name.to_string()),
-        On::Site(case) => format!("advisory of {case}"),
-        On::Seat(case, _) => format!("a member of {case}"),
-        On::Case(case) => case.to_string(),
-    };
-    EffectView {
-        position: effect.position,
-        phase: effect.phase.to_string(),
-        target,
-        state: effect.state.to_string(),
-        attempts: effect.attempts,
-        note: effect.note.clone(),
-        started_at: effect.started_at.map(shown_at),
-        done_at: effect.done_at.map(shown_at),
     }
 }

@@ -89,6 +89,7 @@ pub(crate) const ROUTES: &[(&str, &str, Body)] = &[
     ("POST", "/api/v1/releases/{release}/postpone", Json(r#"{"due_at":"2026-02-03T12:00:00Z"}"#)),
     ("POST", "/api/v1/releases/{release}/reopen", Nothing),
     ("POST", "/api/v1/releases/{release}/resume", Nothing),
+    ("POST", "/api/v1/releases/{release}/give-up", Json(r#"{"position":0}"#)),
     ("POST", "/api/v1/releases/{release}/abandon", Nothing),
     ("GET", "/projects/{project}", Nothing),
     ("POST", "/projects/{project}/mirror", Form("")),
@@ -131,6 +132,7 @@ pub(crate) const ROUTES: &[(&str, &str, Body)] = &[
     ("POST", "/releases/{release}/postpone", Form("at=2026-02-03T12:00")),
     ("POST", "/releases/{release}/reopen", Form("")),
     ("POST", "/releases/{release}/resume", Form("")),
+    ("POST", "/releases/{release}/give-up", Form("position=0")),
     ("POST", "/releases/{release}/abandon", Form("")),
 ];
 

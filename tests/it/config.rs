@@ -225,6 +225,36 @@ async fn the_program_answers_a_mistake_with_one_sentence_and_starts_nothing() {
             &["the data folder", "because File exists"],
         ),
         (
+            "a channel that would serve the keys",
+            |root| repository(root, &channel("folder", &format!("folder = '{}'\n", root.display()))),
+            &["channel news", "what is served must be a folder of its own"],
+        ),
+        (
+            "a channel's folder that is not there",
+            |root| repository(root, &channel("folder", &format!("folder = '{}/served'\n", root.display()))),
+            &["channel news", "served must exist"],
+        ),
+        (
+            "a channel's secret that is none",
+            |root| {
+                std::fs::write(root.join("secret"), "whsec_nonsense\n").unwrap();
+                std::fs::set_permissions(root.join("secret"), std::fs::Permissions::from_mode(0o600)).unwrap();
+                let keys = format!("url = 'https://example.org/nonsense'\nsecret_file = '{}/secret'\n", root.display());
+                repository(root, &channel("webhook", &keys));
+            },
+            &["channel news", "secret must hold `whsec_` and 24 to 64 random bytes"],
+        ),
+        (
+            "a channel in the clear",
+            |root| repository(root, &channel("webhook", "url = 'http://example.org/x'\nsecret_file = '/x'\n")),
+            &["plain http is for 127.0.0.1"],
+        ),
+        (
+            "a channel without its keys",
+            |root| repository(root, &channel("forge_release", "forge = 'github'\n")),
+            &["channel news: a forge's releases have `forge`, `api`"],
+        ),
+        (
             "plain HTTP on every address",
             |root| rewrite(root, "http://127.0.0.1", "http://security.example.org"),
             &["https://"],
@@ -262,6 +292,10 @@ fn repository(root: &Path, more: &str) {
     std::fs::write(file, format!("{text}\n{project}{more}")).unwrap();
 }
 
+fn channel(kind: &str, keys: &str) -> String {
+    format!("[[project.channel]]\nname = 'news'\nkind = '{kind}'\n{keys}")
+}
+
 fn open_to_others(key: &Path) {
     std::fs::set_permissions(key, std::fs::Permissions::from_mode(0o644)).unwrap();
 }
@@ -273,9 +307,12 @@ async fn refused(site: &site::Site) -> String {
     }
 }
 
-/// Takes the mark from a line such as `# port = 587`; prose stays what it is.
+/// Takes the mark from a line such as `# port = 587` or `# [[project.channel]]`; prose stays what it is.
 fn uncommented(line: &str) -> Option<&str> {
     let rest = line.strip_prefix("# ")?;
+    if rest.starts_with("[[") {
+        return Some(rest);
+    }
     let (name, _) = rest.split_once(" = ")?;
     name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_').then_some(rest)
 }
@@ -299,6 +336,7 @@ fn optional_fields() -> Vec<&'static str> {
     let sources = [
         include_str!("../../src/config/mod.rs"),
         include_str!("../../src/config/project.rs"),
+        include_str!("../../src/forge/options.rs"),
         include_str!("../../src/notify/mod.rs")
             .split("impl Default for Options")
             .next()

@@ -14,6 +14,7 @@ mod credit;
 mod demo;
 mod desk;
 mod disclosure;
+mod forge;
 mod limits;
 mod lines;
 mod mail;

@@ -11,7 +11,7 @@ use crate::domain::refusal::Malformed;
 use crate::domain::repo::{CommitId, LineName};
 use crate::domain::text::shown;
 use crate::wire::advisory::WaiveChecks;
-use crate::wire::release::{DropCase, PlanRelease, PlanTarget, Postpone, ReleaseSummary, ReleaseView};
+use crate::wire::release::{DropCase, GiveUp, PlanRelease, PlanTarget, Postpone, ReleaseSummary, ReleaseView};
 
 /// Commands about releases.
 #[derive(Debug, Subcommand)]
@@ -77,6 +77,13 @@ pub(crate) enum ReleaseCommand {
     Resume {
         /// Which release
         release: ReleaseId,
+    },
+    /// Give up what one channel did not take; the release goes on without it
+    GiveUp {
+        /// Which release
+        release: ReleaseId,
+        /// The number of the step in the journal
+        position: u32,
     },
     /// Give the release up
     Abandon {
@@ -177,6 +184,10 @@ pub(super) async fn run(command: &ReleaseCommand, url: Option<&str>, output: Out
         ReleaseCommand::Disarm { release } => act(&server, release, "disarm").await?,
         ReleaseCommand::Reopen { release } => act(&server, release, "reopen").await?,
         ReleaseCommand::Resume { release } => act(&server, release, "resume").await?,
+        ReleaseCommand::GiveUp { release, position } => {
+            output.remark(&format!("Giving up step {position} of {release}: it is not published there by the server."));
+            server.post(&format!("/releases/{release}/give-up"), &GiveUp { position: *position }).await?
+        }
         ReleaseCommand::Abandon { release } => act(&server, release, "abandon").await?,
     };
     output.result(&view, &told(&view))
@@ -207,6 +218,9 @@ fn told(view: &ReleaseView) -> String {
         let state = target.trouble.as_deref().or(target.candidate.as_deref()).unwrap_or("not rehearsed yet");
         lines.push(format!("{} {} {}: {state}", target.repository, target.line, target.tag));
     }
+    if !view.channels.is_empty() {
+        lines.push(format!("channels: {}", view.channels.join(" ")));
+    }
     lines.extend(view.blockers.iter().map(|blocker| format!("blocked: {} ({})", blocker.sentence, blocker.owner)));
     if let Some(digest) = &view.digest {
         lines.push(format!("frozen: {digest}"));
@@ -228,8 +242,9 @@ fn told(view: &ReleaseView) -> String {
     }
     for effect in &view.effects {
         let at = effect.done_at.as_deref().or(effect.started_at.as_deref()).unwrap_or("");
+        let gap = effect.after_push_ms.map(|gap| format!(" (+{gap} ms)")).unwrap_or_default();
         lines.push(format!(
-            "{:>3} {} {}: {} {at} {}",
+            "{:>3} {} {}: {} {at}{gap} {}",
             effect.position, effect.phase, effect.target, effect.state, effect.note
         ));
     }

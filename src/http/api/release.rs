@@ -12,8 +12,8 @@ use crate::app::App;
 use crate::domain::id::ReleaseId;
 use crate::http::caller::{Client, Named};
 use crate::http::problem::{Api, ApiError};
-use crate::wire::release::{DropCase, PlanRelease, Postpone, ReleaseSummary, ReleaseView};
-use crate::workflow::{haste, plan, rehearsal, release};
+use crate::wire::release::{DropCase, GiveUp, PlanRelease, Postpone, ReleaseSummary, ReleaseView};
+use crate::workflow::{channel, haste, plan, rehearsal, release};
 
 type Result<T> = std::result::Result<T, ApiError>;
 type ReleaseName = Named<ReleaseId, Api>;
@@ -32,6 +32,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/releases/{release}/postpone", post(postpone))
         .route("/releases/{release}/reopen", post(reopen))
         .route("/releases/{release}/resume", post(resume))
+        .route("/releases/{release}/give-up", post(give_up))
         .route("/releases/{release}/abandon", post(abandon))
 }
 
@@ -104,6 +105,16 @@ async fn reopen(State(app): State<Arc<App>>, client: Client, id: ReleaseName) ->
 
 async fn resume(State(app): State<Arc<App>>, client: Client, id: ReleaseName) -> Result<Json<ReleaseView>> {
     release::resume(&app, &client.actor, &id.0).await?;
+    Ok(Json(release::show(&app, &client.actor, &id.0).await?))
+}
+
+async fn give_up(
+    State(app): State<Arc<App>>,
+    client: Client,
+    id: ReleaseName,
+    Json(wish): Json<GiveUp>,
+) -> Result<Json<ReleaseView>> {
+    channel::give_up(&app, &client.actor, &id.0, wish.position).await?;
     Ok(Json(release::show(&app, &client.actor, &id.0).await?))
 }
 

@@ -147,9 +147,12 @@ fn release_view(state: &str) -> ReleaseView {
         ("verify_public", "octo", "done"),
         ("publish_advisories", "OCTO-42", "done"),
         ("notify_public", "a member of OCTO-42", "failed"),
-        ("open_case", "OCTO-42", "started"),
+        ("open_case", "OCTO-42", "done"),
+        ("publish_channels", "files: advisory of OCTO-42", "done"),
+        ("publish_channels", "hook: advisory of OCTO-42", "failed"),
+        ("publish_channels", "github: v1.12.0 of octo", "started"),
     ];
-    let effects: Vec<_> = (0..).zip(effects).map(|(n, (phase, target, state))| serde_json::json!({ "position": n, "phase": phase, "target": target, "state": state, "attempts": if state == "failed" { 3 } else { 1 }, "note": if state == "failed" { "The mail server refused the address." } else { "" }, "started_at": "2030-05-01T12:00:01Z", "done_at": (state == "done").then_some("2030-05-01T12:00:02Z") })).collect();
+    let effects: Vec<_> = (0..).zip(effects).map(|(n, (phase, target, state))| serde_json::json!({ "position": n, "phase": phase, "target": target, "state": state, "attempts": if state == "failed" { 3 } else { 1 }, "note": if state == "failed" { "The mail server refused the address." } else { "" }, "started_at": "2030-05-01T12:00:01Z", "done_at": (state == "done").then_some("2030-05-01T12:00:02Z"), "after_push_ms": (state == "done" && n > 2).then_some(136), "may_give_up": phase == "publish_channels" && state == "failed" })).collect();
     from(serde_json::json!({
         "id": "OCTO-R3", "project": "octo", "state": state, "due_at": if planned { "2030-05-01T12:00:00Z" } else { "2030-04-24T09:29:59Z" }, "cases": ["OCTO-42", "OCTO-43"],
         "targets": [
@@ -159,6 +162,7 @@ fn release_view(state: &str) -> ReleaseView {
         "blockers": if planned { serde_json::json!([
             { "kind": "fix_approval", "sentence": "fix/main of OCTO-42 is not approved at 4f0c2b7d9e: look at it and approve it.", "owner": "reviewer", "link": "/cases/OCTO-42#fixes" },
             { "kind": "conflict", "sentence": "The fixes for 1.11.x do not merge: push a resolution to candidate/1.11.x.", "owner": "fixer", "link": "/releases/OCTO-R3" }]) } else { serde_json::json!([]) },
+        "channels": ["files", "github", "hook"],
         "digest": (!planned).then_some(SHA), "armed_by": if planned { serde_json::json!([]) } else { serde_json::json!([{ "person": "Sample Maintainer", "at": "2030-04-23T16:00:00Z" }, { "person": "Sample Fixer", "at": "2030-04-23T17:00:00Z" }]) },
         "arms_needed": 2, "hold": (state == "held").then(|| serde_json::json!({ "reason": "upstream_down", "note": "The public repository did not answer.", "advice": "Safe to retry: resume once the public repository answers.", "safe_to_retry": true })),
         "begun_at": null, "public_at": null, "done_at": null, "effects": if planned { Vec::new() } else { effects },

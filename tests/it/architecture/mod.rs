@@ -12,7 +12,7 @@ use source::Source;
 
 /// Who may import what: the longest matching module counts, and an entry also covers what is below it.
 ///
-/// `main -> cli -> { http, worker } -> workflow -> app -> config -> { store git crypto ci export notify wire } -> domain`
+/// `main -> cli -> { http, worker } -> workflow -> app -> config -> { store git crypto ci export notify forge wire } -> domain`
 const LAYERS: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("store", &["domain"]),
@@ -21,10 +21,11 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("ci", &["domain"]),
     ("export", &["domain"]),
     ("notify", &["domain"]),
+    ("forge", &["domain"]),
     ("wire", &["domain"]),
-    ("config", &["crypto", "git", "ci", "notify", "domain"]),
-    ("app", &["config", "store", "git", "crypto", "ci", "export", "notify", "domain"]),
-    ("workflow", &["app", "config", "store", "git", "crypto", "ci", "export", "notify", "wire", "domain"]),
+    ("config", &["crypto", "git", "ci", "notify", "forge", "domain"]),
+    ("app", &["config", "store", "git", "crypto", "ci", "export", "notify", "forge", "domain"]),
+    ("workflow", &["app", "config", "store", "git", "crypto", "ci", "export", "notify", "forge", "wire", "domain"]),
     ("worker", &["workflow", "app", "store::job", "store::Error", "domain"]),
     // Doors read what they need a Grant for, and pass on what git serves; they decide nothing.
     ("http", &["workflow", "app", "config", "wire", "domain", "store", "git::serve"]),

@@ -6,6 +6,7 @@
 #![expect(clippy::disallowed_methods, reason = "`cp` is no part of the program")]
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -189,6 +190,19 @@ impl House {
         let config = std::fs::read_to_string(self.config()).unwrap();
         assert!(config.contains(&plain), "{config}");
         std::fs::write(self.config(), config.replace(&plain, &format!("url = \"{url}\"\n{credential}"))).unwrap();
+    }
+
+    /// Adds lines to the configuration, at its end: tables of the project, or others.
+    pub(crate) fn configure(&self, more: &str) {
+        let config = std::fs::read_to_string(self.config()).unwrap();
+        std::fs::write(self.config(), config + more).unwrap();
+    }
+
+    /// Puts a secret into a file that its owner alone can read.
+    pub(crate) fn secret(&self, name: &str, text: &str) {
+        let file = self.root.join(name);
+        std::fs::write(&file, text).unwrap();
+        std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o600)).unwrap();
     }
 
     /// Returns a work tree of a public repository.

@@ -17,7 +17,7 @@ use crate::domain::refusal::Refusal;
 use crate::http::caller::{Form, Member, Named};
 use crate::http::problem::Page;
 use crate::wire::release::{PlanRelease, PlanTarget};
-use crate::workflow::{haste, plan, rehearsal, release};
+use crate::workflow::{channel, haste, plan, rehearsal, release};
 
 pub(crate) mod page;
 
@@ -38,12 +38,18 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/releases/{release}/postpone", post(postpone))
         .route("/releases/{release}/reopen", post(reopen))
         .route("/releases/{release}/resume", post(resume))
+        .route("/releases/{release}/give-up", post(give_up))
         .route("/releases/{release}/abandon", post(abandon))
 }
 
 #[derive(Deserialize)]
 struct Drop {
     case: CaseId,
+}
+
+#[derive(Deserialize)]
+struct GiveUp {
+    position: u32,
 }
 
 #[derive(Deserialize)]
@@ -107,6 +113,11 @@ async fn reopen(State(app): State<Arc<App>>, id: ReleaseName, form: Form<Member,
 
 async fn resume(State(app): State<Arc<App>>, id: ReleaseName, form: Form<Member, Nothing>) -> Done {
     release::resume(&app, &form.by.actor, &id.0).await?;
+    Ok(to(&id.0))
+}
+
+async fn give_up(State(app): State<Arc<App>>, id: ReleaseName, form: Form<Member, GiveUp>) -> Done {
+    channel::give_up(&app, &form.by.actor, &id.0, form.value.position).await?;
     Ok(to(&id.0))
 }
 

@@ -37,6 +37,7 @@ pub(crate) fn release_page(view: &ReleaseView, frame: &Frame<'_>) -> Markup {
                 thead { tr { th scope="col" { "Line" } th scope="col" { "Tag" } th scope="col" { "Rehearsal" } th scope="col" { "Candidate" } } }
                 tbody { @for target in &view.targets { (target_row(target)) } }
             }
+            @if !view.channels.is_empty() { p.soft { "Published on this server's own pages, and through " (view.channels.join(", ")) "." } }
         }
         @if let Some(digest) = &view.digest {
             p.small.soft { "What was frozen, with its instant, has the SHA-256 " code.hash { (digest) } }
@@ -44,7 +45,7 @@ pub(crate) fn release_page(view: &ReleaseView, frame: &Frame<'_>) -> Markup {
         @if !view.effects.is_empty() {
             section #journal {
                 h2 { "Journal of the run" }
-                ol.effects { @for effect in &view.effects { (effect_row(effect)) } }
+                ol.effects { @for effect in &view.effects { (effect_row(effect, view, frame)) } }
             }
         }
     };
@@ -276,13 +277,14 @@ fn target_row(target: &TargetView) -> Markup {
     }
 }
 
-fn effect_row(effect: &EffectView) -> Markup {
+fn effect_row(effect: &EffectView, view: &ReleaseView, frame: &Frame<'_>) -> Markup {
     let (tone, words) = match effect.state.parse::<EffectState>() {
         Ok(EffectState::Pending) => (Tone::Neutral, "waits"),
         Ok(EffectState::Started) => (Tone::Busy, "begun"),
         Ok(EffectState::Done) => (Tone::Good, "done"),
         Ok(EffectState::Unknown) => (Tone::Waiting, "looking again"),
         Ok(EffectState::Failed) => (Tone::Bad, "failed"),
+        Ok(EffectState::GivenUp) => (Tone::Neutral, "given up"),
         Err(_) => (Tone::Neutral, effect.state.as_str()),
     };
     let phase = match effect.phase.parse::<Phase>() {
@@ -292,6 +294,7 @@ fn effect_row(effect: &EffectView) -> Markup {
         Ok(Phase::PublishAdvisories) => "Publish the advisory",
         Ok(Phase::NotifyPublic) => "Tell the member",
         Ok(Phase::OpenCase) => "Mark the case public",
+        Ok(Phase::PublishChannels) => "Publish through",
         Err(_) => effect.phase.as_str(),
     };
     html! {
@@ -300,6 +303,14 @@ fn effect_row(effect: &EffectView) -> Markup {
             span { (phase) " " span.soft { (foreign(&effect.target)) } }
             @if effect.attempts > 1 { span.soft.small { (effect.attempts) " tries" } }
             @if let Some(at) = effect.done_at.as_ref().or(effect.started_at.as_ref()) { (exact_time(at)) }
+            @if let Some(gap) = effect.after_push_ms { span.soft.small { (gap) " ms after the push" } }
+            @if effect.may_give_up {
+                form.inline.last method="post" action=(path(view, "give-up")) {
+                    (frame.token())
+                    input type="hidden" name="position" value=(effect.position);
+                    button.plain aria-label={ "Give up on " (effect.target) } { "Give up" }
+                }
+            }
             @if !effect.note.is_empty() { p.soft.small { (shown(&effect.note)) } }
         }
     }

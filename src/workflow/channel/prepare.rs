@@ -1,0 +1,148 @@
+//! What each channel will publish of a release, put together when it is frozen.
+//!
+//! Guards: everything here is made from the advisories as they are approved and the candidates as they were rehearsed.
+
+use crate::app::App;
+use crate::domain::channel::{ForgeKind, FrozenChannel, Post, Subject, Way};
+use crate::domain::digest::Digest;
+use crate::domain::id::CaseId;
+use crate::domain::manifest::Document;
+use crate::domain::refusal::Refusal;
+use crate::domain::rehearsal::{Rehearsal, Target};
+use crate::domain::release::Release;
+use crate::export::{self, html, notes};
+use crate::forge::release::ReleaseDraft;
+use crate::store::publication::DocumentText;
+use crate::wire::channel::{PublishedData, PublishedFile, PublishedMessage};
+use crate::workflow::readiness::{Layout, Rendered};
+use crate::workflow::{Error, Result, shown_at};
+
+/// A channel with everything it will publish.
+pub(in crate::workflow) struct Prepared {
+    /// What the manifest says of it.
+    pub(in crate::workflow) frozen: FrozenChannel,
+    /// The texts of its posts' documents, in their order.
+    pub(super) texts: Vec<Vec<DocumentText>>,
+}
+
+/// A file before it is frozen: path, media type and text.
+type File = (String, &'static str, String);
+/// A post with the texts of its documents.
+type Posted = (Post, Vec<DocumentText>);
+
+/// Puts together what the project's channels will publish of a release.
+pub(in crate::workflow) fn prepare(
+    app: &App,
+    release: &Release,
+    advisories: &[Rendered],
+    layout: &Layout,
+) -> Result<Vec<Prepared>> {
+    let settings = app.config.project(&release.project);
+    let channels = settings.map(|settings| settings.channels()).transpose();
+    let channels = channels.map_err(|wrong| Refusal::moment(format!("The configuration is not right: {wrong}.")))?;
+    let mut prepared = Vec::new();
+    for channel in channels.unwrap_or_default() {
+        let posted = match &channel.way {
+            Way::Folder { .. } => each(advisories, files)?,
+            Way::Webhook { .. } => each(advisories, |rendered| message(app, release, rendered))?,
+            Way::ForgeRelease { forge, repository, .. } => {
+                let mut posted = Vec::new();
+                for target in &release.targets {
+                    if &layout.place(target)?.1.name == repository {
+                        posted.push(tag(*forge, (release, target, layout), advisories, posted.len())?);
+                    }
+                }
+                posted
+            }
+        };
+        let (posts, texts) = posted.into_iter().unzip();
+        prepared.push(Prepared { frozen: FrozenChannel { channel, posts }, texts });
+    }
+    Ok(prepared)
+}
+
+/// Makes a post of each advisory.
+fn each(advisories: &[Rendered], make: impl Fn(&Rendered) -> Result<Vec<File>>) -> Result<Vec<Posted>> {
+    let posted = |rendered: &Rendered| {
+        post(Subject::Advisory(rendered.case.clone()), vec![rendered.case.clone()], make(rendered)?)
+    };
+    advisories.iter().map(posted).collect()
+}
+
+fn post(subject: Subject, cases: Vec<CaseId>, files: Vec<File>) -> Result<Posted> {
+    let mut documents = Vec::new();
+    let mut texts = Vec::new();
+    for (path, media_type, text) in files {
+        let sha256 = Digest::of(text.as_bytes());
+        documents.push(Document { path: path.parse()?, media_type: media_type.to_owned(), sha256 });
+        texts.push(text);
+    }
+    Ok((Post { subject, cases, documents }, texts))
+}
+
+/// The files of an advisory as a folder holds them: its page is whole, and the others are those of the public pages.
+fn files(rendered: &Rendered) -> Result<Vec<File>> {
+    let mut files = Vec::new();
+    for document in rendered.documents.as_slice() {
+        let text = if is_page(document) {
+            html::page(&rendered.published).into_string()
+        } else {
+            String::from_utf8(document.bytes.clone()).map_err(|error| Error::Internal(Box::new(error)))?
+        };
+        files.push((document.path.clone(), document.media_type, text));
+    }
+    Ok(files)
+}
+
+/// The message that an advisory is public: ids, addresses and hashes, and nothing to read.
+fn message(app: &App, release: &Release, rendered: &Rendered) -> Result<Vec<File>> {
+    let file = |document: &export::Document| PublishedFile {
+        url: app.url(&format!("/{}", document.path)),
+        media_type: document.media_type.to_owned(),
+        sha256: Digest::from_bytes(document.sha256()).to_string(),
+    };
+    // The page is served inside this server's own: its bytes are nobody else's to compare.
+    let files = rendered.documents.as_slice().iter().filter(|document| !is_page(document));
+    let message = PublishedMessage {
+        kind: "advisory.published".to_owned(),
+        timestamp: shown_at(release.dated_at),
+        data: PublishedData {
+            id: rendered.id.to_string(),
+            project: release.project.to_string(),
+            url: rendered.published.page_url(),
+            cve: rendered.published.advisory.cve.as_ref().map(ToString::to_string),
+            files: files.map(file).collect(),
+        },
+    };
+    Ok(vec![(format!("{}.json", rendered.id), "application/json", json(&message)?)])
+}
+
+fn is_page(document: &export::Document) -> bool {
+    document.media_type.starts_with("text/html")
+}
+
+/// The release of a tag on its forge, over all advisories it fixes.
+fn tag(forge: ForgeKind, plan: (&Release, &Target, &Layout), advisories: &[Rendered], number: usize) -> Result<Posted> {
+    let (release, target, layout) = plan;
+    let (line, upstream) = layout.place(target)?;
+    let Rehearsal::Candidate(candidate) = &target.rehearsal else {
+        return Err(Refusal::moment("Rehearse the release first.").into());
+    };
+    let told = |rendered: &&Rendered| rendered.published.advisory.speaks_of(&upstream.name, &line.name);
+    let fixed: Vec<&Rendered> = advisories.iter().filter(told).collect();
+    let mut cases: Vec<CaseId> = fixed.iter().map(|rendered| rendered.case.clone()).collect();
+    if cases.is_empty() {
+        // A tag no advisory speaks of waits for the whole release.
+        cases.clone_from(&release.cases);
+    }
+    let published: Vec<_> = fixed.iter().map(|rendered| &rendered.published).collect();
+    let notes = notes::of_tag(&layout.project.name.parse()?, (&upstream.name, &target.tag), &published);
+    let place = (target.tag.clone(), candidate.commit.clone());
+    let draft = ReleaseDraft::new(forge, place, (notes.title, notes.body));
+    let subject = Subject::Tag(upstream.id, target.tag.clone());
+    post(subject, cases, vec![(format!("tags/{number}.json"), "application/json", json(&draft)?)])
+}
+
+fn json(value: &impl serde::Serialize) -> Result<String> {
+    serde_json::to_string(value).map_err(|error| Error::Internal(Box::new(error)))
+}

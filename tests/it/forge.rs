@@ -1,0 +1,206 @@
+//! What is sent to forges, held to their own API descriptions by a proxy that judges both sides; and what their bad days do.
+
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use embargo::domain::channel::{ChannelUrl, ForgeKind, ForgePlace};
+use embargo::domain::effect::Outcome;
+use embargo::domain::sealed::Secret;
+use embargo::forge::release::{ForgeRepository, ReleaseDraft};
+use embargo::forge::{Forge, Options};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, Command};
+
+use crate::support::elsewhere::Elsewhere;
+use crate::support::hub::{Hub, Mood, TOKEN};
+
+const KEY: &str = "sample/demo release/1.4.2";
+
+/// Prism between a client and a forge: a request or an answer that the description does not allow becomes an error.
+struct Judge {
+    url: String,
+    _child: Child,
+}
+
+impl Judge {
+    async fn over(forge: &str, behind: &str) -> Self {
+        let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/forge/node_modules");
+        let description = tests.join(format!(".described/{forge}.json"));
+        assert!(description.exists(), "`.ci/setup test` installs the forges' descriptions");
+        let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = free.local_addr().unwrap().port();
+        drop(free);
+        #[expect(clippy::disallowed_methods, reason = "the judge is no part of the program")]
+        let mut child = Command::new("node")
+            .arg(tests.join(".bin/prism"))
+            .args(["proxy", "--errors", "-h", "127.0.0.1", "-p", &port.to_string()])
+            .arg(description)
+            .arg(behind)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("node starts");
+        let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
+        while !said.next_line().await.unwrap().expect("it listens before it ends").contains("listening") {}
+        // What it says later must go somewhere.
+        #[expect(clippy::disallowed_methods, reason = "ends with the child")]
+        tokio::spawn(async move { while let Ok(Some(_)) = said.next_line().await {} });
+        Self { url: format!("http://127.0.0.1:{port}"), _child: child }
+    }
+}
+
+/// A repository on a forge, and what asks it.
+struct Asker {
+    forge: Forge,
+    kind: ForgeKind,
+    api: ChannelUrl,
+    place: ForgePlace,
+    token: String,
+}
+
+impl Asker {
+    fn at(kind: ForgeKind, api: &str) -> Self {
+        let forge = Forge::open(&Options { timeout_seconds: 2 }).unwrap();
+        let place = "sample/demo".parse().unwrap();
+        Self { forge, kind, api: api.parse().unwrap(), place, token: TOKEN.to_owned() }
+    }
+
+    /// Asks for the release of a tag with a slash in it, and a text of several lines.
+    async fn ask(&self) -> Outcome {
+        let place = ("release/1.4.2".parse().unwrap(), "2".repeat(40).parse().unwrap());
+        let text = ("Demo 1.4.2".to_owned(), "Security release.\n\n- one\n".to_owned());
+        let body = serde_json::to_vec(&ReleaseDraft::new(self.kind, place, text)).unwrap();
+        let (kind, token) = (self.kind, Secret::new(self.token.clone()));
+        let repository = ForgeRepository { forge: kind, api: &self.api, place: &self.place, token };
+        self.forge.release(&repository, body).await
+    }
+}
+
+/// Returns the word of an outcome and what is said of it, which never names the token.
+fn told(outcome: &Outcome) -> (&'static str, &str) {
+    let (word, note) = match outcome {
+        Outcome::Done(note) => ("done", note),
+        Outcome::Again(note) => ("again", note),
+        Outcome::Unknown(note) => ("unknown", note),
+        Outcome::Failed(_, note) => ("failed", note),
+    };
+    assert!(!note.contains(TOKEN) && !note.contains("127.0.0.1"), "{note}");
+    (word, note)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_sent_to_github_is_what_its_own_description_asks_for() {
+    judged(ForgeKind::GitHub, "github", "").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_sent_to_forgejo_is_what_its_own_description_asks_for() {
+    judged(ForgeKind::Forgejo, "forgejo", "/api/v1").await;
+}
+
+async fn judged(kind: ForgeKind, forge: &str, base: &str) {
+    let hub = Hub::open().await;
+    let judge = Judge::over(forge, &format!("{}{base}", hub.url())).await;
+    let asker = Asker::at(kind, &judge.url);
+    assert_eq!(told(&asker.ask().await), ("done", "made on the forge"));
+    assert_eq!(told(&asker.ask().await), ("done", "found on the forge"));
+    assert_eq!(hub.made(), [KEY]);
+    hub.rewrite(KEY, "Something else.");
+    let outcome = asker.ask().await;
+    assert!(matches!(told(&outcome), ("failed", note) if note.contains("another text")), "{outcome:?}");
+    assert_eq!(hub.release(KEY)["body"], "Something else.", "it is left as it is");
+
+    // The judge does judge: a release without a tag never reaches the forge.
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let request = http.post(format!("{}/repos/sample/demo/releases", judge.url)).bearer_auth(TOKEN);
+    let answer = request.header("Content-Type", "application/json").body("{}").send().await.unwrap();
+    assert_eq!(answer.status().as_u16(), 422);
+    assert!(answer.text().await.unwrap().contains("tag_name"));
+}
+
+#[tokio::test]
+async fn a_forge_that_fails_before_it_made_anything_is_asked_again() {
+    let hub = Hub::open().await;
+    let asker = Asker::at(ForgeKind::GitHub, hub.url());
+    hub.be(Mood::Answers(500));
+    assert_eq!(told(&asker.ask().await).0, "again", "the look failed: surely nothing happened");
+    hub.be(Mood::Refuses(500));
+    assert_eq!(told(&asker.ask().await).0, "unknown");
+    assert!(hub.made().is_empty());
+    hub.be(Mood::Fine);
+    assert_eq!(told(&asker.ask().await), ("done", "made on the forge"));
+    assert_eq!(hub.made(), [KEY]);
+}
+
+#[tokio::test]
+async fn a_release_whose_answer_was_lost_is_found_and_not_made_twice() {
+    for mood in [Mood::LosesAnswers, Mood::Forgets(502)] {
+        let hub = Hub::open().await;
+        let asker = Asker::at(ForgeKind::Forgejo, hub.url());
+        hub.be(mood);
+        assert_eq!(told(&asker.ask().await).0, "unknown");
+        hub.be(Mood::Fine);
+        assert_eq!(told(&asker.ask().await), ("done", "found on the forge"));
+        assert_eq!(hub.made(), [KEY]);
+    }
+}
+
+#[tokio::test]
+async fn a_forge_that_says_no_needs_a_person_and_one_that_says_not_now_does_not() {
+    let hub = Hub::open().await;
+    let mut asker = Asker::at(ForgeKind::GitHub, hub.url());
+    for (status, word, said) in [
+        (401, "failed", "does not know the token"),
+        (403, "failed", "refuses the token"),
+        (404, "failed", "does not show the repository"),
+        (422, "failed", "make it by hand"),
+        (418, "failed", "418"),
+        (429, "again", "429"),
+    ] {
+        hub.be(Mood::Refuses(status));
+        let outcome = asker.ask().await;
+        assert!(matches!(told(&outcome), (found, note) if found == word && note.contains(said)), "{outcome:?}");
+    }
+    assert!(hub.made().is_empty());
+    hub.be(Mood::Fine);
+    "revoked".clone_into(&mut asker.token);
+    assert!(told(&asker.ask().await).1.contains("does not know the token"));
+}
+
+#[tokio::test]
+async fn an_answer_that_does_not_end_or_is_endless_is_not_waited_for() {
+    let hub = Hub::open().await;
+    hub.be(Mood::Trails);
+    let outcome = Asker::at(ForgeKind::GitHub, hub.url()).ask().await;
+    assert!(matches!(told(&outcome), ("again", note) if note.contains("did not answer to the end")), "{outcome:?}");
+    let nobody = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let outcome = Asker::at(ForgeKind::GitHub, &format!("http://{nobody}")).ask().await;
+    assert!(matches!(told(&outcome), ("again", note) if note.contains("cannot be reached")), "{outcome:?}");
+}
+
+/// Attack: an address that was taken over sends the release, and the token with it, to a server of the attacker.
+#[tokio::test]
+async fn a_forge_that_sends_us_elsewhere_is_not_followed() {
+    let (hub, attacker) = (Hub::open().await, Elsewhere::listen("200 OK", "").await);
+    hub.be(Mood::SendsTo(format!("{}/repos/sample/demo/releases", attacker.url())));
+    let outcome = Asker::at(ForgeKind::GitHub, hub.url()).ask().await;
+    assert!(matches!(told(&outcome), ("failed", note) if note.contains("sends us elsewhere")), "{outcome:?}");
+    assert_eq!(attacker.visits(), 0, "nobody went where they were sent");
+}
+
+#[tokio::test]
+async fn the_descriptions_are_those_of_the_registries() {
+    let folder: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/forge/node_modules/.described");
+    for (file, title) in
+        [("github.json", "GitHub's official OpenAPI spec + Octokit extension"), ("forgejo.json", "Forgejo API")]
+    {
+        let text = tokio::fs::read_to_string(folder.join(file)).await.unwrap();
+        let description: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(description["info"]["title"], title);
+        assert_eq!(description["paths"].as_object().unwrap().len(), 2);
+    }
+}
