@@ -24,6 +24,8 @@ words! {
         Webhook = "webhook",
         /// The releases of a repository on its forge.
         ForgeRelease = "forge_release",
+        /// The advisories of a repository on GitHub.
+        GitHubAdvisory = "github_advisory",
     }
 }
 
@@ -73,6 +75,16 @@ pub enum Way {
         place: ForgePlace,
         /// The same repository as the project names it.
         repository: RepoName,
+        /// The file of the token.
+        token_file: PathBuf,
+    },
+    /// To the advisories of a repository on GitHub.
+    #[serde(rename = "github_advisory")]
+    GitHubAdvisory {
+        /// Where the API is.
+        api: ChannelUrl,
+        /// The repository there.
+        place: ForgePlace,
         /// The file of the token.
         token_file: PathBuf,
     },

@@ -1,4 +1,4 @@
-//! The other public places a disclosure reaches: a folder, a webhook, the releases of a forge.
+//! The other public places a disclosure reaches: a folder, a webhook, releases and advisories on a forge.
 //!
 //! Guards: every answer of the outside becomes one of the outcomes the journal knows, and doubt is never called failure;
 //! nobody is sent elsewhere, waited for without end or read without bound; neither a log line nor a note holds a secret or
@@ -13,14 +13,16 @@ use serde::{Deserialize, Serialize};
 use crate::domain::effect::Outcome;
 use crate::domain::hold::HoldReason;
 
+pub mod advisory;
 pub mod folder;
 pub mod options;
 pub mod release;
+pub mod repository;
 pub mod secret;
 pub mod webhook;
 
-/// The most that is read of an answer, in bytes.
-const ANSWER: usize = 1024 * 1024;
+/// The most that is read of an answer, in bytes: a page of advisories with all their text.
+const ANSWER: usize = 8 * 1024 * 1024;
 
 /// The `[channels]` part of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

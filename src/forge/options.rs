@@ -33,16 +33,16 @@ pub struct ChannelOptions {
     /// A forge's releases: whose API it speaks.
     #[serde(default)]
     pub forge: Option<ForgeKind>,
-    /// A forge's releases: where the API is.
+    /// A forge's releases, GitHub's advisories: where the API is.
     #[serde(default)]
     pub api: Option<ChannelUrl>,
-    /// A forge's releases: `<owner>/<name>` there.
+    /// A forge's releases, GitHub's advisories: `<owner>/<name>` there.
     #[serde(default)]
     pub place: Option<ForgePlace>,
     /// A forge's releases: the `[[project.repository]]` it is.
     #[serde(default)]
     pub repository: Option<RepoName>,
-    /// A forge's releases: the file of the token.
+    /// A forge's releases, GitHub's advisories: the file of the token.
     #[serde(default)]
     pub token_file: Option<PathBuf>,
 }
@@ -113,6 +113,26 @@ impl ChannelOptions {
                             `token_file`, and no other key"
                     .to_owned());
             }
+            (
+                ChannelKind::GitHubAdvisory,
+                Self {
+                    api: Some(api),
+                    place: Some(place),
+                    token_file: Some(token_file),
+                    folder: None,
+                    url: None,
+                    secret_file: None,
+                    forge: None,
+                    repository: None,
+                    ..
+                },
+            ) if api.is_base() => Way::GitHubAdvisory { api, place, token_file },
+            (ChannelKind::GitHubAdvisory, _) => {
+                return Err(
+                    "GitHub's advisories have `api` without a query, `place` and `token_file`, and no other key"
+                        .to_owned(),
+                );
+            }
         };
         Ok(Channel { name: self.name.clone(), way })
     }
@@ -143,7 +163,9 @@ pub fn check(channel: &Channel, private: &[&Path]) -> Result<(), ChannelError> {
     match &channel.way {
         Way::Folder { folder } => folder::check(folder, private)?,
         Way::Webhook { secret_file, .. } => drop(SigningKey::read(secret_file)?),
-        Way::ForgeRelease { token_file, .. } => drop(secret::token(token_file)?),
+        Way::ForgeRelease { token_file, .. } | Way::GitHubAdvisory { token_file, .. } => {
+            drop(secret::token(token_file)?)
+        }
     }
     Ok(())
 }
@@ -176,6 +198,7 @@ mod tests {
             (forge.replace("github.com'", "github.com/?a'"), "`api` without a query"),
             (forge.replace("https", "http"), "plain http is for"),
             (folder.replace("folder = ", "foldr = "), "unknown field `foldr`"),
+            (folder.replace("'folder'", "'github_advisory'"), "GitHub's advisories have `api`"),
         ] {
             let error = parsed(&wrong).unwrap_err();
             assert!(error.contains(said), "{error}");

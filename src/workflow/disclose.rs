@@ -215,13 +215,17 @@ impl Run<'_> {
                 Next::Act(effect) | Next::Look(effect) if effect.phase == Phase::PublishChannels => {
                     self.channels(&effects, now).await?;
                 }
-                Next::Act(effect) => self.act(effect.clone()).await?,
+                Next::Act(effect) => {
+                    self.act(effect.clone()).await?;
+                }
                 Next::Look(effect) => match self.look(effect).await? {
                     Some(outcome) => {
                         let effect = self.start(effect.clone()).await?;
                         self.end(effect, outcome).await?;
                     }
-                    None => self.act(effect.clone()).await?,
+                    None => {
+                        self.act(effect.clone()).await?;
+                    }
                 },
                 Next::Wait(at) => return Ok(Settled::Retry(at, "an effect is tried again".to_owned())),
                 Next::Hold(effect) => {
@@ -272,7 +276,7 @@ impl Run<'_> {
         Ok(effect)
     }
 
-    async fn end(&self, effect: Effect, outcome: Outcome) -> Result<()> {
+    async fn end(&self, effect: Effect, outcome: Outcome) -> Result<EffectState> {
         let (phase, position) = (effect.phase, effect.position);
         let mut tx = self.app.begin("disclose.end").await?;
         let effect = store::effect::end(&mut tx, &CHORE, &self.fence, (effect, outcome)).await?;
@@ -283,7 +287,7 @@ impl Run<'_> {
         self.app.commit(tx).await?;
         tracing::info!(release = %self.id(), position, %phase, state = %effect.state, "effect");
         self.pass(&effect, "ended");
-        Ok(())
+        Ok(effect.state)
     }
 
     /// Says how an effect that was begun before stands in the world; `None`: surely not done, do it.
@@ -315,7 +319,8 @@ impl Run<'_> {
         }
     }
 
-    pub(super) async fn act(&self, effect: Effect) -> Result<()> {
+    /// Does one effect, and says how far it is afterwards.
+    pub(super) async fn act(&self, effect: Effect) -> Result<EffectState> {
         let effect = self.start(effect).await?;
         let acted = self.perform_one(&effect).await;
         self.pass(&effect, "acted");

@@ -8,7 +8,9 @@ use std::process::Stdio;
 use embargo::domain::channel::{ChannelUrl, ForgeKind, ForgePlace};
 use embargo::domain::effect::Outcome;
 use embargo::domain::sealed::Secret;
-use embargo::forge::release::{ForgeRepository, ReleaseDraft};
+use embargo::forge::advisory::AdvisoryDraft;
+use embargo::forge::release::ReleaseDraft;
+use embargo::forge::repository::ForgeRepository;
 use embargo::forge::{Forge, Options};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
@@ -69,6 +71,21 @@ impl Asker {
         Self { forge, kind, api: api.parse().unwrap(), place, token: TOKEN.to_owned() }
     }
 
+    /// Asks for an advisory with a text of several lines, affected and fixed in a package.
+    async fn publish(&self) -> Outcome {
+        let id = "DEMO-2027-0001".parse().unwrap();
+        let text =
+            "# Sample flaw\n\n- Advisory: [DEMO-2027-0001](<https://security.example.org/advisories/DEMO-2027-0001>)\n";
+        let line =
+            r#"{"repository":"demo","line":"main","package":{"ecosystem":"PyPI","name":"demo"},"fixed":"2.0.1"}"#;
+        let severity = embargo::domain::severity::Severity::Word("high".parse().unwrap());
+        let (title, line) = ("Sample flaw".parse().unwrap(), serde_json::from_str(line).unwrap());
+        let draft = AdvisoryDraft::new(&title, text.to_owned(), (None, Some(&severity)), &[line]);
+        let (kind, token) = (self.kind, Secret::new(self.token.clone()));
+        let repository = ForgeRepository { forge: kind, api: &self.api, place: &self.place, token };
+        self.forge.advisory(&repository, &id, serde_json::to_vec(&draft).unwrap()).await
+    }
+
     /// Asks for the release of a tag with a slash in it, and a text of several lines.
     async fn ask(&self) -> Outcome {
         let place = ("release/1.4.2".parse().unwrap(), "2".repeat(40).parse().unwrap());
@@ -120,6 +137,62 @@ async fn judged(kind: ForgeKind, forge: &str, base: &str) {
     let answer = request.header("Content-Type", "application/json").body("{}").send().await.unwrap();
     assert_eq!(answer.status().as_u16(), 422);
     assert!(answer.text().await.unwrap().contains("tag_name"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_advisory_is_what_githubs_own_description_asks_for() {
+    let hub = Hub::open().await;
+    let judge = Judge::over("github", hub.url()).await;
+    let asker = Asker::at(ForgeKind::GitHub, &judge.url);
+    assert_eq!(told(&asker.publish().await), ("done", "published on the forge"));
+    assert_eq!(told(&asker.publish().await), ("done", "found on the forge"));
+    // A draft that somebody prepared under our id gets the approved text.
+    hub.edit("state", "draft");
+    hub.edit("summary", "Prepared by hand");
+    assert_eq!(told(&asker.publish().await), ("done", "published on the forge"));
+    let advisories = hub.advisories();
+    assert_eq!((advisories.len(), advisories[0]["state"].as_str()), (1, Some("published")));
+    assert_eq!(advisories[0]["summary"], "Sample flaw");
+    // What is public with another text, or closed, is left as it is.
+    for (part, value) in [("summary", "Another flaw"), ("state", "closed")] {
+        hub.edit(part, value);
+        assert!(told(&asker.publish().await).1.contains("with another text, or closed"));
+        assert_eq!(hub.advisories()[0][part], value);
+    }
+
+    // The judge does judge: an advisory without a text never reaches the forge.
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let request = http.post(format!("{}/repos/sample/demo/security-advisories", judge.url)).bearer_auth(TOKEN);
+    let body = r#"{"summary":"Sample flaw","vulnerabilities":[]}"#;
+    let answer = request.header("Content-Type", "application/json").body(body).send().await.unwrap();
+    assert_eq!(answer.status().as_u16(), 422);
+    assert!(answer.text().await.unwrap().contains("description"));
+}
+
+#[tokio::test]
+async fn an_advisory_whose_answers_were_lost_is_found_and_not_made_twice() {
+    let hub = Hub::open().await;
+    let asker = Asker::at(ForgeKind::GitHub, hub.url());
+    hub.be(Mood::LosesAnswers);
+    assert_eq!(told(&asker.publish().await).0, "unknown", "the draft was made");
+    assert_eq!(told(&asker.publish().await).0, "unknown", "the draft was published");
+    hub.be(Mood::Fine);
+    assert_eq!(told(&asker.publish().await), ("done", "found on the forge"));
+    assert_eq!(hub.advisories().len(), 1);
+}
+
+#[tokio::test]
+async fn an_advisory_that_github_refuses_needs_a_person_and_one_it_puts_off_does_not() {
+    let hub = Hub::open().await;
+    let asker = Asker::at(ForgeKind::GitHub, hub.url());
+    for (mood, word) in [(Mood::Answers(403), "failed"), (Mood::Refuses(422), "failed"), (Mood::Answers(503), "again")]
+    {
+        hub.be(mood);
+        assert_eq!(told(&asker.publish().await).0, word);
+    }
+    hub.be(Mood::Limits);
+    assert_eq!(told(&asker.publish().await), ("again", "The forge answered 429; nothing was made."));
+    assert!(hub.advisories().is_empty());
 }
 
 #[tokio::test]
@@ -195,12 +268,12 @@ async fn a_forge_that_sends_us_elsewhere_is_not_followed() {
 #[tokio::test]
 async fn the_descriptions_are_those_of_the_registries() {
     let folder: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/forge/node_modules/.described");
-    for (file, title) in
-        [("github.json", "GitHub's official OpenAPI spec + Octokit extension"), ("forgejo.json", "Forgejo API")]
+    for (file, title, paths) in
+        [("github.json", "GitHub's official OpenAPI spec + Octokit extension", 4), ("forgejo.json", "Forgejo API", 2)]
     {
         let text = tokio::fs::read_to_string(folder.join(file)).await.unwrap();
         let description: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(description["info"]["title"], title);
-        assert_eq!(description["paths"].as_object().unwrap().len(), 2);
+        assert_eq!(description["paths"].as_object().unwrap().len(), paths);
     }
 }

@@ -15,7 +15,7 @@ use super::{Error, Result, open};
 use crate::app::App;
 use crate::domain::access::{Action, Grants};
 use crate::domain::actor::{Actor, Chore};
-use crate::domain::channel::{Channel, ChannelName, Post, Way};
+use crate::domain::channel::{Channel, ChannelName, ForgeKind, Post, Way};
 use crate::domain::digest::Digest;
 use crate::domain::effect::{Effect, EffectState, Outcome, Phase, Target, channels_next};
 use crate::domain::hold::HoldReason;
@@ -24,7 +24,7 @@ use crate::domain::manifest::{DocumentPath, Manifest};
 use crate::domain::refusal::Refusal;
 use crate::domain::release::{Release, ReleaseState};
 use crate::forge::folder;
-use crate::forge::release::ForgeRepository;
+use crate::forge::repository::ForgeRepository;
 use crate::forge::webhook::SigningKey;
 use crate::store::publication::DocumentText;
 use crate::store::{self, Tx};
@@ -116,6 +116,13 @@ pub(super) async fn publish(app: &App, manifest: &Manifest, effect: &Effect) -> 
                 Err(_) => no_secret(),
             }
         }
+        Way::GitHubAdvisory { api, place, token_file } => {
+            let id = post.cases.first().and_then(|case| manifest.advisory_of(case)).map(|advisory| &advisory.id);
+            match ForgeRepository::open(ForgeKind::GitHub, api, place, token_file) {
+                Ok(repository) => app.forge.advisory(&repository, id.ok_or(Error::NotFound)?, one(files)).await,
+                Err(_) => no_secret(),
+            }
+        }
     })
 }
 
@@ -125,6 +132,8 @@ fn no_secret() -> Outcome {
 
 impl Run<'_> {
     /// Publishes through all channels at once, one thing after the other in each: none waits for another.
+    ///
+    /// A channel that does not take something is left for now, so that nothing else waits for all it could be slow at.
     pub(super) async fn channels(&self, effects: &[Effect], now: Timestamp) -> Result<()> {
         let mut chains: BTreeMap<&ChannelName, Vec<&Effect>> = BTreeMap::new();
         for effect in channels_next(effects, now) {
@@ -134,7 +143,9 @@ impl Run<'_> {
         }
         let chains = chains.into_values().map(async |chain| {
             for effect in chain {
-                self.act(effect.clone()).await?;
+                if self.act(effect.clone()).await? != EffectState::Done {
+                    break;
+                }
             }
             Ok(())
         });

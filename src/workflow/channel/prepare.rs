@@ -10,7 +10,8 @@ use crate::domain::manifest::Document;
 use crate::domain::refusal::Refusal;
 use crate::domain::rehearsal::{Rehearsal, Target};
 use crate::domain::release::Release;
-use crate::export::{self, html, notes};
+use crate::export::{self, html, markdown, notes};
+use crate::forge::advisory::AdvisoryDraft;
 use crate::forge::release::ReleaseDraft;
 use crate::store::publication::DocumentText;
 use crate::wire::channel::{PublishedData, PublishedFile, PublishedMessage};
@@ -45,6 +46,7 @@ pub(in crate::workflow) fn prepare(
         let posted = match &channel.way {
             Way::Folder { .. } => each(advisories, files)?,
             Way::Webhook { .. } => each(advisories, |rendered| message(app, release, rendered))?,
+            Way::GitHubAdvisory { .. } => each(advisories, advisory)?,
             Way::ForgeRelease { forge, repository, .. } => {
                 let mut posted = Vec::new();
                 for target in &release.targets {
@@ -115,6 +117,15 @@ fn message(app: &App, release: &Release, rendered: &Rendered) -> Result<Vec<File
         },
     };
     Ok(vec![(format!("{}.json", rendered.id), "application/json", json(&message)?)])
+}
+
+/// The advisory as GitHub keeps it, over the text that the public pages have as Markdown.
+fn advisory(rendered: &Rendered) -> Result<Vec<File>> {
+    let published = &rendered.published;
+    let told = &published.advisory;
+    let facts = (told.cve.as_ref(), told.severity.as_ref());
+    let draft = AdvisoryDraft::new(&told.title, markdown::advisory(published), facts, &told.affected);
+    Ok(vec![(format!("{}.json", rendered.id), "application/json", json(&draft)?)])
 }
 
 fn is_page(document: &export::Document) -> bool {

@@ -1,4 +1,4 @@
-//! Channels of a release: a folder, a webhook, a forge's releases; down, refusing, killed in the middle, given up.
+//! Channels of a release: a folder, a webhook, a forge's releases and advisories; down, refusing, killed in the middle, given up.
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
@@ -20,7 +20,7 @@ use crate::support::mail::MailServer;
 use crate::support::receiver::{Delivery, Receiver, SECRET};
 use crate::support::server::signed_in;
 
-/// A house whose releases go through all three channels.
+/// A house whose releases go through every kind of channel.
 struct Wide {
     house: House,
     hub: Hub,
@@ -39,6 +39,8 @@ impl Wide {
              [[project.channel]]\nname = \"hook\"\nkind = \"webhook\"\nurl = \"{hook}\"\nsecret_file = \"{root}/hook-secret\"\n\
              [[project.channel]]\nname = \"forge\"\nkind = \"forge_release\"\nforge = \"github\"\napi = \"{api}\"\n\
              place = \"sample/core\"\nrepository = \"core\"\ntoken_file = \"{root}/forge-token\"\n\
+             [[project.channel]]\nname = \"ghsa\"\nkind = \"github_advisory\"\napi = \"{api}\"\n\
+             place = \"sample/core\"\ntoken_file = \"{root}/forge-token\"\n\
              [channels]\ntimeout_seconds = 2\n",
             root = wide.house.root().display(),
             hook = wide.receiver.url(),
@@ -84,6 +86,10 @@ impl Wide {
                 (Some(commit.as_str()), Some(false))
             );
         }
+        let advisories = self.hub.advisories();
+        assert_eq!((advisories.len(), advisories[0]["state"].as_str()), (1, Some("published")));
+        let text = advisories[0]["description"].as_str().unwrap();
+        assert!(text.contains(&*id) && text.contains("Sample Reporter"), "{text}");
         let got = self.receiver.got();
         let mut ids: Vec<_> = got.iter().map(|delivery| delivery.headers[0].1.clone()).collect();
         ids.dedup();
@@ -128,7 +134,7 @@ async fn verify(delivery: &Delivery) {
 async fn a_release_goes_through_every_channel_once_its_push_was_read_back() {
     let wide = Wide::stand(None, Receiver::listen().await).await;
     let (app, armed) = wide.open().await;
-    assert_eq!(armed.view(&app).await.channels, ["files", "forge", "hook"]);
+    assert_eq!(armed.view(&app).await.channels, ["files", "forge", "ghsa", "hook"]);
     go_to(&app, at("2027-01-15T11:59:59.999Z")).await;
     assert!(files(&wide.served()).is_empty() && wide.hub.made().is_empty() && wide.receiver.got().is_empty());
     go_to(&app, at(INSTANT)).await;
@@ -136,7 +142,7 @@ async fn a_release_goes_through_every_channel_once_its_push_was_read_back() {
     let view = armed.view(&app).await;
     assert_eq!(view.summary.state, "done");
     let steps: Vec<_> = view.effects.iter().filter(|effect| effect.phase == "publish_channels").collect();
-    assert_eq!(steps.len(), 4, "a folder, a webhook and two tags: {steps:?}");
+    assert_eq!(steps.len(), 5, "a folder, a webhook, two tags and an advisory: {steps:?}");
     for step in steps {
         assert_eq!((step.state.as_str(), step.after_push_ms, step.may_give_up), ("done", Some(0), false), "{step:?}");
     }
@@ -340,7 +346,7 @@ async fn killed_in_a_channel_and_started_again_nothing_is_lost_and_nothing_made_
     let points = ["starting", "started", "acted", "ending", "ended"];
     let points: Vec<_> =
         steps.flat_map(|step| points.map(|point| format!("disclose:{}:{point}", step.position))).collect();
-    assert_eq!(points.len(), 20);
+    assert_eq!(points.len(), 25);
     for point in points {
         wide.house.restore();
         fresh();

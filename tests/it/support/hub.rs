@@ -1,4 +1,4 @@
-//! A forge's releases: what GitHub and Forgejo answer about them, in memory, on a good day and on bad ones.
+//! A forge's releases and advisories: what GitHub and Forgejo answer about them, in memory, on a good day and on bad ones.
 //!
 //! Its answers are held to the forges' own descriptions in [`crate::forge`].
 
@@ -31,9 +31,11 @@ pub(crate) enum Mood {
     Answers(u16),
     /// It takes nothing new, and says so with this.
     Refuses(u16),
-    /// It makes the release, and its answer is lost.
+    /// It asks whoever writes to come again, in GitHub's way.
+    Limits,
+    /// It does what it is asked, and its answer to whoever writes is lost.
     LosesAnswers,
-    /// It makes the release, and then fails with this.
+    /// It does what it is asked, and then answers whoever writes with this.
     Forgets(u16),
     /// It begins to answer and does not end.
     Trails,
@@ -53,6 +55,8 @@ struct Shared {
     /// Releases by repository and tag.
     releases: Mutex<BTreeMap<String, Value>>,
     made: Mutex<Vec<String>>,
+    /// Advisories, oldest first.
+    advisories: Mutex<Vec<Value>>,
 }
 
 impl Hub {
@@ -60,8 +64,8 @@ impl Hub {
     pub(crate) async fn open() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let (releases, made) = (Mutex::default(), Mutex::default());
-        let shared = Arc::new(Shared { mood: Mutex::new(Mood::Fine), releases, made });
+        let (releases, made, advisories) = (Mutex::default(), Mutex::default(), Mutex::default());
+        let shared = Arc::new(Shared { mood: Mutex::new(Mood::Fine), releases, made, advisories });
         let router = Router::new().fallback(answer).with_state(Arc::clone(&shared));
         let serving = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         Self { url, shared, serving }
@@ -92,8 +96,19 @@ impl Hub {
         self.shared.releases.lock().unwrap().get_mut(key).unwrap()["body"] = body.into();
     }
 
-    /// Forgets all releases.
+    /// Returns all advisories, oldest first.
+    pub(crate) fn advisories(&self) -> Vec<Value> {
+        self.shared.advisories.lock().unwrap().clone()
+    }
+
+    /// Changes a part of the first advisory, as a person would.
+    pub(crate) fn edit(&self, part: &str, value: &str) {
+        self.shared.advisories.lock().unwrap()[0][part] = value.into();
+    }
+
+    /// Forgets all releases and advisories.
     pub(crate) fn clear(&self) {
+        self.shared.advisories.lock().unwrap().clear();
         self.shared.releases.lock().unwrap().clear();
         self.shared.made.lock().unwrap().clear();
     }
@@ -108,9 +123,14 @@ impl Drop for Hub {
 async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let mood = shared.mood.lock().unwrap().clone();
+    let writes = parts.method != Method::GET;
     match &mood {
         Mood::Answers(status) => return said(*status, &json!({ "message": "a bad day" })),
-        Mood::Refuses(status) if parts.method == Method::POST => return said(*status, &refusal()),
+        Mood::Refuses(status) if writes => return said(*status, &refusal()),
+        Mood::Limits if writes => {
+            let spent = Response::builder().status(403).header("X-RateLimit-Remaining", "0");
+            return spent.body(Body::empty()).unwrap();
+        }
         Mood::SendsTo(there) => {
             return Response::builder().status(307).header("Location", there).body(Body::empty()).unwrap();
         }
@@ -118,37 +138,66 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
             let begun = stream::once(async { Ok::<_, Infallible>(Bytes::from_static(b"{")) });
             return Response::builder().body(Body::from_stream(begun.chain(stream::pending()))).unwrap();
         }
-        Mood::Fine | Mood::Refuses(_) | Mood::LosesAnswers | Mood::Forgets(_) => {}
+        Mood::Fine | Mood::Refuses(_) | Mood::Limits | Mood::LosesAnswers | Mood::Forgets(_) => {}
     }
     if !knows(&parts.headers) {
         return said(401, &json!({ "message": "Bad credentials", "documentation_url": "https://forge.example.org" }));
     }
     let path = parts.uri.path().strip_prefix("/api/v1").unwrap_or(parts.uri.path());
-    let place = path.strip_prefix("/repos/").unwrap();
-    let missing = json!({ "message": "Not Found", "documentation_url": "https://forge.example.org", "status": "404" });
-    match place.split_once("/releases") {
-        Some((repository, "")) if parts.method == Method::POST => {
-            let wish: Value = serde_json::from_slice(&to_bytes(body, usize::MAX).await.unwrap()).unwrap();
-            let key = format!("{repository} {}", wish["tag_name"].as_str().unwrap());
-            if shared.releases.lock().unwrap().contains_key(&key) {
-                // As GitHub has it; Forgejo says 409 and less.
-                return said(422, &refusal());
+    let place: Vec<&str> = path.strip_prefix("/repos/").unwrap().splitn(3, '/').collect();
+    let repository = format!("{}/{}", place[0], place[1]);
+    let sent = to_bytes(body, usize::MAX).await.unwrap();
+    let wish = serde_json::from_slice::<Value>(&sent).unwrap_or_default();
+    let done = shared.done(&parts.method, (&repository, place[2]), &wish);
+    match (mood, done) {
+        (Mood::LosesAnswers, Some((200..300, _))) if writes => std::future::pending().await,
+        (Mood::Forgets(status), Some((200..300, _))) if writes => said(status, &json!({ "message": "a bad day" })),
+        (_, Some((status, body))) => said(status, &body),
+        (_, None) => said(404, &json!({ "message": "Not Found", "documentation_url": "https://forge.example.org" })),
+    }
+}
+
+impl Shared {
+    /// Does what is asked; nothing there is `None`.
+    fn done(&self, method: &Method, at: (&str, &str), wish: &Value) -> Option<(u16, Value)> {
+        let (repository, path) = at;
+        match (method, path) {
+            (&Method::POST, "releases") => {
+                let key = format!("{repository} {}", wish["tag_name"].as_str().unwrap());
+                let mut releases = self.releases.lock().unwrap();
+                if releases.contains_key(&key) {
+                    // As GitHub has it; Forgejo says 409 and less.
+                    return Some((422, refusal()));
+                }
+                let made = release(repository, wish);
+                releases.insert(key.clone(), made.clone());
+                self.made.lock().unwrap().push(key);
+                Some((201, made))
             }
-            let made = release(repository, &wish);
-            shared.releases.lock().unwrap().insert(key.clone(), made.clone());
-            shared.made.lock().unwrap().push(key);
-            match mood {
-                Mood::LosesAnswers => std::future::pending().await,
-                Mood::Forgets(status) => said(status, &json!({ "message": "a bad day" })),
-                _ => said(201, &made),
+            (&Method::GET, "security-advisories") => {
+                Some((200, self.advisories.lock().unwrap().iter().rev().cloned().collect()))
             }
+            (&Method::POST, "security-advisories") => {
+                let mut advisories = self.advisories.lock().unwrap();
+                let made = advisory(repository, wish, advisories.len());
+                advisories.push(made.clone());
+                Some((201, made))
+            }
+            (&Method::GET, path) => {
+                let tag = path.strip_prefix("releases/tags/")?.replace("%2F", "/");
+                Some((200, self.releases.lock().unwrap().get(&format!("{repository} {tag}"))?.clone()))
+            }
+            (&Method::PATCH, path) => {
+                let id = path.strip_prefix("security-advisories/")?;
+                let mut advisories = self.advisories.lock().unwrap();
+                let found = advisories.iter_mut().find(|advisory| advisory["ghsa_id"] == id)?;
+                for part in ["summary", "description", "state"] {
+                    found[part] = wish[part].clone();
+                }
+                Some((200, found.clone()))
+            }
+            _ => None,
         }
-        Some((repository, tag)) if parts.method == Method::GET => {
-            let tag = tag.strip_prefix("/tags/").unwrap().replace("%2F", "/");
-            let found = shared.releases.lock().unwrap().get(&format!("{repository} {tag}")).cloned();
-            found.map_or_else(|| said(404, &missing), |found| said(200, &found))
-        }
-        Some(_) | None => said(404, &missing),
     }
 }
 
@@ -168,8 +217,58 @@ fn refusal() -> Value {
 /// Puts together what a forge says of a release it made.
 fn release(repository: &str, wish: &Value) -> Value {
     let url = |path: &str| format!("https://forge.example.org/{repository}/{path}");
-    let mut author = json!({
+    let mut release = json!({
+        "id": 1, "node_id": "sample", "author": person(), "assets": [], "url": url("release"),
+        "tag_name": wish["tag_name"], "target_commitish": wish["target_commitish"], "name": wish["name"],
+        "body": stored(&wish["body"]), "draft": wish["draft"], "prerelease": wish["prerelease"],
+        "created_at": "2027-01-15T12:00:00Z", "published_at": "2027-01-15T12:00:00Z",
+    });
+    for part in ["assets", "html", "tarball", "upload", "zipball"] {
+        release[format!("{part}_url")] = url(part).into();
+    }
+    release
+}
+
+/// Puts together what GitHub says of an advisory it made.
+fn advisory(repository: &str, wish: &Value, number: usize) -> Value {
+    let url = format!("https://forge.example.org/{repository}/security/advisories/{number}");
+    let mut advisory = json!({
+        "ghsa_id": format!("GHSA-2345-6789-cfg{}", ['2', '3', '4', '5'][number]), "url": url, "html_url": url,
+        "summary": wish["summary"], "description": stored(&wish["description"]), "cve_id": wish["cve_id"],
+        "severity": wish["severity"], "state": "draft", "author": person(), "identifiers": [], "vulnerabilities": [],
+        "created_at": "2027-01-15T12:00:00Z", "updated_at": "2027-01-15T12:00:00Z",
+    });
+    for absent in [
+        "publisher",
+        "published_at",
+        "closed_at",
+        "withdrawn_at",
+        "submission",
+        "cvss",
+        "cwes",
+        "cwe_ids",
+        "credits",
+        "credits_detailed",
+        "collaborating_users",
+        "collaborating_teams",
+        "private_fork",
+    ] {
+        advisory[absent] = Value::Null;
+    }
+    advisory
+}
+
+/// Writes a text as forges keep it: with the line breaks that forms send.
+fn stored(text: &Value) -> String {
+    text.as_str().unwrap_or_default().replace('\n', "\r\n")
+}
+
+/// Puts together what GitHub says of a person.
+fn person() -> Value {
+    let url = |path: &str| format!("https://forge.example.org/sample/{path}");
+    let mut person = json!({
         "id": 1, "login": "sample", "node_id": "sample", "gravatar_id": "", "site_admin": false, "type": "User",
+        "url": url("person"),
     });
     for part in [
         "avatar",
@@ -184,21 +283,9 @@ fn release(repository: &str, wish: &Value) -> Value {
         "starred",
         "subscriptions",
     ] {
-        author[format!("{part}_url")] = url(part).into();
+        person[format!("{part}_url")] = url(part).into();
     }
-    author["url"] = url("author").into();
-    let mut release = json!({
-        "id": 1, "node_id": "sample", "author": author, "assets": [], "url": url("release"),
-        "tag_name": wish["tag_name"], "target_commitish": wish["target_commitish"], "name": wish["name"],
-        // Forges write line breaks as forms send them.
-        "body": wish["body"].as_str().unwrap_or_default().replace('\n', "\r\n"),
-        "draft": wish["draft"], "prerelease": wish["prerelease"],
-        "created_at": "2027-01-15T12:00:00Z", "published_at": "2027-01-15T12:00:00Z",
-    });
-    for part in ["assets", "html", "tarball", "upload", "zipball"] {
-        release[format!("{part}_url")] = url(part).into();
-    }
-    release
+    person
 }
 
 fn said(status: u16, body: &Value) -> Response {
