@@ -34,13 +34,15 @@ create table mark (
 -- A push that pre-receive let through. Settled by post-receive, or by the sweep when that was lost.
 create table push (
     id text primary key,
-    "case" text not null references "case" (id),
+    "case" text references "case" (id),
+    release text references release (id),
     upstream text not null references upstream (id),
     person text not null references person (id),
     state text not null check (state in ('intended', 'settled', 'void')),
     intended_at integer not null,
     settled_at integer,
-    version integer not null default 0
+    version integer not null default 0,
+    check (("case" is null) <> (release is null))
 ) strict;
 create index push_unsettled on push (state) where state = 'intended';
 

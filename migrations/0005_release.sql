@@ -66,13 +66,43 @@ create table release_target (
     base text,                                   -- the public tip the candidate was built on
     candidate text,                              -- the merged commit
     tag_object text,                             -- the tag's object id; the commit's for a lightweight tag
+    maker text check (maker in ('server', 'person')), -- who made the candidate: a merge, or a push to candidate/<line>
+    same_as text,                                -- the line's one fix, if the candidate is its very tree
     inputs blob,                                 -- SHA-256 of what the candidate was built from
     trouble text not null default '',            -- why there is no candidate
     rehearsed_at integer,
     primary key (release, line, tag),
     check ((candidate is null) = (base is null) and (candidate is null) = (tag_object is null)
-        and (candidate is null) = (inputs is null)),
+        and (candidate is null) = (inputs is null) and (candidate is null) = (maker is null)),
     check (candidate is null or trouble = '')
+) strict;
+
+-- How long the last rehearsal that built something took.
+create table rehearsal_time (
+    release text primary key references release (id),
+    milliseconds integer not null,
+    measured_at integer not null
+) strict;
+
+-- What a person pushed to candidate/<line> of a release last.
+create table candidate (
+    release text not null references release (id),
+    line text not null references line (id),
+    head text not null,
+    pushed_by text not null references person (id),
+    pushed_at integer not null,
+    primary key (release, line)
+) strict;
+
+-- An approval of a pushed candidate holds for one commit only.
+create table candidate_approval (
+    release text not null references release (id),
+    line text not null references line (id),
+    head text not null,
+    person text not null references person (id),
+    approved_at integer not null,
+    counts_at integer not null,                  -- later than approved_at for a volunteer's own push
+    primary key (release, line, head, person)
 ) strict;
 
 -- Each arming is for a manifest's digest and an instant; a changed digest disarms, and so does an instant moved too far.

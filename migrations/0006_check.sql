@@ -17,6 +17,7 @@ create table check_run (
     check (("case" is null) <> (release is null))
 ) strict;
 create index check_run_by_case on check_run ("case", queued_at);
+create index check_run_by_release on check_run (release, queued_at);
 create index check_run_by_head on check_run (head);
 
 create table check_job (

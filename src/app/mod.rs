@@ -24,6 +24,7 @@ use crate::domain::event::{Event, EventKind};
 use crate::domain::id::{CaseId, CheckRunId, Minted, PushId, UpstreamId};
 use crate::domain::limit::{Asked, Ledger, PerHour, Source};
 use crate::domain::origin::{self, Origin};
+use crate::domain::owner::Owner;
 use crate::domain::sealed::Sealed;
 use crate::domain::steady::{Look, Steady};
 use crate::forge::Forge;
@@ -293,8 +294,8 @@ impl Strangers {
 pub struct PushTicket {
     /// Who pushes; admitted again by pre-receive.
     pub actor: Actor,
-    /// The case pushed to.
-    pub case: CaseId,
+    /// The case or release pushed to.
+    pub owner: Owner,
     /// The repository of it.
     pub upstream: UpstreamId,
     /// The id under which the push is written down.

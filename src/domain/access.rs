@@ -90,6 +90,16 @@ words! {
         PlanRelease = "plan_release",
         /// Arm, disarm, postpone a release.
         ArmRelease = "arm_release",
+        /// See how the checks of a release's candidates went, and their logs.
+        ReadCandidate = "read_candidate",
+        /// Start and cancel checks of a candidate.
+        CheckCandidate = "check_candidate",
+        /// Clone and fetch a release: code of all its cases.
+        FetchCandidate = "fetch_candidate",
+        /// Push a candidate.
+        PushCandidate = "push_candidate",
+        /// Approve a pushed candidate at its commit.
+        ApproveCandidate = "approve_candidate",
         /// What only the server itself does: settle pushes, make remotes, disclose.
         Maintain = "maintain",
     }
@@ -351,6 +361,11 @@ pub fn role_may(role: Role, action: Action) -> bool {
         Action::Push | Action::EditAdvisory | Action::RunChecks => role >= Role::Fixer,
         Action::ApproveFix | Action::ApproveAdvisory => role >= Role::Reviewer,
         Action::PlanRelease | Action::ArmRelease => role == Role::ReleaseManager,
+        Action::ReadCandidate
+        | Action::CheckCandidate
+        | Action::FetchCandidate
+        | Action::PushCandidate
+        | Action::ApproveCandidate => role == Role::ReleaseManager,
         Action::Maintain => false,
     }
 }
@@ -360,7 +375,10 @@ pub fn chore_may(chore: Chore, action: Action) -> bool {
     match chore {
         Chore::Mirror => false,
         Chore::Remotes | Chore::Settle => matches!(action, Action::Maintain),
-        Chore::Checks => matches!(action, Action::Maintain | Action::ReadChecks | Action::RunChecks),
+        Chore::Checks => matches!(
+            action,
+            Action::Maintain | Action::ReadChecks | Action::RunChecks | Action::ReadCandidate | Action::CheckCandidate
+        ),
         Chore::Disclose => matches!(action, Action::Maintain | Action::ReadTeam | Action::ReadCase),
         Chore::Notify => matches!(action, Action::Maintain | Action::ReadCase),
     }
@@ -383,12 +401,13 @@ fn via_may(via: &Via, case: &CaseId, action: Action) -> bool {
         Via::Console => false,
         Via::Token(reach) => {
             let needed = match action {
-                Action::Fetch => Scope::GitRead,
-                Action::Push => Scope::GitWrite,
+                Action::Fetch | Action::FetchCandidate => Scope::GitRead,
+                Action::Push | Action::PushCandidate => Scope::GitWrite,
                 Action::ReadCase
                 | Action::ReadTeam
                 | Action::ReadHistory
                 | Action::ReadChecks
+                | Action::ReadCandidate
                 | Action::GetAttachment => Scope::ApiRead,
                 Action::Reply
                 | Action::Note
@@ -403,6 +422,8 @@ fn via_may(via: &Via, case: &CaseId, action: Action) -> bool {
                 | Action::PutAttachment
                 | Action::Credit
                 | Action::RunChecks
+                | Action::CheckCandidate
+                | Action::ApproveCandidate
                 | Action::PlanRelease
                 | Action::ArmRelease
                 | Action::Maintain => Scope::ApiWrite,

@@ -40,6 +40,10 @@ words! {
         Conflict = "conflict",
         /// A line, a fix or the plan moved since the rehearsal.
         RehearsalStale = "rehearsal_stale",
+        /// Checks are not green on what the release would push to a line.
+        CandidateChecks = "candidate_checks",
+        /// A candidate that a person pushed is not approved at its commit.
+        CandidateApproval = "candidate_approval",
         /// The public line is not known.
         Line = "line",
         /// The tag exists.
@@ -86,6 +90,8 @@ impl BlockerKind {
             | Self::AdvisoryFrozen
             | Self::Rehearsal
             | Self::Conflict
+            | Self::CandidateChecks
+            | Self::CandidateApproval
             | Self::Clock => true,
             // A moved fix stops the run; a moved line is found by preflight, on the remote itself.
             Self::RehearsalStale => true,
@@ -112,6 +118,8 @@ impl Blocker {
             | BlockerKind::Rehearsal
             | BlockerKind::Conflict
             | BlockerKind::RehearsalStale
+            | BlockerKind::CandidateChecks
+            | BlockerKind::CandidateApproval
             | BlockerKind::Line
             | BlockerKind::TagTaken
             | BlockerKind::Instant

@@ -71,6 +71,8 @@ words! {
         PushRefused = "push.refused",
         /// A fix was approved at a commit.
         FixApproved = "fix.approved",
+        /// A pushed candidate of a release was approved at a commit.
+        CandidateApproved = "candidate.approved",
         /// A person said how a line stands to the flaw of a case.
         LineMarked = "line.marked",
         /// A check run changed state.

@@ -22,7 +22,7 @@ words! {
     Skip {
         /// The agreed date lies ahead.
         Date = "date",
-        /// A fix is not approved at its head.
+        /// A fix, or a candidate that a person pushed, is not approved at its head.
         FixApproval = "fix_approval",
         /// Checks are not green.
         Checks = "checks",
@@ -71,8 +71,8 @@ impl Skip {
     pub fn of(kind: BlockerKind) -> Option<Self> {
         match kind {
             BlockerKind::Date => Some(Self::Date),
-            BlockerKind::FixApproval => Some(Self::FixApproval),
-            BlockerKind::Checks => Some(Self::Checks),
+            BlockerKind::FixApproval | BlockerKind::CandidateApproval => Some(Self::FixApproval),
+            BlockerKind::Checks | BlockerKind::CandidateChecks => Some(Self::Checks),
             BlockerKind::AdvisoryApproval => Some(Self::AdvisoryApproval),
             BlockerKind::LineLeft | BlockerKind::LineUnknown => Some(Self::LineLeft),
             BlockerKind::Credits => Some(Self::Credits),

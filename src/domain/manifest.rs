@@ -9,6 +9,7 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::candidate::FrozenCandidate;
 use super::channel::{Channel, ChannelName, FrozenChannel, Post, Subject};
 use super::digest::Digest;
 use super::id::{CaseId, LineId, ProjectId, ReleaseId, UpstreamId};
@@ -33,6 +34,8 @@ pub struct Manifest {
     pub cases: Vec<CaseId>,
     /// The fixes, by commit.
     pub fixes: Vec<FrozenFix>,
+    /// What is pushed to each line, and what spoke for it.
+    pub candidates: Vec<FrozenCandidate>,
     /// What is pushed where, in the order of pushing.
     pub repositories: Vec<Repository>,
     /// What is published, byte for byte: one advisory per case, in their order.
@@ -250,6 +253,7 @@ pub(in crate::domain) mod tests {
     use super::*;
     use crate::domain::channel::Way;
     use crate::domain::id::Minted;
+    use crate::domain::rehearsal::Maker;
 
     /// A manifest of two repositories: the first case is in both, the second in the second only.
     pub(in crate::domain) fn sample() -> Manifest {
@@ -289,6 +293,14 @@ pub(in crate::domain) mod tests {
                 line: LineId::mint(1, [9; 10]),
                 commit: oid("4"),
                 checks: ChecksWord::Success,
+            }],
+            candidates: vec![FrozenCandidate {
+                line: LineId::mint(1, [9; 10]),
+                tag: "v1.0.1".parse().unwrap(),
+                commit: oid("2"),
+                maker: Maker::Server,
+                checks: ChecksWord::Success,
+                run: None,
             }],
             repositories: vec![repository(1, "core", &cases[..1]), repository(2, "plugins", &cases)],
             advisories: vec![advisory(&cases[0], 1), advisory(&cases[1], 2)],

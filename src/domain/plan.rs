@@ -103,7 +103,7 @@ fn doubled<T: Ord>(items: &[T]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::super::readiness::tests::{at, oid, release};
-    use super::super::rehearsal::Candidate;
+    use super::super::rehearsal::{Candidate, Maker};
     use super::*;
     use crate::domain::digest::Digest;
 
@@ -136,6 +136,8 @@ mod tests {
             base: oid("1"),
             commit: oid("2"),
             tag_object: oid("3"),
+            maker: Maker::Server,
+            same_as: None,
             inputs: Digest::of(b"inputs"),
             at: at(10),
         };

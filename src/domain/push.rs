@@ -1,17 +1,18 @@
 //! The verdict on a push: which refs may move, how, and with what in them.
 //!
-//! Guards: only `fix/<line>` and `wip/<name>` move by a push, an approved fix is never rewritten or removed, and nothing
-//! that could bite a reader later (names, links, sizes) gets in. Leaves the gathering of facts to `git::inspect`, and who
-//! may push at all to `domain::access`.
+//! Guards: only `fix/<line>` and `wip/<name>` of a case and `candidate/<line>` of a release move by a push, an approved fix
+//! is never rewritten or removed, a candidate holds all that is to be merged, and nothing that could bite a reader later
+//! (names, links, sizes) gets in. Leaves the gathering of facts to `git::inspect`, and who may push at all to `domain::access`.
 
 use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::candidate::Wanted;
 use super::id::ReleaseId;
 use super::refusal::Refusal;
-use super::repo::{LineName, RefName, RefUpdate};
+use super::repo::{CommitId, LineName, RefName, RefUpdate};
 use super::text::shown;
 
 /// How many sentences about one push are shown before the rest is only counted.
@@ -19,17 +20,42 @@ const SENTENCES: usize = 12;
 /// How many hostile entries of one ref are named.
 const NAMED: usize = 3;
 
-/// What is known of a case's repository before a push is judged.
+/// What is known of a repository before a push is judged.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PushPolicy {
-    /// The public lines of the repository.
-    pub lines: Vec<LineName>,
-    /// Lines whose fix is approved: it may grow, but not be rewritten or removed.
-    pub approved: Vec<LineName>,
-    /// A release that was frozen with what the fixes hold now, and is not public.
+    /// What may be pushed where.
+    pub places: Places,
+    /// A release that was frozen with what the fixes of the case hold now, and is not public.
     pub frozen_in: Option<ReleaseId>,
     /// What one push may hold.
     pub limits: PushLimits,
+}
+
+/// What a repository takes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Places {
+    /// A case's: fixes and trials.
+    Case {
+        /// The public lines of the repository.
+        lines: Vec<LineName>,
+        /// Lines whose fix is approved: it may grow, but not be rewritten or removed.
+        approved: Vec<LineName>,
+    },
+    /// A release's: candidates for the lines that ship.
+    Release(Vec<Wanted>),
+}
+
+impl PushPolicy {
+    /// Returns what a ref has to contain once it is pushed; nothing where anything may be pushed.
+    pub fn wanted(&self, name: &str) -> Vec<CommitId> {
+        match &self.places {
+            Places::Case { .. } => Vec::new(),
+            Places::Release(all) => {
+                let wanted = all.iter().find(|wanted| wanted.branch().as_str() == name);
+                wanted.and_then(Wanted::commits).unwrap_or_default()
+            }
+        }
+    }
 }
 
 /// Upper bounds of one push.
@@ -98,6 +124,8 @@ pub struct RefFacts {
     pub changed: BTreeSet<String>,
     /// Entries that could hurt whoever checks them out.
     pub hostile: Vec<Hostile>,
+    /// Commits that it has to contain and does not.
+    pub lacks: Vec<CommitId>,
     /// False if a limit ended the look before its end.
     pub complete: bool,
 }
@@ -139,6 +167,8 @@ pub enum Note {
     WorkflowsKept(LineName),
     /// A release was frozen with what the fix held before.
     LeavesRelease(ReleaseId),
+    /// A candidate waits for somebody else's approval.
+    CandidateWaits(LineName),
 }
 
 impl fmt::Display for Note {
@@ -154,6 +184,9 @@ impl fmt::Display for Note {
                     f,
                     "{release} was frozen without this push: at its instant it will be held, unless it is reopened, approved and armed anew."
                 )
+            }
+            Self::CandidateWaits(line) => {
+                write!(f, "candidate/{line} is rehearsed now, and waits for the approval of another release manager.")
             }
         }
     }
@@ -193,10 +226,11 @@ pub fn verdict(policy: &PushPolicy, facts: &PushFacts) -> Result<Vec<Note>, Vec<
     Err(refusals)
 }
 
-/// The two places a push may go.
-enum Place {
+/// The places a push may go.
+enum Place<'a> {
     Fix(LineName),
     Wip,
+    Candidate(&'a Wanted),
 }
 
 fn weigh(limits: &PushLimits, sent: Sent) -> Vec<Refusal> {
@@ -220,9 +254,9 @@ fn weigh(limits: &PushLimits, sent: Sent) -> Vec<Refusal> {
 fn judge(policy: &PushPolicy, facts: &RefFacts) -> Result<Vec<Note>, Vec<Refusal>> {
     let place = place(policy, &facts.update.name).map_err(|refusal| vec![refusal])?;
     let short = facts.update.name.trim_start_matches("refs/heads/");
-    let approved = match &place {
-        Place::Fix(line) => policy.approved.contains(line),
-        Place::Wip => false,
+    let approved = match (&place, &policy.places) {
+        (Place::Fix(line), Places::Case { approved, .. }) => approved.contains(line),
+        (Place::Fix(_) | Place::Wip | Place::Candidate(_), _) => false,
     };
     let mut refusals = Vec::new();
     match facts.motion {
@@ -246,15 +280,25 @@ fn judge(policy: &PushPolicy, facts: &RefFacts) -> Result<Vec<Note>, Vec<Refusal
         )));
     }
     refusals.extend(hostile(short, &facts.hostile));
+    if let Place::Candidate(wanted) = place {
+        refusals.extend(wanted.missing(&facts.lacks));
+    }
     if !refusals.is_empty() {
         return Err(refusals);
     }
-    let Place::Fix(line) = place else { return Ok(Vec::new()) };
     let mut notes = Vec::new();
+    let line = match place {
+        Place::Fix(line) => line,
+        Place::Wip => return Ok(notes),
+        Place::Candidate(wanted) => {
+            notes.push(Note::CandidateWaits(wanted.line.clone()));
+            wanted.line.clone()
+        }
+    };
     if approved {
         notes.push(Note::ApprovalsFall(line.clone()));
     }
-    if facts.motion == Motion::Rewritten {
+    if facts.motion == Motion::Rewritten && matches!(policy.places, Places::Case { .. }) {
         notes.push(Note::Rewritten(line.clone()));
     }
     if facts.changed.iter().any(|path| is_workflow(path)) {
@@ -264,42 +308,71 @@ fn judge(policy: &PushPolicy, facts: &RefFacts) -> Result<Vec<Note>, Vec<Refusal
     Ok(notes)
 }
 
-fn place(policy: &PushPolicy, name: &str) -> Result<Place, Refusal> {
+fn place<'a>(policy: &'a PushPolicy, name: &str) -> Result<Place<'a>, Refusal> {
     let Ok(parsed) = name.parse::<RefName>() else {
         return Err(Refusal::input(format!(
-            "{} cannot be used as a name here: push to fix/<line> or wip/<name>, of letters, digits and ._/+-.",
-            shown(&clipped(name))
+            "{} cannot be used as a name here: push to {}, of letters, digits and ._/+-.",
+            shown(&clipped(name)),
+            match &policy.places {
+                Places::Case { .. } => "fix/<line> or wip/<name>",
+                Places::Release(_) => "candidate/<line>",
+            }
         )));
     };
     if let Some(tag) = name.strip_prefix("refs/tags/") {
         return Err(Refusal::input(format!("Tags are made by the release: take {tag} out of the push.")));
     }
-    let short = parsed.short();
-    if policy.lines.iter().any(|line| line.as_str() == short) {
+    match &policy.places {
+        Places::Case { lines, .. } => of_case(lines, parsed.short()),
+        Places::Release(wanted) => of_release(wanted, parsed.short()),
+    }
+}
+
+fn of_case<'a>(lines: &[LineName], short: &str) -> Result<Place<'a>, Refusal> {
+    let fixes = || each("fix", lines.iter());
+    if lines.iter().any(|line| line.as_str() == short) {
         return Err(Refusal::input(format!(
             "{short} is a public line and follows the public repository: push your fix to fix/{short} \
              (git push origin HEAD:refs/heads/fix/{short})."
         )));
     }
     if let Some(rest) = short.strip_prefix("fix/") {
-        let known = policy.lines.iter().find(|line| line.as_str() == rest);
-        return known.cloned().map(Place::Fix).ok_or_else(|| {
-            Refusal::input(format!("No line is named {rest}: push to {}, or to wip/<name>.", fixes(policy)))
-        });
+        let known = lines.iter().find(|line| line.as_str() == rest);
+        return known
+            .cloned()
+            .map(Place::Fix)
+            .ok_or_else(|| Refusal::input(format!("No line is named {rest}: push to {}, or to wip/<name>.", fixes())));
     }
     if short.starts_with("wip/") {
         return Ok(Place::Wip);
     }
     Err(Refusal::input(format!(
         "{short} cannot be pushed: push your fix to {}, or try things out in wip/<name>.",
-        fixes(policy)
+        fixes()
     )))
 }
 
-fn fixes(policy: &PushPolicy) -> String {
-    let names: Vec<_> = policy.lines.iter().take(6).map(|line| format!("fix/{line}")).collect();
+fn of_release<'a>(wanted: &'a [Wanted], short: &str) -> Result<Place<'a>, Refusal> {
+    let candidates = || each("candidate", wanted.iter().map(|wanted| &wanted.line));
+    if let Some(rest) = short.strip_prefix("candidate/") {
+        let known = wanted.iter().find(|wanted| wanted.line.as_str() == rest);
+        return known.map(Place::Candidate).ok_or_else(|| {
+            Refusal::input(format!("The release ships no line {rest} here: push to {}.", candidates()))
+        });
+    }
+    if short.starts_with("fix/") {
+        return Err(Refusal::input(format!(
+            "{short} follows the fix of its case: push a fix to the remote of the case, and what resolves a conflict to {}.",
+            candidates()
+        )));
+    }
+    Err(Refusal::input(format!("{short} cannot be pushed: push what the release should ship to {}.", candidates())))
+}
+
+fn each<'a>(kind: &str, lines: impl Iterator<Item = &'a LineName>) -> String {
+    let names: Vec<_> = lines.take(6).map(|line| format!("{kind}/{line}")).collect();
     match names.as_slice() {
-        [] => "fix/<line>".to_owned(),
+        [] => format!("{kind}/<line>"),
         [one] => one.clone(),
         [all @ .., last] => format!("{} or {last}", all.join(", ")),
     }
@@ -344,16 +417,11 @@ fn mebibytes(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::repo::CommitId;
 
     fn policy() -> PushPolicy {
         let line = |name: &str| name.parse::<LineName>().unwrap();
-        PushPolicy {
-            lines: vec![line("main"), line("1.11.x")],
-            approved: vec![line("1.11.x")],
-            frozen_in: None,
-            limits: PushLimits::default(),
-        }
+        let places = Places::Case { lines: vec![line("main"), line("1.11.x")], approved: vec![line("1.11.x")] };
+        PushPolicy { places, frozen_in: None, limits: PushLimits::default() }
     }
 
     fn moved(name: &str, motion: Motion) -> RefFacts {
@@ -364,6 +432,7 @@ mod tests {
             new_commits: 1,
             changed: BTreeSet::new(),
             hostile: Vec::new(),
+            lacks: Vec::new(),
             complete: true,
         }
     }
@@ -414,6 +483,74 @@ mod tests {
                 (got, wanted) => panic!("{name} {motion:?}: {got:?}, wanted {wanted:?}"),
             }
         }
+    }
+
+    /// A release that ships one line, with two fixes on it.
+    fn release() -> PushPolicy {
+        use crate::domain::candidate::Held;
+        let oid = |digit: &str| Some(digit.repeat(40).parse::<CommitId>().unwrap());
+        let fix = |case: &str, digit| Held { fix_of: Some(case.parse().unwrap()), commit: oid(digit) };
+        let holds = vec![Held { fix_of: None, commit: oid("a") }, fix("DEMO-1", "b"), fix("DEMO-2", "c")];
+        let places = Places::Release(vec![Wanted { line: "main".parse().unwrap(), holds }]);
+        PushPolicy { places, limits: PushLimits::default() }
+    }
+
+    fn judged_of_release(facts: RefFacts) -> Result<Vec<Note>, String> {
+        let sent = Sent { complete: true, ..Sent::default() };
+        verdict(&release(), &PushFacts { refs: vec![facts], sent })
+            .map_err(|refusals| refusals.iter().map(ToString::to_string).collect::<Vec<_>>().join(" | "))
+    }
+
+    #[test]
+    fn a_release_takes_candidates_of_its_lines_and_nothing_else() {
+        use Motion::{Created, Deleted, Forward, NotACommit, Rewritten};
+        let table = [
+            ("refs/heads/candidate/main", Created, None),
+            ("refs/heads/candidate/main", Forward, None),
+            ("refs/heads/candidate/main", Rewritten, None),
+            ("refs/heads/candidate/main", Deleted, None),
+            ("refs/heads/candidate/main", NotACommit, Some("must be a commit")),
+            ("refs/heads/candidate/1.x", Created, Some("ships no line 1.x here: push to candidate/main")),
+            ("refs/heads/main", Forward, Some("push what the release should ship to candidate/main")),
+            ("refs/heads/fix/DEMO-1/main", Forward, Some("follows the fix of its case")),
+            ("refs/heads/fix/main", Created, Some("follows the fix of its case")),
+            ("refs/heads/wip/idea", Created, Some("cannot be pushed")),
+            ("refs/tags/v1", Created, Some("Tags are made by the release")),
+            ("refs/keep/0000", Created, Some("cannot be used as a name")),
+        ];
+        for (name, motion, refused) in table {
+            match (judged_of_release(moved(name, motion)), refused) {
+                (Ok(_), None) => {}
+                (Err(said), Some(part)) => assert!(said.contains(part), "{name} {motion:?}: {said}"),
+                (got, wanted) => panic!("{name} {motion:?}: {got:?}, wanted {wanted:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_candidate_holds_all_that_is_to_be_merged_or_is_told_what_it_lacks() {
+        let policy = release();
+        assert_eq!(policy.wanted("refs/heads/candidate/main").len(), 3);
+        assert!(policy.wanted("refs/heads/candidate/1.x").is_empty());
+        let lacks = |digits: &[&str]| {
+            let mut facts = moved("refs/heads/candidate/main", Motion::Created);
+            facts.lacks = digits.iter().map(|digit| digit.repeat(40).parse().unwrap()).collect();
+            judged_of_release(facts)
+        };
+        assert_eq!(lacks(&[]), Ok(vec![Note::CandidateWaits("main".parse().unwrap())]));
+        let said = lacks(&["a"]).unwrap_err();
+        assert!(said.contains("does not hold the public main at aaaaaaaaaaaa: fetch, merge origin/main"), "{said}");
+        let said = lacks(&["b", "c"]).unwrap_err();
+        assert!(said.contains("origin/fix/DEMO-1/main") && said.contains("origin/fix/DEMO-2/main"), "{said}");
+        // A line that is in no mirror has no tip that anything could contain.
+        let mut blind = release();
+        let Places::Release(wanted) = &mut blind.places else { unreachable!("it is a release") };
+        wanted[0].holds[0].commit = None;
+        let facts = PushFacts {
+            refs: vec![moved("refs/heads/candidate/main", Motion::Created)],
+            sent: Sent { complete: true, ..Sent::default() },
+        };
+        assert!(verdict(&blind, &facts).unwrap_err()[0].to_string().contains("is in no mirror"));
     }
 
     #[test]

@@ -6,14 +6,16 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::access::Role;
 use super::blocker::{Blocker, BlockerKind};
+use super::candidate::{CandidateFacts, RunFacts};
 use super::case::CaseState;
 use super::change::Version;
+use super::check::CheckState;
 use super::digest::Digest;
 use super::embargo::Embargo;
 use super::id::{CaseId, LineId, PersonId, ReleaseId, words};
 use super::manifest::ChecksWord;
 use super::refusal::Refusal;
-use super::rehearsal::{Candidate, Rehearsal, Target, inputs};
+use super::rehearsal::{Rehearsal, Target, inputs};
 use super::release::{Policy, Release, ReleaseState};
 use super::repo::{CommitId, LineName, RepoName};
 use super::told::{Lack, LineFacts};
@@ -91,6 +93,8 @@ pub struct FixFacts {
     pub approvals: Vec<(PersonId, Timestamp)>,
     /// Its checks at this head.
     pub checks: Checks,
+    /// The run they come from.
+    pub run: Option<RunFacts>,
 }
 
 /// What is known of one advisory.
@@ -119,6 +123,8 @@ pub struct TargetFacts {
     pub tip: Option<CommitId>,
     /// Whether the tag exists in public.
     pub tag_taken: bool,
+    /// What the release would push there.
+    pub candidate: CandidateFacts,
 }
 
 /// Proof that nothing blocked this release, at this version of it.
@@ -140,6 +146,22 @@ impl Ready {
 }
 
 impl Checks {
+    /// Says how checks stand: what could not run may be answered for, what ran and failed may not.
+    pub fn of(state: Option<CheckState>, waived: bool) -> Self {
+        match state {
+            None if waived => Self::Waived,
+            None => Self::Missing,
+            Some(CheckState::Success) => Self::Green,
+            Some(CheckState::Skipped) => Self::Nothing,
+            Some(CheckState::Unsupported | CheckState::Lost) if waived => Self::Waived,
+            Some(CheckState::Unsupported | CheckState::Lost | CheckState::NeedsApproval) => Self::NotRun,
+            Some(CheckState::Waiting | CheckState::Blocked | CheckState::Running | CheckState::Cancelling) => {
+                Self::Running
+            }
+            Some(CheckState::Failure | CheckState::Cancelled | CheckState::TimedOut) => Self::Failed,
+        }
+    }
+
     /// Returns the word a manifest keeps; none if these checks do not allow freezing.
     pub fn frozen(self) -> Option<ChecksWord> {
         match self {
@@ -175,7 +197,7 @@ impl Release {
         }
         for (at, target) in self.targets.iter().enumerate() {
             match facts.targets.get(at) {
-                Some(known) => self.target(target, known, facts, &mut blockers),
+                Some(known) => self.target((target, known), facts, policy, &mut blockers),
                 None => blockers.push(self.blocker(
                     BlockerKind::Line,
                     format!("Nothing is known of the line of tag {}.", target.tag),
@@ -295,7 +317,8 @@ impl Release {
         }
     }
 
-    fn target(&self, target: &Target, known: &TargetFacts, facts: &Facts, blockers: &mut Vec<Blocker>) {
+    fn target(&self, of: (&Target, &TargetFacts), facts: &Facts, policy: &Policy, blockers: &mut Vec<Blocker>) {
+        let (target, known) = of;
         let (line, tag) = (&known.line, &target.tag);
         let mut add = |kind, sentence: String| blockers.push(self.blocker(kind, sentence, Role::ReleaseManager));
         let fixes = self.fixes_on(target.line, facts);
@@ -312,12 +335,16 @@ impl Release {
         match &target.rehearsal {
             Rehearsal::None => add(BlockerKind::Rehearsal, format!("The merge onto {line} was not rehearsed yet.")),
             Rehearsal::Trouble { sentence, .. } => add(BlockerKind::Conflict, format!("On {line}: {sentence}")),
-            Rehearsal::Candidate(Candidate { inputs: built_from, .. }) => {
-                if *built_from != inputs(tip, &fixes, self.dated_at, tag) {
+            Rehearsal::Candidate(candidate) => {
+                if candidate.inputs != inputs(tip, &fixes, self.dated_at, tag, known.candidate.offered_head()) {
                     add(
                         BlockerKind::RehearsalStale,
                         format!("The line {line}, a fix or the instant moved since the rehearsal."),
                     );
+                    return;
+                }
+                for (kind, sentence) in self.candidate_lacks(candidate, (target, known), facts, policy) {
+                    add(kind, sentence);
                 }
             }
         }
@@ -336,10 +363,20 @@ impl Release {
 }
 
 fn counting(fix: &FixFacts, policy: &Policy, now: Timestamp) -> usize {
+    counted(&fix.approvals, fix.pusher.as_slice(), policy, now)
+}
+
+/// Counts the people whose approval counts by now: those who pushed do not, unless the policy says so.
+pub(super) fn counted(
+    approvals: &[(PersonId, Timestamp)],
+    pushers: &[PersonId],
+    policy: &Policy,
+    now: Timestamp,
+) -> usize {
     let counts = |(person, counts_at): &&(PersonId, Timestamp)| {
-        *counts_at <= now && (policy.own_approval || fix.pusher != Some(*person))
+        *counts_at <= now && (policy.own_approval || !pushers.contains(person))
     };
-    let mut people: Vec<_> = fix.approvals.iter().filter(counts).map(|(person, _)| *person).collect();
+    let mut people: Vec<_> = approvals.iter().filter(counts).map(|(person, _)| *person).collect();
     people.sort();
     people.dedup();
     people.len()

@@ -3,10 +3,11 @@
 use std::fmt::Write as _;
 
 use super::*;
-use crate::domain::id::{Minted, UpstreamId};
+use crate::domain::id::{CheckRunId, Minted, UpstreamId};
 use crate::domain::mark::Standing;
 use crate::domain::plan::Plan;
 use crate::domain::project::TeamKind;
+use crate::domain::rehearsal::{Candidate, Maker};
 use crate::domain::told::Ships;
 
 pub(in crate::domain) fn at(second: i64) -> Timestamp {
@@ -36,7 +37,9 @@ pub(in crate::domain) fn release() -> Release {
         base: oid("1"),
         commit: oid("2"),
         tag_object: oid("3"),
-        inputs: inputs(&oid("1"), &[oid("4")], at(1_000), &tag),
+        maker: Maker::Server,
+        same_as: Some(oid("4")),
+        inputs: inputs(&oid("1"), &[oid("4")], at(1_000), &tag, None),
         at: at(10),
     };
     Release::plan(plan, at(1)).unwrap().next.rehearsed(vec![Rehearsal::Candidate(candidate)]).unwrap().next
@@ -60,6 +63,7 @@ pub(in crate::domain) fn facts(release: &Release) -> Facts {
                 pusher: Some(person(1)),
                 approvals: vec![(person(2), at(15))],
                 checks: Checks::Green,
+                run: Some(RunFacts { id: CheckRunId::mint(1, [1; 10]), base: oid("1") }),
             }],
             lines: vec![
                 LineFacts { fix: true, ..stands("main", Standing::Affected, Ships::As("v1.0.1".parse().unwrap())) },
@@ -73,7 +77,13 @@ pub(in crate::domain) fn facts(release: &Release) -> Facts {
                 left_behind: false,
             },
         }],
-        targets: vec![TargetFacts { repository: "core".parse().unwrap(), line, tip: Some(oid("1")), tag_taken: false }],
+        targets: vec![TargetFacts {
+            repository: "core".parse().unwrap(),
+            line,
+            tip: Some(oid("1")),
+            tag_taken: false,
+            candidate: CandidateFacts::default(),
+        }],
         clock_jumped: None,
         signing_key: true,
         mail: true,
@@ -112,7 +122,7 @@ fn nothing_blocks_a_release_in_which_all_is_settled() {
 #[test]
 fn each_thing_amiss_is_named_once_with_who_can_mend_it() {
     type Amiss = (&'static str, fn(&mut Facts));
-    let each: [Amiss; 25] = [
+    let each: [Amiss; 26] = [
         ("case deferred", |facts| facts.cases[0].state = CaseState::Deferred),
         ("case public", |facts| facts.cases[0].published = true),
         ("case elsewhere", |facts| facts.cases[0].elsewhere = Some("DEMO-R2".parse().unwrap())),
@@ -138,6 +148,10 @@ fn each_thing_amiss_is_named_once_with_who_can_mend_it() {
         ("text changed", |facts| facts.cases[0].advisory.digest = Some(Digest::of(b"changed"))),
         ("credits", |facts| facts.cases[0].advisory.waiting_credits = 1),
         ("line moved", |facts| facts.targets[0].tip = Some(oid("9"))),
+        ("candidate red", |facts| {
+            let run = CheckRunId::mint(1, [2; 10]);
+            facts.targets[0].candidate.run = Some((run, CheckState::Failure));
+        }),
         ("line gone", |facts| facts.targets[0].tip = None),
         ("tag taken", |facts| facts.targets[0].tag_taken = true),
         ("clock jumped", |facts| facts.clock_jumped = Some(SignedDuration::from_mins(-3))),

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::digest::Digest;
-use super::id::{LineId, UpstreamId};
+use super::id::{LineId, UpstreamId, words};
 use super::repo::{CommitId, TagName};
 
 /// One tag on one line.
@@ -35,6 +35,16 @@ pub enum Rehearsal {
     Candidate(Candidate),
 }
 
+words! {
+    /// Who made a candidate.
+    Maker {
+        /// The server, by merging the fixes.
+        Server = "server",
+        /// A person, who pushed it.
+        Person = "person",
+    }
+}
+
 /// What a release would push to one target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Candidate {
@@ -44,17 +54,31 @@ pub struct Candidate {
     pub commit: CommitId,
     /// The tag's object; the commit itself for a lightweight tag.
     pub tag_object: CommitId,
+    /// Who made it.
+    pub maker: Maker,
+    /// The line's one fix, if this is its very tree: what was checked there was checked here.
+    pub same_as: Option<CommitId>,
     /// What it was built from: [`inputs`].
     pub inputs: Digest,
     /// When.
     pub at: Timestamp,
 }
 
-/// Names what a candidate is built from: the public tip, the fixes in order, the dates and the tag.
-pub fn inputs(base: &CommitId, fixes: &[CommitId], dated_at: Timestamp, tag: &TagName) -> Digest {
+/// Names what a candidate is built from: the public tip, the fixes in order, the dates, the tag, and what a person pushed in
+/// place of the merge, whether it could be used or not.
+pub fn inputs(
+    base: &CommitId,
+    fixes: &[CommitId],
+    dated_at: Timestamp,
+    tag: &TagName,
+    offered: Option<&CommitId>,
+) -> Digest {
     let dated_at = dated_at.as_second().to_be_bytes();
     let mut parts: Vec<&[u8]> =
         vec![b"embargo-candidate-1", base.as_str().as_bytes(), &dated_at, tag.as_str().as_bytes()];
     parts.extend(fixes.iter().map(|fix| fix.as_str().as_bytes()));
+    if let Some(offered) = offered {
+        parts.extend([b"offered".as_slice(), offered.as_str().as_bytes()]);
+    }
     Digest::of_parts(&parts)
 }

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::*;
+use crate::domain::candidate::FrozenCandidate;
 use crate::domain::effect::{journal, nothing_public};
 use crate::domain::hold::HoldReason;
 use crate::domain::manifest::{ChecksWord, Document, FrozenAdvisory, FrozenFix, RefMove, Repository};
@@ -28,6 +29,14 @@ fn manifest(release: &Release) -> Manifest {
             line: target.line,
             commit: oid("4"),
             checks: ChecksWord::Success,
+        }],
+        candidates: vec![FrozenCandidate {
+            line: target.line,
+            tag: target.tag.clone(),
+            commit: candidate.commit.clone(),
+            maker: candidate.maker,
+            checks: ChecksWord::Success,
+            run: None,
         }],
         repositories: vec![Repository {
             upstream: target.upstream,

@@ -106,6 +106,11 @@ impl RefName {
         Self(format!("refs/heads/fix/{line}"))
     }
 
+    /// Names the branch of a release's candidate for a line: `refs/heads/candidate/<line>`.
+    pub fn candidate(line: &LineName) -> Self {
+        Self(format!("refs/heads/candidate/{line}"))
+    }
+
     /// Names the tag of this short name.
     pub fn tag(tag: &TagName) -> Self {
         Self(format!("refs/tags/{tag}"))
@@ -119,6 +124,11 @@ impl RefName {
     /// Returns the line this fix branch belongs to, if it is one.
     pub fn fixed_line(&self) -> Option<LineName> {
         self.0.strip_prefix("refs/heads/fix/")?.parse().ok()
+    }
+
+    /// Returns the line this branch holds a release's candidate for, if it is one.
+    pub fn candidate_line(&self) -> Option<LineName> {
+        self.0.strip_prefix("refs/heads/candidate/")?.parse().ok()
     }
 }
 

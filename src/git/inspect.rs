@@ -4,7 +4,7 @@
 //! the client claims it held. Leaves the judgement to `domain::push`.
 //!
 //! gix does not see a quarantine by itself, so the look goes through a view: an empty repository that borrows from the
-//! quarantine, from the repository and from the mirror.
+//! quarantine, from the repository and from whom that borrows.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -18,7 +18,7 @@ use super::arrival::arrivals;
 use super::error::{Error, Result};
 use super::refs::{self, RefTable};
 use super::{Git, Repo, blocking, open_repository};
-use crate::domain::push::{Hostile, Motion, PushFacts, PushLimits, RefFacts, Sent};
+use crate::domain::push::{Hostile, Motion, PushFacts, PushPolicy, RefFacts, Sent};
 use crate::domain::refusal::Refusal;
 use crate::domain::repo::RefUpdate;
 use crate::domain::text::deceptive;
@@ -38,7 +38,7 @@ struct View {
     known: Vec<gix::ObjectId>,
     /// The graph file of the public history, which makes it quick to read.
     graph: Option<gix::commitgraph::Graph>,
-    limits: PushLimits,
+    policy: PushPolicy,
 }
 
 /// What one ref's new commits touch, up to the limits.
@@ -61,18 +61,17 @@ impl Git {
         repo: &Repo,
         quarantine: Option<PathBuf>,
         updates: Vec<RefUpdate>,
-        limits: PushLimits,
+        policy: PushPolicy,
     ) -> Result<PushFacts> {
         let path = self.existing(repo)?;
-        let mut lenders = vec![path.join("objects")];
         let mirror = match repo {
-            Repo::Case(_, upstream) => self.path(&Repo::Mirror(*upstream)),
-            Repo::Mirror(_) | Repo::Release(..) => return Err(Refusal::input("Only a case takes pushes.").into()),
+            Repo::Case(_, upstream) | Repo::Release(_, upstream) => self.path(&Repo::Mirror(*upstream)),
+            Repo::Mirror(_) => return Err(Refusal::input("A mirror takes no pushes.").into()),
         };
-        lenders.push(mirror.join("objects"));
         let scratch = self.scratch()?;
         blocking(WHAT, move || {
             let quarantine = quarantine.map(|folder| checked(&folder, &path)).transpose()?;
+            let mut lenders = lenders(&path)?;
             lenders.extend(quarantine.clone());
             let real = open_repository(&path)?;
             let view = View {
@@ -80,7 +79,7 @@ impl Git {
                 repository: view(scratch.path(), &lenders)?,
                 known: known(&real)?,
                 graph: open_repository(&mirror)?.commit_graph().ok(),
-                limits,
+                policy,
             };
             let sent =
                 quarantine.map_or(Ok(Sent { complete: true, ..Sent::default() }), |folder| view.sent(&folder))?;
@@ -101,6 +100,7 @@ impl View {
             new_commits: 0,
             changed: BTreeSet::new(),
             hostile: Vec::new(),
+            lacks: Vec::new(),
             complete: true,
         };
         if update.new.is_zero() {
@@ -117,12 +117,15 @@ impl View {
             Some(_) => Motion::Rewritten,
         };
         let touched = self.touched(new)?;
+        let mut lacks = self.policy.wanted(&update.name);
+        lacks.retain(|wanted| !refs::object_id(wanted).is_ok_and(|wanted| self.leads_to(wanted, new)));
         Ok(RefFacts {
             update,
             motion,
             new_commits: touched.commits,
             changed: touched.paths,
             hostile: touched.hostile.into_iter().collect(),
+            lacks,
             complete: touched.complete,
         })
     }
@@ -136,7 +139,7 @@ impl View {
     }
 
     fn touched(&self, new: gix::ObjectId) -> Result<Touched> {
-        let arrivals = arrivals(&self.repository, self.graph.as_ref(), new, &self.known, self.limits.commits)?;
+        let arrivals = arrivals(&self.repository, self.graph.as_ref(), new, &self.known, self.policy.limits.commits)?;
         let mut touched = Touched { complete: arrivals.complete, ..Touched::default() };
         for id in arrivals.commits {
             touched.commits += 1;
@@ -170,7 +173,7 @@ impl View {
                 touched.hostile.extend(self.hostile(&path, entry)?);
             }
             touched.paths.insert(String::from_utf8_lossy(&path).into_owned());
-            if touched.paths.len() > self.limits.paths {
+            if touched.paths.len() > self.policy.limits.paths {
                 touched.complete = false;
                 break;
             }
@@ -189,7 +192,7 @@ impl View {
         };
         let mut found = BTreeMap::new();
         let mut seen = 0;
-        let limit = self.limits.paths;
+        let limit = self.policy.limits.paths;
         let mut platform = old.changes().map_err(Error::library(WHAT))?;
         platform.options(|options| {
             options.track_path().track_rewrites(None);
@@ -254,7 +257,7 @@ impl View {
             }
             let index = gix::odb::pack::index::File::at(&path, gix::hash::Kind::Sha1).map_err(Error::library(WHAT))?;
             for object in index.iter() {
-                if sent.objects >= self.limits.objects {
+                if sent.objects >= self.policy.limits.objects {
                     sent.complete = false;
                     return Ok(sent);
                 }
@@ -298,6 +301,15 @@ fn checked(quarantine: &Path, repository: &Path) -> Result<PathBuf> {
         return Err(Refusal::input("The quarantine of this push is not where it should be.").into());
     }
     Ok(found)
+}
+
+/// Lists the folders of objects a repository reads from: its own, and those it borrows from.
+fn lenders(repository: &Path) -> Result<Vec<PathBuf>> {
+    let own = repository.join("objects");
+    let borrowed = fs::read_to_string(own.join("info/alternates")).map_err(Error::io(WHAT))?;
+    let folder = |line: &str| own.join(line).canonicalize().map_err(Error::io(WHAT));
+    let borrowed = borrowed.lines().map(folder).collect::<Result<Vec<_>>>()?;
+    Ok(std::iter::once(own).chain(borrowed).collect())
 }
 
 fn view(folder: &Path, lenders: &[PathBuf]) -> Result<gix::Repository> {

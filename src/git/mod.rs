@@ -22,6 +22,7 @@ pub mod identity;
 pub mod inspect;
 pub mod mirror;
 pub mod publish;
+pub mod release;
 pub mod remote;
 pub mod repository;
 pub mod serve;
@@ -47,6 +48,7 @@ use serde::{Deserialize, Serialize};
 use tokio_util::task::TaskTracker;
 
 use crate::domain::id::{CaseId, ReleaseId, UpstreamId};
+use crate::domain::owner::Owner;
 use command::{GitCommand, Program};
 
 /// Settings of this port.
@@ -100,6 +102,16 @@ pub enum Repo {
     Case(CaseId, UpstreamId),
     /// Where a release is merged, signed and pushed from.
     Release(ReleaseId, UpstreamId),
+}
+
+impl Repo {
+    /// Names the repository of an owner for one upstream repository.
+    pub fn of(owner: &Owner, upstream: UpstreamId) -> Self {
+        match owner {
+            Owner::Case(case) => Self::Case(case.clone(), upstream),
+            Owner::Release(release) => Self::Release(release.clone(), upstream),
+        }
+    }
 }
 
 /// The git port. Cheap to clone.

@@ -109,11 +109,13 @@ impl Git {
         let _turn = self.turn(&self.path(repo)).await;
         let ids = ids.iter().map(refs::object_id).collect::<Result<Vec<_>>>()?;
         self.read(repo, "keeping commits", move |repository| {
+            let kept = refs::below(&repository, "refs/keep/")?;
             let mut set = RefTable::new();
             for id in ids {
                 repository.find_header(id).map_err(|_| Error::Missing)?;
                 set.insert(format!("refs/keep/{id}"), id);
             }
+            set.retain(|name, id| kept.get(name) != Some(id));
             refs::apply(&repository, Edits { remove: Vec::new(), set })
         })
         .await
@@ -190,7 +192,7 @@ impl Git {
     }
 
     /// Reads from the mirror the lines that exist and the tags reachable from them.
-    async fn public_refs(&self, upstream: UpstreamId, lines: &[LineName]) -> Result<RefTable> {
+    pub(super) async fn public_refs(&self, upstream: UpstreamId, lines: &[LineName]) -> Result<RefTable> {
         let mirror = Repo::Mirror(upstream);
         let path = self.existing(&mirror)?;
         let list = |patterns: Vec<String>| {

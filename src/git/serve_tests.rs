@@ -20,7 +20,7 @@ use super::serve::{Encoding, Hooks, Protocol, Request, Served, Service};
 use super::ticket::Tickets;
 use super::{Git, Options, Repo};
 use crate::domain::id::{Minted, UpstreamId};
-use crate::domain::push::{Motion, PushFacts, PushLimits, PushPolicy, verdict};
+use crate::domain::push::{Motion, Places, PushFacts, PushLimits, PushPolicy, verdict};
 use crate::domain::repo::{CommitId, RefUpdate};
 use crate::domain::sealed::Secret;
 
@@ -313,13 +313,17 @@ async fn looked_into(scene: &Scene, clone: &std::path::Path, what: &[&str], limi
                 }
             })
             .collect();
-        let facts = scene.sample.git.inspect(&scene.case, quarantine, updates, limits).await;
+        let facts = scene.sample.git.inspect(&scene.case, quarantine, updates, policy(limits)).await;
         tokio::fs::write(&answer, "go\n").await.unwrap();
         facts.unwrap()
     };
     let (facts, (code, said)) = tokio::join!(look, scene.push(clone, what));
     assert_eq!(code, Some(1), "{said}");
     facts
+}
+
+fn policy(limits: PushLimits) -> PushPolicy {
+    PushPolicy { places: Places::Case { lines: Sample::lines(), approved: Vec::new() }, frozen_in: None, limits }
 }
 
 #[tokio::test]
@@ -336,9 +340,7 @@ async fn a_look_into_a_push_sees_new_commits_paths_and_sizes() {
     assert!(fix.hostile.is_empty());
     assert_eq!((facts.sent.biggest_blob, facts.sent.complete), (70_000, true));
     assert_eq!(facts.sent.objects, 8, "two commits, four trees, two blobs");
-    let policy =
-        PushPolicy { lines: Sample::lines(), approved: Vec::new(), frozen_in: None, limits: PushLimits::default() };
-    assert_eq!(verdict(&policy, &facts).unwrap().len(), 1);
+    assert_eq!(verdict(&policy(PushLimits::default()), &facts).unwrap().len(), 1);
     let tight = PushLimits { commits: 1, ..PushLimits::default() };
     let facts = looked_into(&scene, &clone, &["HEAD:refs/heads/fix/main"], tight).await;
     assert!(!facts.refs[0].complete);

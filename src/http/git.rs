@@ -1,4 +1,4 @@
-//! The git door: smart HTTP at `/<CASE>/<repository>`, with or without `.git`.
+//! The git door: smart HTTP at `/<CASE>/<repository>` and `/<RELEASE>/<repository>`, with or without `.git`.
 //!
 //! Guards: 401 to everyone who has shown no token, the same 404 for unknown and forbidden after that, streams both ways.
 //! Leaves who may to `workflow::remote`, packs to `git::serve`.
@@ -56,10 +56,10 @@ impl FromRequestParts<Arc<App>> for Addressed {
 
 impl Addressed {
     async fn admit(&self, service: Service, stage: Stage) -> workflow::Result<Admitted> {
-        let (case, name) = &self.address;
+        let (owner, name) = &self.address;
         let name = name.strip_suffix(".git").unwrap_or(name);
-        let (Ok(case), Ok(name)) = (case.parse(), name.parse()) else { return Err(Error::NotFound) };
-        remote::admit(&self.app, &self.actor, (&case, &name), service, stage).await
+        let (Ok(owner), Ok(name)) = (owner.parse(), name.parse()) else { return Err(Error::NotFound) };
+        remote::admit(&self.app, &self.actor, (&owner, &name), service, stage).await
     }
 }
 

@@ -2,22 +2,22 @@
 
 use jiff::Timestamp;
 
-use crate::domain::access::Grant;
 use crate::domain::check::CheckState;
-use crate::domain::event::{Event, EventKind};
-use crate::domain::id::{CaseId, CheckJobId, CheckRunId, LineId};
+use crate::domain::event::EventKind;
+use crate::domain::id::{CheckJobId, CheckRunId, LineId, ReleaseId};
+use crate::domain::owner::{Owner, Proof};
 use crate::domain::repo::CommitId;
 use crate::domain::sealed::Sealed;
 
-use super::{Result, Rows, Tx, instant, instant_opt, one_row, parsed};
+use super::{Error, Result, Rows, Tx, instant, instant_opt, one_row, parsed};
 
-/// A run of the project's workflows on one commit of a case.
+/// A run of the project's workflows on one commit: the head of a case's fix, or the candidate of a release.
 #[derive(Debug, Clone)]
 pub struct Run {
     /// Its id.
     pub id: CheckRunId,
-    /// The case.
-    pub case: CaseId,
+    /// Whose commit it is.
+    pub owner: Owner,
     /// The line it is a pull request to.
     pub line: LineId,
     /// The commit under test.
@@ -66,15 +66,38 @@ pub struct Lines {
     pub body: Sealed<String>,
 }
 
+/// Names the columns of an owner: the case, or the release.
+pub(super) fn columns(owner: &Owner) -> (Option<String>, Option<String>) {
+    (owner.case().map(ToString::to_string), owner.release().map(ToString::to_string))
+}
+
+/// Reads the columns of an owner.
+pub(super) fn owner_of_columns(case: Option<&str>, release: Option<&str>, table: &'static str) -> Result<Owner> {
+    match (case, release) {
+        (Some(case), None) => Ok(Owner::Case(parsed(case, table, "case")?)),
+        (None, Some(release)) => Ok(Owner::Release(parsed(release, table, "release")?)),
+        (None, None) | (Some(_), Some(_)) => Err(Error::Inconsistent { table, column: "release" }),
+    }
+}
+
+/// Appends what happened to something of an owner, by whom the proof is about.
+pub(super) async fn record(tx: &mut Tx, proof: &impl Proof, kind: EventKind, object: String) -> Result<()> {
+    let actor = proof.actor().ok_or(Error::Conflict)?.clone();
+    super::event::append(tx, &actor, &proof.owner().event(kind, object)).await
+}
+
 /// Queues a run.
-pub async fn queue(tx: &mut Tx, grant: &Grant, run: &Run) -> Result<()> {
-    let (id, case, line) = (run.id.to_string(), run.case.to_string(), run.line.to_string());
+pub async fn queue(tx: &mut Tx, proof: &impl Proof, run: &Run) -> Result<()> {
+    let (id, line) = (run.id.to_string(), run.line.to_string());
+    let (case, release) = columns(&proof.owner());
     let (head, base, state, at) =
         (run.head.as_str(), run.base.as_str(), run.state.as_str(), run.queued_at.as_millisecond());
     sqlx::query!(
-        r#"insert into check_run (id, "case", line, head, base, state, queued_at) values (?, ?, ?, ?, ?, ?, ?)"#,
+        r#"insert into check_run (id, "case", release, line, head, base, state, queued_at)
+           values (?, ?, ?, ?, ?, ?, ?, ?)"#,
         id,
         case,
+        release,
         line,
         head,
         base,
@@ -83,15 +106,15 @@ pub async fn queue(tx: &mut Tx, grant: &Grant, run: &Run) -> Result<()> {
     )
     .execute(tx.conn())
     .await?;
-    let event = Event::of_case(EventKind::CheckMoved, &run.case, format!("{id} {state}"));
-    super::event::append(tx, grant.actor(), &event).await
+    record(tx, proof, EventKind::CheckMoved, format!("{id} {state}")).await
 }
 
-/// Finds the case of a run, so that it can be opened under a grant.
-pub async fn case_of(rows: &mut impl Rows, id: CheckRunId) -> Result<Option<CaseId>> {
+/// Finds whose a run is, so that it can be opened with a proof.
+pub async fn owner_of(rows: &mut impl Rows, id: CheckRunId) -> Result<Option<Owner>> {
     let id = id.to_string();
-    let row = sqlx::query!(r#"select "case" from check_run where id = ?"#, id).fetch_optional(rows.conn()).await?;
-    row.and_then(|row| row.case).map(|case| parsed(&case, "check_run", "case")).transpose()
+    let row =
+        sqlx::query!(r#"select "case", release from check_run where id = ?"#, id).fetch_optional(rows.conn()).await?;
+    row.map(|row| owner_of_columns(row.case.as_deref(), row.release.as_deref(), "check_run")).transpose()
 }
 
 struct RunRow {
@@ -106,10 +129,10 @@ struct RunRow {
     version: i64,
 }
 
-fn run(row: RunRow, grant: &Grant) -> Result<Run> {
+fn run(row: RunRow, owner: Owner) -> Result<Run> {
     Ok(Run {
         id: parsed(&row.id, "check_run", "id")?,
-        case: grant.case().clone(),
+        owner,
         line: parsed(&row.line, "check_run", "line")?,
         head: parsed(&row.head, "check_run", "head")?,
         base: parsed(&row.base, "check_run", "base")?,
@@ -121,42 +144,76 @@ fn run(row: RunRow, grant: &Grant) -> Result<Run> {
     })
 }
 
-/// Reads one run of the case.
-pub async fn get(rows: &mut impl Rows, grant: &Grant, id: CheckRunId) -> Result<Option<Run>> {
-    let (id, case) = (id.to_string(), grant.case().to_string());
+/// Reads one run of the owner.
+pub async fn get(rows: &mut impl Rows, proof: &impl Proof, id: CheckRunId) -> Result<Option<Run>> {
+    let owner = proof.owner();
+    let (id, (case, release)) = (id.to_string(), columns(&owner));
     let row = sqlx::query_as!(
         RunRow,
-        r#"select id, line, head, base, state, note, queued_at, ended_at, version from check_run where id = ? and "case" = ?"#,
+        r#"select id, line, head, base, state, note, queued_at, ended_at, version from check_run
+           where id = ? and "case" is ? and release is ?"#,
         id,
-        case
+        case,
+        release
     )
     .fetch_optional(rows.conn())
     .await?;
-    row.map(|row| run(row, grant)).transpose()
+    row.map(|row| run(row, owner)).transpose()
 }
 
-/// Lists the runs of the case, newest first, at most fifty.
-pub async fn of_case(rows: &mut impl Rows, grant: &Grant) -> Result<Vec<Run>> {
-    let case = grant.case().to_string();
+/// Lists the runs of the owner, newest first, at most fifty.
+pub async fn of_owner(rows: &mut impl Rows, proof: &impl Proof) -> Result<Vec<Run>> {
+    let owner = proof.owner();
+    let (case, release) = columns(&owner);
     let found = sqlx::query_as!(
         RunRow,
         r#"select id, line, head, base, state, note, queued_at, ended_at, version from check_run
-           where "case" = ? order by queued_at desc, id desc limit 50"#,
-        case
+           where "case" is ? and release is ? order by queued_at desc, id desc limit 50"#,
+        case,
+        release
     )
     .fetch_all(rows.conn())
     .await?;
-    found.into_iter().map(|row| run(row, grant)).collect()
+    found.into_iter().map(|row| run(row, owner.clone())).collect()
 }
 
-/// Finds the newest run on a commit of the case towards one line.
-pub async fn newest(rows: &mut impl Rows, grant: &Grant, line: LineId, head: &CommitId) -> Result<Option<Run>> {
-    let runs = of_case(rows, grant).await?;
-    Ok(runs.into_iter().find(|run| &run.head == head && run.line == line))
+/// Finds the newest run on a commit of the owner towards one line.
+pub async fn newest(rows: &mut impl Rows, proof: &impl Proof, line: LineId, head: &CommitId) -> Result<Option<Run>> {
+    let owner = proof.owner();
+    let ((case, release), line, head) = (columns(&owner), line.to_string(), head.as_str());
+    let row = sqlx::query_as!(
+        RunRow,
+        r#"select id, line, head, base, state, note, queued_at, ended_at, version from check_run
+           where head = ? and line = ? and "case" is ? and release is ? order by queued_at desc, id desc limit 1"#,
+        head,
+        line,
+        case,
+        release
+    )
+    .fetch_optional(rows.conn())
+    .await?;
+    row.map(|row| run(row, owner)).transpose()
+}
+
+/// Forgets the runs of a release with their jobs and logs: one of its cases left it, and no trace of that may stay.
+pub async fn forget(tx: &mut Tx, _proof: &impl Proof, release: &ReleaseId) -> Result<()> {
+    let release = release.to_string();
+    sqlx::query!(
+        "delete from check_log where job in
+           (select j.id from check_job j join check_run r on r.id = j.run where r.release = ?)",
+        release
+    )
+    .execute(tx.conn())
+    .await?;
+    sqlx::query!("delete from check_job where run in (select id from check_run where release = ?)", release)
+        .execute(tx.conn())
+        .await?;
+    sqlx::query!("delete from check_run where release = ?", release).execute(tx.conn()).await?;
+    Ok(())
 }
 
 /// Moves a run to another state.
-pub async fn move_run(tx: &mut Tx, grant: &Grant, run: &Run, state: CheckState, note: &str) -> Result<Run> {
+pub async fn move_run(tx: &mut Tx, proof: &impl Proof, run: &Run, state: CheckState, note: &str) -> Result<Run> {
     let (id, word, now) = (run.id.to_string(), state.as_str(), tx.now().as_millisecond());
     let ended = state.terminal().then_some(now);
     let result = sqlx::query!(
@@ -172,15 +229,17 @@ pub async fn move_run(tx: &mut Tx, grant: &Grant, run: &Run, state: CheckState, 
     .execute(tx.conn())
     .await?;
     one_row(&result)?;
-    let event = Event::of_case(EventKind::CheckMoved, &run.case, format!("{id} {state}"));
-    super::event::append(tx, grant.actor(), &event).await?;
+    record(tx, proof, EventKind::CheckMoved, format!("{id} {state}")).await?;
     let ended_at = state.terminal().then_some(tx.now());
     Ok(Run { state, note: note.to_owned(), ended_at, version: run.version + 1, ..run.clone() })
 }
 
-/// Replaces the jobs of a run with those of a new plan, and forgets their logs: a run starts over as a whole.
-pub async fn plan(tx: &mut Tx, grant: &Grant, run: &Run, jobs: &[Job]) -> Result<()> {
-    let id = run.id.to_string();
+/// Replaces the jobs of a run with those of a new plan from the workflow files of `base`, and forgets their logs: a run
+/// starts over as a whole.
+pub async fn plan(tx: &mut Tx, proof: &impl Proof, run: &Run, base: &CommitId, jobs: &[Job]) -> Result<()> {
+    let (id, base) = (run.id.to_string(), base.as_str());
+    let result = sqlx::query!("update check_run set base = ? where id = ?", base, id).execute(tx.conn()).await?;
+    one_row(&result)?;
     sqlx::query!("delete from check_log where job in (select id from check_job where run = ?)", id)
         .execute(tx.conn())
         .await?;
@@ -202,18 +261,19 @@ pub async fn plan(tx: &mut Tx, grant: &Grant, run: &Run, jobs: &[Job]) -> Result
         .execute(tx.conn())
         .await?;
     }
-    let event = Event::of_case(EventKind::CheckMoved, &run.case, format!("{id} planned {} jobs", jobs.len()));
-    super::event::append(tx, grant.actor(), &event).await
+    record(tx, proof, EventKind::CheckMoved, format!("{id} planned {} jobs", jobs.len())).await
 }
 
-/// Lists the jobs of a run of the case, in the order of the plan.
-pub async fn jobs(rows: &mut impl Rows, grant: &Grant, run: CheckRunId) -> Result<Vec<Job>> {
-    let (run, case) = (run.to_string(), grant.case().to_string());
+/// Lists the jobs of a run of the owner, in the order of the plan.
+pub async fn jobs(rows: &mut impl Rows, proof: &impl Proof, run: CheckRunId) -> Result<Vec<Job>> {
+    let (run, (case, release)) = (run.to_string(), columns(&proof.owner()));
     let found = sqlx::query!(
         r#"select j.id, j.name, j.required, j.state, j.reason, j.started_at, j.ended_at
-           from check_job j join check_run r on r.id = j.run where j.run = ? and r."case" = ? order by j.position"#,
+           from check_job j join check_run r on r.id = j.run
+           where j.run = ? and r."case" is ? and r.release is ? order by j.position"#,
         run,
-        case
+        case,
+        release
     )
     .fetch_all(rows.conn())
     .await?;
@@ -236,7 +296,7 @@ pub async fn jobs(rows: &mut impl Rows, grant: &Grant, run: CheckRunId) -> Resul
 /// Moves a job to another state.
 pub async fn move_job(
     tx: &mut Tx,
-    grant: &Grant,
+    proof: &impl Proof,
     job: CheckJobId,
     state: CheckState,
     reason: Option<&Sealed<String>>,
@@ -256,12 +316,11 @@ pub async fn move_job(
     .execute(tx.conn())
     .await?;
     one_row(&result)?;
-    let event = Event::of_case(EventKind::CheckMoved, grant.case(), format!("{id} {state}"));
-    super::event::append(tx, grant.actor(), &event).await
+    record(tx, proof, EventKind::CheckMoved, format!("{id} {state}")).await
 }
 
 /// Appends a batch of lines to a job's log.
-pub async fn append_log(tx: &mut Tx, _grant: &Grant, job: CheckJobId, lines: &Lines) -> Result<()> {
+pub async fn append_log(tx: &mut Tx, _proof: &impl Proof, job: CheckJobId, lines: &Lines) -> Result<()> {
     let (job, body) = (job.to_string(), lines.body.envelope());
     sqlx::query!(
         "insert into check_log (job, first_line, lines, body) values (?, ?, ?, ?)",
@@ -276,14 +335,16 @@ pub async fn append_log(tx: &mut Tx, _grant: &Grant, job: CheckJobId, lines: &Li
 }
 
 /// Reads a job's log from a line on, in batches as they were stored.
-pub async fn log(rows: &mut impl Rows, grant: &Grant, job: CheckJobId, from: i64) -> Result<Vec<Lines>> {
-    let (job, case) = (job.to_string(), grant.case().to_string());
+pub async fn log(rows: &mut impl Rows, proof: &impl Proof, job: CheckJobId, from: i64) -> Result<Vec<Lines>> {
+    let (job, (case, release)) = (job.to_string(), columns(&proof.owner()));
     let found = sqlx::query!(
         r#"select l.first_line, l.lines, l.body from check_log l join check_job j on j.id = l.job
            join check_run r on r.id = j.run
-           where l.job = ? and r."case" = ? and l.first_line + l.lines > ? order by l.first_line limit 200"#,
+           where l.job = ? and r."case" is ? and r.release is ? and l.first_line + l.lines > ?
+           order by l.first_line limit 200"#,
         job,
         case,
+        release,
         from
     )
     .fetch_all(rows.conn())

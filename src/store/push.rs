@@ -4,11 +4,13 @@ use jiff::Timestamp;
 
 use crate::domain::access::Grant;
 use crate::domain::actor::Actor;
-use crate::domain::event::{Event, EventKind};
-use crate::domain::id::{CaseId, PersonId, PushId, UpstreamId};
+use crate::domain::event::EventKind;
+use crate::domain::id::{PersonId, PushId, UpstreamId};
+use crate::domain::owner::{Owner, Proof};
 use crate::domain::project::Line;
-use crate::domain::repo::RefUpdate;
+use crate::domain::repo::{RefName, RefUpdate};
 
+use super::check::{columns, owner_of_columns, record};
 use super::{Result, Rows, Tx, instant, one_row, parsed};
 
 /// A push whose refs may or may not have moved yet.
@@ -16,8 +18,8 @@ use super::{Result, Rows, Tx, instant, one_row, parsed};
 pub struct Push {
     /// Its id.
     pub id: PushId,
-    /// The case pushed to.
-    pub case: CaseId,
+    /// The case or release pushed to.
+    pub owner: Owner,
     /// The repository of it.
     pub upstream: UpstreamId,
     /// Who pushed.
@@ -29,13 +31,16 @@ pub struct Push {
 }
 
 /// Writes down what a push is about to do.
-pub async fn intend(tx: &mut Tx, grant: &Grant, push: &Push) -> Result<()> {
-    let (id, case, upstream) = (push.id.to_string(), push.case.to_string(), push.upstream.to_string());
+pub async fn intend(tx: &mut Tx, proof: &impl Proof, push: &Push) -> Result<()> {
+    let (id, upstream) = (push.id.to_string(), push.upstream.to_string());
+    let (case, release) = columns(&push.owner);
     let (person, at) = (push.person.to_string(), push.intended_at.as_millisecond());
     sqlx::query!(
-        r#"insert into push (id, "case", upstream, person, state, intended_at) values (?, ?, ?, ?, 'intended', ?)"#,
+        r#"insert into push (id, "case", release, upstream, person, state, intended_at)
+           values (?, ?, ?, ?, ?, 'intended', ?)"#,
         id,
         case,
+        release,
         upstream,
         person,
         at
@@ -48,8 +53,7 @@ pub async fn intend(tx: &mut Tx, grant: &Grant, push: &Push) -> Result<()> {
             .execute(tx.conn())
             .await?;
     }
-    let event = Event::of_case(EventKind::PushIntended, &push.case, format!("{id} {} refs", push.updates.len()));
-    super::event::append(tx, grant.actor(), &event).await
+    record(tx, proof, EventKind::PushIntended, format!("{id} {} refs", push.updates.len())).await
 }
 
 /// Marks a push as settled, or as void when none of its refs moved. A push that was settled before stays as it is.
@@ -65,14 +69,15 @@ pub async fn settle(tx: &mut Tx, actor: &Actor, push: &Push, came_true: bool) ->
     .execute(tx.conn())
     .await?;
     one_row(&result)?;
-    super::event::append(tx, actor, &Event::of_case(kind, &push.case, id)).await
+    super::event::append(tx, actor, &push.owner.event(kind, id)).await
 }
 
 /// Lists the pushes let through before `before` and not settled: those whose post-receive may be lost.
 pub async fn unsettled(rows: &mut impl Rows, before: Timestamp) -> Result<Vec<Push>> {
     let before = before.as_millisecond();
     let found = sqlx::query!(
-        r#"select id, "case", upstream, person, intended_at from push where state = 'intended' and intended_at <= ? order by intended_at"#,
+        r#"select id, "case", release, upstream, person, intended_at from push
+           where state = 'intended' and intended_at <= ? order by intended_at"#,
         before
     )
     .fetch_all(rows.conn())
@@ -94,7 +99,7 @@ pub async fn unsettled(rows: &mut impl Rows, before: Timestamp) -> Result<Vec<Pu
             .collect::<Result<Vec<_>>>()?;
         pushes.push(Push {
             id: parsed(&row.id, "push", "id")?,
-            case: parsed(&row.case, "push", "case")?,
+            owner: owner_of_columns(row.case.as_deref(), row.release.as_deref(), "push")?,
             upstream: parsed(&row.upstream, "push", "upstream")?,
             person: parsed(&row.person, "push", "person")?,
             intended_at: instant(row.intended_at, "push", "intended_at")?,
@@ -116,6 +121,23 @@ pub async fn pushers(rows: &mut impl Rows, grant: &Grant, line: &Line) -> Result
         case,
         name,
         id
+    )
+    .fetch_all(rows.conn())
+    .await?;
+    found.into_iter().map(|row| parsed(&row.person, "push", "person")).collect()
+}
+
+/// Lists everybody who ever pushed to a branch of the owner, in the repository of this line.
+pub async fn pushers_to(rows: &mut impl Rows, proof: &impl Proof, branch: (&Line, &RefName)) -> Result<Vec<PersonId>> {
+    let (line, name) = (branch.0, branch.1.as_str());
+    let ((case, release), upstream) = (columns(&proof.owner()), line.upstream.to_string());
+    let found = sqlx::query!(
+        r#"select distinct p.person from push p join push_ref r on r.push = p.id
+           where p."case" is ? and p.release is ? and p.upstream = ? and r.ref = ? and p.state <> 'void'"#,
+        case,
+        release,
+        upstream,
+        name
     )
     .fetch_all(rows.conn())
     .await?;

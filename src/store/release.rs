@@ -11,6 +11,7 @@ use crate::domain::hold::Hold;
 use crate::domain::id::{CaseId, PersonId, ProjectId, ReleaseId};
 use crate::domain::rehearsal::{Candidate, Rehearsal, Target};
 use crate::domain::release::{Arming, Frozen, Release, ReleaseState};
+use crate::domain::repo::CommitId;
 use crate::domain::sealed::Sealed;
 
 use super::{Error, Result, Rows, Tx, instant, instant_opt, one_row, parsed, parsed_opt};
@@ -122,6 +123,8 @@ struct TargetRow {
     base: Option<String>,
     candidate: Option<String>,
     tag_object: Option<String>,
+    maker: Option<String>,
+    same_as: Option<String>,
     inputs: Option<Vec<u8>>,
     trouble: String,
     rehearsed_at: Option<i64>,
@@ -132,16 +135,21 @@ impl TryFrom<TargetRow> for Target {
     fn try_from(row: TargetRow) -> Result<Self> {
         const TABLE: &str = "release_target";
         let at = instant_opt(row.rehearsed_at, TABLE, "rehearsed_at")?;
-        let rehearsal = match (at, row.base, row.candidate, row.tag_object, row.inputs) {
-            (None, None, None, None, None) => Rehearsal::None,
-            (Some(at), None, None, None, None) => Rehearsal::Trouble { sentence: row.trouble, at },
-            (Some(at), Some(base), Some(commit), Some(tag_object), Some(inputs)) => Rehearsal::Candidate(Candidate {
-                base: parsed(&base, TABLE, "base")?,
-                commit: parsed(&commit, TABLE, "candidate")?,
-                tag_object: parsed(&tag_object, TABLE, "tag_object")?,
-                inputs: digest_of(&inputs, TABLE, "inputs")?,
-                at,
-            }),
+        let built = (row.base, row.candidate, row.tag_object, row.maker, row.inputs);
+        let rehearsal = match (at, built) {
+            (None, (None, None, None, None, None)) => Rehearsal::None,
+            (Some(at), (None, None, None, None, None)) => Rehearsal::Trouble { sentence: row.trouble, at },
+            (Some(at), (Some(base), Some(commit), Some(tag_object), Some(maker), Some(inputs))) => {
+                Rehearsal::Candidate(Candidate {
+                    base: parsed(&base, TABLE, "base")?,
+                    commit: parsed(&commit, TABLE, "candidate")?,
+                    tag_object: parsed(&tag_object, TABLE, "tag_object")?,
+                    maker: parsed(&maker, TABLE, "maker")?,
+                    same_as: parsed_opt(row.same_as.as_deref(), TABLE, "same_as")?,
+                    inputs: digest_of(&inputs, TABLE, "inputs")?,
+                    at,
+                })
+            }
             _ => return Err(Error::Inconsistent { table: TABLE, column: "candidate" }),
         };
         Ok(Self {
@@ -188,7 +196,7 @@ pub async fn find(rows: &mut impl Rows, grants: &Grants, id: &ReleaseId) -> Resu
 async fn targets(rows: &mut impl Rows, release: &str) -> Result<Vec<Target>> {
     let found = sqlx::query_as!(
         TargetRow,
-        "select upstream, line, tag, base, candidate, tag_object, inputs, trouble, rehearsed_at
+        "select upstream, line, tag, base, candidate, tag_object, maker, same_as, inputs, trouble, rehearsed_at
          from release_target where release = ? order by position",
         release
     )
@@ -318,12 +326,15 @@ async fn write_targets(tx: &mut Tx, release: &Release) -> Result<()> {
         let base = candidate.map(|candidate| candidate.base.as_str());
         let commit = candidate.map(|candidate| candidate.commit.as_str());
         let tag_object = candidate.map(|candidate| candidate.tag_object.as_str());
+        let maker = candidate.map(|candidate| candidate.maker.as_str());
+        let same_as = candidate.and_then(|candidate| candidate.same_as.as_ref()).map(CommitId::as_str);
         let inputs = candidate.map(|candidate| candidate.inputs.as_bytes().as_slice());
         let at = at.map(Timestamp::as_millisecond);
         sqlx::query!(
             "insert into release_target
-               (release, upstream, line, tag, position, base, candidate, tag_object, inputs, trouble, rehearsed_at)
-             values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+               (release, upstream, line, tag, position, base, candidate, tag_object, maker, same_as, inputs, trouble,
+                rehearsed_at)
+             values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             id,
             upstream,
             line,
@@ -332,6 +343,8 @@ async fn write_targets(tx: &mut Tx, release: &Release) -> Result<()> {
             base,
             commit,
             tag_object,
+            maker,
+            same_as,
             inputs,
             trouble,
             at

@@ -12,6 +12,7 @@ use crate::domain::id::{LineId, MemberId, Minted, UpstreamId};
 use crate::domain::manifest::{Document, FrozenAdvisory, Manifest, Repository};
 use crate::domain::plan::Plan;
 use crate::domain::project::{Line, Project, TagStyle, TeamKind};
+use crate::domain::rehearsal::Maker;
 use crate::domain::release::Policy;
 use crate::store::{Reader, Store, case, effect, event, member, project, publication};
 
@@ -134,7 +135,7 @@ fn plan(n: u32, cases: &[u32]) -> Plan {
     }
 }
 
-fn oid(digit: &str) -> crate::domain::repo::CommitId {
+fn oid(digit: &str) -> CommitId {
     digit.repeat(40).parse().unwrap()
 }
 
@@ -155,6 +156,7 @@ async fn running(house: &House) -> (Release, Vec<Effect>) {
         project: release.project.clone(),
         dated_at: 1_000,
         cases: release.cases.clone(),
+        candidates: Vec::new(),
         fixes: Vec::new(),
         repositories: vec![Repository {
             upstream: upstream(),
@@ -197,6 +199,8 @@ async fn a_release_survives_its_row() {
         base: oid("1"),
         commit: oid("2"),
         tag_object: oid("3"),
+        maker: Maker::Person,
+        same_as: Some(oid("4")),
         inputs: Digest::of(b"inputs"),
         at: at(50),
     });

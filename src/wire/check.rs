@@ -7,8 +7,10 @@ use serde::{Deserialize, Serialize};
 pub struct RunView {
     /// Its id.
     pub id: String,
-    /// The case.
-    pub case: String,
+    /// The case whose fix it checks, if it is one.
+    pub case: Option<String>,
+    /// The release whose candidate it checks, if it is one.
+    pub release: Option<String>,
     /// The line it is a pull request to.
     pub line: String,
     /// The commit under test.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::domain::id::{CaseId, ProjectId};
-use crate::domain::repo::{LineName, RepoName, TagName};
+use crate::domain::repo::{CommitId, LineName, RepoName, TagName};
 
 /// What to plan: `POST /api/v1/releases`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -95,6 +95,8 @@ pub struct ReleaseView {
     pub arms_needed: usize,
     /// What it takes to disclose it now; absent once it runs.
     pub haste: Option<HasteView>,
+    /// Seconds it would take to build and check the release anew, from what was measured; none if something never was.
+    pub ready_in_seconds: Option<i64>,
     /// Why it is held.
     pub hold: Option<HoldView>,
     /// When the run began, RFC 3339.
@@ -130,6 +132,55 @@ pub struct TargetView {
     pub tag_object: Option<String>,
     /// When it was rehearsed, RFC 3339.
     pub rehearsed_at: Option<String>,
+    /// What speaks for the candidate, if there is one.
+    pub standing: Option<CandidateView>,
+    /// Why what a person pushed for the line is used no more.
+    pub fallen: Option<String>,
+}
+
+/// What speaks for a candidate.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct CandidateView {
+    /// `server`, which merged it, or `person`, who pushed it.
+    pub maker: String,
+    /// `green`, `nothing`, `waived`, `not_run`, `running`, `failed` or `missing`.
+    pub checks: String,
+    /// Whose checks these are: the `candidate`'s own, those of the `fix` that it is tree for tree, or people's `word`.
+    pub checks_by: String,
+    /// The run they come from, for those who may see it.
+    pub run: Option<String>,
+    /// Whether the asker may run the checks again.
+    pub may_rerun: bool,
+    /// Who pushed it.
+    pub pushed_by: Option<String>,
+    /// Who approved it at this commit.
+    pub approved_by: Vec<String>,
+    /// Whether the asker may approve it.
+    pub may_approve: bool,
+}
+
+/// An approval: `POST /api/v1/releases/{id}/approve-candidate`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApproveCandidate {
+    /// The repository; needed only if several have a line of this name.
+    #[serde(default)]
+    pub repository: Option<RepoName>,
+    /// The line.
+    pub line: LineName,
+    /// The commit that was looked at, which must be what was pushed last.
+    pub commit: CommitId,
+}
+
+/// A candidate to be checked again: `POST /api/v1/releases/{id}/checks`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CheckCandidate {
+    /// The repository; needed only if several have a line of this name.
+    #[serde(default)]
+    pub repository: Option<RepoName>,
+    /// The line.
+    pub line: LineName,
 }
 
 /// One thing in the way.

@@ -42,7 +42,7 @@ pub async fn start(app: &Arc<App>) -> Result<JobScheduler, Error> {
             alarms.push(alarm);
         }
     }
-    let app = app.clone();
+    let (app, by_night) = (app.clone(), app.clone());
     let sweep = Job::new_async("20 * * * * *", move |_, _| {
         let app = app.clone();
         Box::pin(async move {
@@ -52,6 +52,15 @@ pub async fn start(app: &Arc<App>) -> Result<JobScheduler, Error> {
         })
     })?;
     alarms.push(sweep);
+    let nightly = Job::new_async("0 40 2 * * *", move |_, _| {
+        let app = by_night.clone();
+        Box::pin(async move {
+            if let Err(error) = workflow::rehearsal::nightly(&app).await {
+                tracing::error!(error = &error as &dyn std::error::Error, "the nightly rehearsals could not be queued");
+            }
+        })
+    })?;
+    alarms.push(nightly);
     // Only now: a scheduler that is given up before it started writes errors of its own into the log.
     let scheduler = JobScheduler::new().await?;
     for alarm in alarms {

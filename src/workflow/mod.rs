@@ -8,12 +8,14 @@ use jiff::Timestamp;
 use crate::domain::access::{Action, Denied, Grant, ProjectAction, ProjectGrant, admit, admit_project};
 use crate::domain::actor::Actor;
 use crate::domain::id::{CaseId, ProjectId};
+use crate::domain::owner::{Owner, Pass};
 use crate::domain::refusal::{Malformed, Refusal};
 use crate::store::{self, Rows, Tx, member};
 use crate::{app, crypto, git};
 
 pub mod account;
 pub mod advisory;
+pub mod candidate;
 pub mod case;
 pub mod channel;
 pub mod check;
@@ -133,6 +135,17 @@ pub async fn open(rows: &mut impl Rows, actor: &Actor, case: &CaseId, action: Ac
     }
     let membership = member::admission(rows, actor, case).await?;
     Ok(admit(actor, case, membership.as_ref(), action)?)
+}
+
+/// Admits the actor to the action in a case, or to what that means for a release, in every case of it.
+async fn open_owner(rows: &mut impl Rows, actor: &Actor, owner: &Owner, action: Action) -> Result<Pass> {
+    match owner {
+        Owner::Case(case) => Ok(Pass::Case(open(rows, actor, case, action).await?)),
+        Owner::Release(id) => {
+            let (release, grants) = readiness::open_release(rows, actor, id, action.on_candidate()).await?;
+            Ok(Pass::Release(Box::new(release), grants))
+        }
+    }
 }
 
 /// Admits the actor to the action in the project.

@@ -89,8 +89,10 @@ async fn name_advisory(app: &App, tx: &mut Tx, case: &CaseId, plan: (&Layout, &P
 /// Takes one case out of a planned release; the others are rehearsed without it.
 pub async fn drop_case(app: &App, actor: &Actor, id: &ReleaseId, case: &CaseId) -> Result<()> {
     let mut tx = app.begin("release.drop_case").await?;
-    let (release, _) = open_release(&mut tx, actor, id, Action::PlanRelease).await?;
-    store::release::save(&mut tx, actor, release.drop_case(case)?).await?;
+    let (release, grants) = open_release(&mut tx, actor, id, Action::PlanRelease).await?;
+    let change = release.clone().drop_case(case)?;
+    super::candidate::forget(&mut tx, (&release, &grants)).await?;
+    store::release::save(&mut tx, actor, change).await?;
     let now = tx.now();
     store::job::queue(&mut tx, &Job::Rehearse { release: id.clone() }, now).await?;
     Ok(app.commit(tx).await?)

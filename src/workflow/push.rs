@@ -7,14 +7,17 @@ use std::collections::BTreeMap;
 
 use jiff::SignedDuration;
 
-use super::{Error, Result, open};
+use super::{Error, Result, open_owner};
 use crate::app::{App, PushTicket};
 use crate::domain::access::{Action, Grant};
 use crate::domain::actor::{Actor, Chore};
-use crate::domain::event::{Event, EventKind};
-use crate::domain::id::{CheckRunId, FixId, LineId};
+use crate::domain::event::EventKind;
+use crate::domain::id::{CheckRunId, FixId, LineId, ReleaseId, UpstreamId};
+use crate::domain::job::Job;
+use crate::domain::owner::{Owner, Pass};
 use crate::domain::project::Line;
-use crate::domain::push::{PushLimits, PushPolicy, verdict};
+use crate::domain::push::{Places, PushLimits, PushPolicy, verdict};
+use crate::domain::refusal::Refusal;
 use crate::domain::release::ReleaseState;
 use crate::domain::repo::{CommitId, RefName, RefUpdate};
 use crate::git::Repo;
@@ -49,41 +52,39 @@ pub async fn hook(app: &App, call: HookCall) -> HookAnswer {
 /// Judges a push in quarantine; accepted, it is written down as intended before git moves a ref.
 async fn judge(app: &App, ticket: &PushTicket, call: HookCall) -> Result<HookAnswer> {
     let mut rows = app.read().await?;
-    let grant = open(&mut rows, &ticket.actor, &ticket.case, Action::Push).await?;
-    let policy = policy(app, &mut rows, &grant, ticket).await?;
+    let pass = open_owner(&mut rows, &ticket.actor, &ticket.owner, Action::Push).await?;
+    let policy = policy(app, &mut rows, &pass, ticket.upstream).await?;
     drop(rows);
     if call.updates.len() > policy.limits.refs {
         let limit = policy.limits.refs;
         return Ok(refused(vec![format!("One push moves at most {limit} refs: push in smaller parts.")]));
     }
-    let repo = Repo::Case(ticket.case.clone(), ticket.upstream);
+    let repo = Repo::of(&ticket.owner, ticket.upstream);
     let quarantine = call.quarantine.map(Into::into);
-    let facts = app.git.inspect(&repo, quarantine, call.updates.clone(), policy.limits).await?;
+    let facts = app.git.inspect(&repo, quarantine, call.updates.clone(), policy.clone()).await?;
     let notes = match verdict(&policy, &facts) {
         Ok(notes) => notes,
         Err(refusals) => {
-            let event = Event::of_case(EventKind::PushRefused, &ticket.case, ticket.push.to_string());
+            let event = ticket.owner.event(EventKind::PushRefused, ticket.push.to_string());
             super::note(app, &ticket.actor, &event).await?;
             return Ok(refused(refusals.iter().map(ToString::to_string).collect()));
         }
     };
     let mut tx = app.begin("push.intend").await?;
     // Admitted again: the inspection may have taken long, and a seat may be gone by now.
-    let grant = open(&mut tx, &ticket.actor, &ticket.case, Action::Push).await?;
-    if !store::case::get(&mut tx, &grant).await?.takes_pushes() {
-        return Ok(refused(vec!["This case takes no more pushes.".to_owned()]));
-    }
+    let pass = open_owner(&mut tx, &ticket.actor, &ticket.owner, Action::Push).await?;
+    takes_pushes(&mut tx, &pass).await?;
     let Some(person) = ticket.actor.person() else { return Err(Error::NotFound) };
     let push = Push {
         id: ticket.push,
-        case: ticket.case.clone(),
+        owner: ticket.owner.clone(),
         upstream: ticket.upstream,
         person,
         intended_at: tx.now(),
-        // Only fixes are settled. The name of a trial may say what is being fixed: it is written nowhere.
-        updates: call.updates.into_iter().filter(|update| is_fix(&update.name)).collect(),
+        // Only fixes and candidates are settled. The name of a trial may say what is being fixed: it is written nowhere.
+        updates: call.updates.into_iter().filter(|update| is_settled(&update.name)).collect(),
     };
-    store::push::intend(&mut tx, &grant, &push).await?;
+    store::push::intend(&mut tx, &pass, &push).await?;
     app.commit(tx).await?;
     app.crash.pass("push:intended");
     Ok(HookAnswer { accepted: true, lines: notes.iter().map(ToString::to_string).collect() })
@@ -97,6 +98,10 @@ async fn settle(app: &App, ticket: &PushTicket) -> Result<HookAnswer> {
     app.crash.pass("push:moved");
     let Some(push) = push else { return Ok(HookAnswer { accepted: true, lines: Vec::new() }) };
     let queued = settle_one(app, &push).await?;
+    if let Owner::Release(release) = &push.owner {
+        let line = format!("What speaks for it: {}", app.url(&format!("/releases/{release}")));
+        return Ok(HookAnswer { accepted: true, lines: vec![line] });
+    }
     let lines = queued.into_iter().map(|run| app.url(&format!("/checks/{run}"))).map(|url| format!("Checks: {url}"));
     Ok(HookAnswer { accepted: true, lines: lines.collect() })
 }
@@ -126,40 +131,55 @@ pub async fn settle_all(app: &App) -> Result<()> {
 
 async fn settle_one(app: &App, push: &Push) -> Result<Vec<CheckRunId>> {
     let actor = Actor::System(Chore::Settle);
-    let repo = Repo::Case(push.case.clone(), push.upstream);
+    let repo = Repo::of(&push.owner, push.upstream);
     let mut stands = Vec::new();
     for update in &push.updates {
         let Ok(name) = update.name.parse::<RefName>() else { continue };
-        let head = app.git.resolve(&repo, &name).await?.unwrap_or_else(CommitId::zero);
+        let head = match app.git.resolve(&repo, &name).await {
+            Ok(head) => head.unwrap_or_else(CommitId::zero),
+            // The repository of a release is made anew when a case leaves it: what was pushed there is gone.
+            Err(crate::git::Error::NoRepository) => CommitId::zero(),
+            Err(error) => return Err(error.into()),
+        };
         if head == update.new {
-            stands.push((name, update.clone()));
+            stands.push(update.clone());
         }
     }
     // Git is asked before the write is open.
     let tips = public_tips(app, push).await?;
     let mut tx = app.begin("push.settle").await?;
-    let grant = open(&mut tx, &actor, &push.case, Action::Maintain).await?;
+    let pass = open_owner(&mut tx, &actor, &push.owner, Action::Maintain).await?;
     let came_true = push.updates.is_empty() || !stands.is_empty();
     store::push::settle(&mut tx, &actor, push, came_true).await?;
-    let found = store::case::get(&mut tx, &grant).await?;
-    let lines = store::project::lines(&mut tx, &found.project).await?;
     let mut queued = Vec::new();
-    for (name, update) in stands {
-        let Some(line) = fixed_line(&lines, push, &name) else { continue };
-        queued.extend(revise(app, &mut tx, &grant, (push, line, &update, tips.get(&line.id))).await?);
+    match &pass {
+        Pass::Case(grant) => {
+            let project = store::case::get(&mut tx, grant).await?.project;
+            let lines = store::project::lines(&mut tx, &project).await?;
+            for update in &stands {
+                let Some(line) = fixed_line(&lines, push, &update.name) else { continue };
+                queued.extend(revise(app, &mut tx, grant, (push, line, update, tips.get(&line.id))).await?);
+            }
+            super::rehearsal::rehearse_open(&mut tx, &project).await?;
+        }
+        Pass::Release(release, grants) => {
+            super::candidate::offer(&mut tx, (release, grants), push, &stands).await?;
+            let now = tx.now();
+            store::job::queue(&mut tx, &Job::Rehearse { release: release.id.clone() }, now).await?;
+        }
     }
-    super::rehearsal::rehearse_open(&mut tx, &found.project).await?;
     app.commit(tx).await?;
     Ok(queued)
 }
 
 async fn public_tips(app: &App, push: &Push) -> Result<BTreeMap<LineId, CommitId>> {
+    let mut tips = BTreeMap::new();
     let mut rows = app.read().await?;
-    let grant = open(&mut rows, &Actor::System(Chore::Settle), &push.case, Action::Maintain).await?;
-    let project = store::case::get(&mut rows, &grant).await?.project;
+    let pass = open_owner(&mut rows, &Actor::System(Chore::Settle), &push.owner, Action::Maintain).await?;
+    let Pass::Case(grant) = &pass else { return Ok(tips) };
+    let project = store::case::get(&mut rows, grant).await?.project;
     let lines = store::project::lines(&mut rows, &project).await?;
     drop(rows);
-    let mut tips = BTreeMap::new();
     for line in lines.into_iter().filter(|line| line.upstream == push.upstream) {
         if let Some(tip) = app.git.resolve(&Repo::Mirror(push.upstream), &line.branch()).await? {
             tips.insert(line.id, tip);
@@ -191,7 +211,26 @@ async fn revise(
     }
 }
 
-async fn policy(app: &App, rows: &mut impl Rows, grant: &Grant, ticket: &PushTicket) -> Result<PushPolicy> {
+async fn policy(app: &App, rows: &mut impl Rows, pass: &Pass, upstream: UpstreamId) -> Result<PushPolicy> {
+    let (places, frozen_in) = match pass {
+        Pass::Case(grant) => (places(app, rows, grant, upstream).await?, frozen_in(rows, grant).await?),
+        Pass::Release(release, grants) => {
+            (Places::Release(super::candidate::wanted(app, rows, (release, grants), upstream).await?), None)
+        }
+    };
+    Ok(PushPolicy { places, frozen_in, limits: PushLimits::default() })
+}
+
+/// Finds the release that was frozen with the fixes of a case, and is not public.
+async fn frozen_in(rows: &mut impl Rows, grant: &Grant) -> Result<Option<ReleaseId>> {
+    let fixed = |release: &store::release::Listed| match release.state {
+        ReleaseState::Frozen | ReleaseState::Armed | ReleaseState::Running | ReleaseState::Held => true,
+        ReleaseState::Planned | ReleaseState::Done | ReleaseState::Abandoned => false,
+    };
+    Ok(store::release::of_case(rows, grant).await?.into_iter().find(fixed).map(|release| release.id))
+}
+
+async fn places(app: &App, rows: &mut impl Rows, grant: &Grant, upstream: UpstreamId) -> Result<Places> {
     let found = store::case::get(rows, grant).await?;
     let lines = store::project::lines(rows, &found.project).await?;
     let needed = app.config.project(&found.project).map_or(1, |settings| settings.approvals);
@@ -199,26 +238,32 @@ async fn policy(app: &App, rows: &mut impl Rows, grant: &Grant, ticket: &PushTic
     for fix in store::fix::of_case(rows, grant).await? {
         let approvals = store::fix::approvals(rows, grant, fix.id).await?;
         let Some(line) = lines.iter().find(|line| line.id == fix.line) else { continue };
-        if line.upstream == ticket.upstream && fix.approved(&approvals, needed, app.clock.now()) {
+        if line.upstream == upstream && fix.approved(&approvals, needed, app.clock.now()) {
             approved.push(line.name.clone());
         }
     }
-    let lines = lines.into_iter().filter(|line| line.upstream == ticket.upstream).map(|line| line.name).collect();
-    let fixed = |release: &store::release::Listed| match release.state {
-        ReleaseState::Frozen | ReleaseState::Armed | ReleaseState::Running | ReleaseState::Held => true,
-        ReleaseState::Planned | ReleaseState::Done | ReleaseState::Abandoned => false,
-    };
-    let frozen_in = store::release::of_case(rows, grant).await?.into_iter().find(fixed).map(|release| release.id);
-    Ok(PushPolicy { lines, approved, frozen_in, limits: PushLimits::default() })
+    let lines = lines.into_iter().filter(|line| line.upstream == upstream).map(|line| line.name).collect();
+    Ok(Places::Case { lines, approved })
 }
 
-fn fixed_line<'a>(lines: &'a [Line], push: &Push, name: &RefName) -> Option<&'a Line> {
-    let fixed = name.fixed_line()?;
+/// Checks that the owner still takes pushes.
+pub(super) async fn takes_pushes(rows: &mut impl Rows, pass: &Pass) -> Result<()> {
+    match pass {
+        Pass::Case(grant) if store::case::get(rows, grant).await?.takes_pushes() => Ok(()),
+        Pass::Case(_) => {
+            Err(Refusal::moment("This case takes no more pushes: it is public, closed or put off.").into())
+        }
+        Pass::Release(release, _) => Ok(release.takes_candidates()?),
+    }
+}
+
+fn fixed_line<'a>(lines: &'a [Line], push: &Push, name: &str) -> Option<&'a Line> {
+    let fixed = name.parse::<RefName>().ok()?.fixed_line()?;
     lines.iter().find(|line| line.upstream == push.upstream && line.name == fixed)
 }
 
-fn is_fix(name: &str) -> bool {
-    name.parse::<RefName>().is_ok_and(|name| name.fixed_line().is_some())
+fn is_settled(name: &str) -> bool {
+    name.parse::<RefName>().is_ok_and(|name| name.fixed_line().or_else(|| name.candidate_line()).is_some())
 }
 
 fn refused(lines: Vec<String>) -> HookAnswer {

@@ -10,7 +10,7 @@ use crate::app::{App, Unsealing};
 use crate::domain::access::{Action, Denied, Grant, Grants};
 use crate::domain::actor::Actor;
 use crate::domain::advisory::Advisory;
-use crate::domain::check::CheckState;
+use crate::domain::candidate::RunFacts;
 use crate::domain::digest::Digest;
 use crate::domain::haste::HastePolicy;
 use crate::domain::id::{CaseId, Prefix, ProjectId, ReleaseId};
@@ -207,11 +207,13 @@ async fn gather_once(
     for (target, seen) in found.targets.iter().zip(seen) {
         let (line, upstream) = layout.place(target)?;
         signs |= store::project::tag_style(&mut tx, line.id).await? == TagStyle::Annotated;
+        let candidate = super::candidate::facts(&mut tx, (&found, &grants), line, target).await?;
         targets.push(TargetFacts {
             repository: upstream.name.clone(),
             line: line.name.clone(),
             tip: seen.tip,
             tag_taken: seen.tag_taken,
+            candidate,
         });
     }
     let facts = Facts {
@@ -351,6 +353,7 @@ async fn fix_facts(tx: &mut Tx, grant: &Grant, plan: (&Release, &Layout), said: 
                     pusher: None,
                     approvals: Vec::new(),
                     checks: Checks::Missing,
+                    run: None,
                 });
             }
             continue;
@@ -368,26 +371,11 @@ async fn fix_facts(tx: &mut Tx, grant: &Grant, plan: (&Release, &Layout), said: 
                 .filter(|approval| &approval.head == head)
                 .map(|approval| (approval.person, approval.counts_at))
                 .collect(),
-            checks: checks(run.map(|run| run.state), waived),
+            checks: Checks::of(run.as_ref().map(|run| run.state), waived),
+            run: run.map(|run| RunFacts { id: run.id, base: run.base }),
         });
     }
     Ok(facts)
-}
-
-/// Says how checks stand: what could not run may be answered for, what ran and failed may not.
-fn checks(state: Option<CheckState>, waived: bool) -> Checks {
-    match state {
-        None if waived => Checks::Waived,
-        None => Checks::Missing,
-        Some(CheckState::Success) => Checks::Green,
-        Some(CheckState::Skipped) => Checks::Nothing,
-        Some(CheckState::Unsupported | CheckState::Lost) if waived => Checks::Waived,
-        Some(CheckState::Unsupported | CheckState::Lost | CheckState::NeedsApproval) => Checks::NotRun,
-        Some(CheckState::Waiting | CheckState::Blocked | CheckState::Running | CheckState::Cancelling) => {
-            Checks::Running
-        }
-        Some(CheckState::Failure | CheckState::Cancelled | CheckState::TimedOut) => Checks::Failed,
-    }
 }
 
 /// Puts together what the documents of one case are made of, as this release would publish them.

@@ -3,22 +3,29 @@
 //! Guards: ids depend on public tips, fixes, dates and key alone, so the ids people arm are the ids that become public, and
 //! what the release repository borrows is kept by who lends it. Leaves what a result means to `domain::readiness`.
 
+use std::time::Instant;
+
+use jiff::SignedDuration;
+
 use super::readiness::{Gathered, Layout, gather, open_release};
-use super::{Error, Result};
+use super::{Error, Result, check};
 use crate::app::App;
 use crate::crypto::sshsig;
 use crate::domain::access::Action;
 use crate::domain::actor::{Actor, Chore};
-use crate::domain::id::{ProjectId, ReleaseId};
+use crate::domain::candidate::ChecksBy;
+use crate::domain::id::{CaseId, LineId, ProjectId, ReleaseId, UpstreamId};
 use crate::domain::job::Job;
-use crate::domain::project::TagStyle;
-use crate::domain::readiness::Facts;
+use crate::domain::project::{Line, TagStyle};
+use crate::domain::readiness::{Facts, FixFacts};
 use crate::domain::refusal::Refusal;
-use crate::domain::rehearsal::{Candidate, Rehearsal, Target, inputs};
+use crate::domain::rehearsal::{Candidate, Maker, Rehearsal, Target, inputs};
 use crate::domain::release::{Release, ReleaseState};
+use crate::domain::repo::{CommitId, LineName};
 use crate::git::Repo;
 use crate::git::combine::{Merged, Stamp, Topic};
 use crate::git::identity::Identity;
+use crate::git::release::ShownFix;
 use crate::git::tag::{TagDraft, TagText};
 use crate::store::job::Settled;
 use crate::store::{self, Tx};
@@ -46,7 +53,17 @@ pub(super) async fn rehearse_open(tx: &mut Tx, project: &ProjectId) -> Result<()
     Ok(())
 }
 
-/// Builds what a planned release would push. Ids depend on tips, fixes, dates and key only, so a second run finds the same.
+/// Queues a rehearsal of every planned release: nothing that should have caused one can be lost for longer than a night.
+pub async fn nightly(app: &App) -> Result<()> {
+    let mut tx = app.begin("release.nightly").await?;
+    for project in store::project::all(&mut tx).await? {
+        rehearse_open(&mut tx, &project.id).await?;
+    }
+    Ok(app.commit(tx).await?)
+}
+
+/// Builds what a planned release would push, and has it checked. Ids depend on tips, fixes, dates, key and what people
+/// pushed to `candidate/<line>` only, so a second run finds the same.
 pub async fn rehearse(app: &App, id: &ReleaseId) -> Result<Settled> {
     let (tx, gathered) = gather(app, &CHORE, id, Action::Maintain, "release.rehearse").await?;
     app.commit(tx).await?;
@@ -54,6 +71,7 @@ pub async fn rehearse(app: &App, id: &ReleaseId) -> Result<Settled> {
     if release.state != ReleaseState::Planned {
         return Ok(Settled::Done);
     }
+    let plan = (&release, &facts, &layout);
     let mut results = Vec::new();
     let mut styles = Vec::new();
     let mut rows = app.read().await?;
@@ -61,26 +79,87 @@ pub async fn rehearse(app: &App, id: &ReleaseId) -> Result<Settled> {
         styles.push(store::project::tag_style(&mut rows, target.line).await?);
     }
     drop(rows);
+    let begun = Instant::now();
+    if (0..release.targets.len()).any(|at| !current(plan, at)) {
+        prepare(app, plan).await?;
+    }
     for (at, target) in release.targets.iter().enumerate() {
-        results.push(rehearse_target(app, (&release, &facts, &layout), at, styles[at]).await.or_else(|error| {
-            match error {
-                Error::Refused(refusal) => {
-                    Ok(Rehearsal::Trouble { sentence: refusal.to_string(), at: app.clock.now() })
-                }
-                other => Err(other),
-            }
+        results.push(rehearse_target(app, plan, at, styles[at]).await.or_else(|error| match error {
+            Error::Refused(refusal) => Ok(Rehearsal::Trouble { sentence: refusal.to_string(), at: app.clock.now() }),
+            other => Err(other),
         })?);
         tracing::debug!(release = %release.id, line = %target.line, "rehearsed a line");
     }
+    let (unchecked, fresh) = unchecked(plan, &results);
+    let took = SignedDuration::try_from(begun.elapsed()).unwrap_or(SignedDuration::MAX);
     let unchanged = release.targets.iter().zip(&results).all(|(target, result)| same(&target.rehearsal, result));
-    if unchanged {
-        return Ok(Settled::Done);
-    }
     let mut tx = app.begin("release.rehearsed").await?;
-    let change = release.rehearsed(results)?;
-    store::release::save(&mut tx, &CHORE, change).await?;
+    if !unchanged {
+        let change = release.rehearsed(results)?;
+        store::release::save(&mut tx, &CHORE, change).await?;
+    }
+    if !fresh.is_empty() {
+        store::candidate::built_in(&mut tx, id, took).await?;
+    }
+    check::queue_candidates(app, &mut tx, id, &unchecked, &fresh).await?;
     app.commit(tx).await?;
     Ok(Settled::Done)
+}
+
+/// Lists the candidates that no fix's checks speak for, and which commits among all of them are new.
+fn unchecked(plan: (&Release, &Facts, &Layout), results: &[Rehearsal]) -> (Vec<(LineId, Candidate)>, Vec<CommitId>) {
+    let (release, facts, _) = plan;
+    let (mut unchecked, mut fresh) = (Vec::new(), Vec::new());
+    for ((target, known), result) in release.targets.iter().zip(&facts.targets).zip(results) {
+        let Rehearsal::Candidate(candidate) = result else { continue };
+        if release.candidate_checks(candidate, (target, known), facts).by != ChecksBy::Fix {
+            unchecked.push((target.line, candidate.clone()));
+        }
+        if !matches!(&target.rehearsal, Rehearsal::Candidate(before) if before.commit == candidate.commit) {
+            fresh.push(candidate.commit.clone());
+        }
+    }
+    (unchecked, fresh)
+}
+
+/// Tells whether a target's candidate is built from what is there now.
+fn current(plan: (&Release, &Facts, &Layout), at: usize) -> bool {
+    let (release, facts, _) = plan;
+    let (target, known) = (&release.targets[at], &facts.targets[at]);
+    let (Rehearsal::Candidate(candidate), Some(tip)) = (&target.rehearsal, &known.tip) else { return false };
+    let heads = release.fixes_on(target.line, facts);
+    candidate.inputs == inputs(tip, &heads, release.dated_at, &target.tag, known.candidate.offered_head())
+}
+
+/// Makes the repositories the release is built in, or brings what they show up to date.
+async fn prepare(app: &App, plan: (&Release, &Facts, &Layout)) -> Result<()> {
+    let (release, facts, layout) = plan;
+    let mut upstreams: Vec<UpstreamId> = release.targets.iter().map(|target| target.upstream).collect();
+    upstreams.sort();
+    upstreams.dedup();
+    upstreams.retain(|upstream| app.git.exists(&Repo::Mirror(*upstream)));
+    for upstream in upstreams {
+        let lines: Vec<_> = layout.lines.iter().filter(|line| line.upstream == upstream).collect();
+        let (mut lenders, mut shown) = (Vec::new(), Vec::new());
+        for known in &facts.cases {
+            let repo = Repo::Case(known.case.clone(), upstream);
+            if !app.git.exists(&repo) {
+                continue;
+            }
+            lenders.push(known.case.clone());
+            let here = known.fixes.iter().filter(|fix| lines.iter().any(|line| line.id == fix.line));
+            let fixes: Vec<_> = here.filter_map(|fix| Some((fix.name.clone(), fix.head.clone()?))).collect();
+            let heads: Vec<_> = fixes.iter().map(|(_, head)| head.clone()).collect();
+            // What the release borrows must outlive a repack of the case.
+            app.git.keep(&repo, &heads).await?;
+            let shows = |(line, head)| ShownFix { case: known.case.clone(), line, head };
+            shown.extend(fixes.into_iter().map(shows));
+        }
+        app.git.create_release(&release.id, upstream, &lenders).await?;
+        let names: Vec<_> = lines.iter().map(|line| line.name.clone()).collect();
+        app.git.show_in_release(&release.id, upstream, &names, &shown).await?;
+    }
+    Ok(())
 }
 
 /// Tells whether two rehearsals say the same, whenever they were.
@@ -89,7 +168,9 @@ fn same(one: &Rehearsal, two: &Rehearsal) -> bool {
         (Rehearsal::None, Rehearsal::None) => true,
         (Rehearsal::Trouble { sentence: a, .. }, Rehearsal::Trouble { sentence: b, .. }) => a == b,
         (Rehearsal::Candidate(a), Rehearsal::Candidate(b)) => {
-            (&a.base, &a.commit, &a.tag_object, a.inputs) == (&b.base, &b.commit, &b.tag_object, b.inputs)
+            let parts =
+                |it: &Candidate| (it.base.clone(), it.commit.clone(), it.tag_object.clone(), it.inputs, it.maker);
+            parts(a) == parts(b)
         }
         (Rehearsal::None | Rehearsal::Trouble { .. } | Rehearsal::Candidate(_), _) => false,
     }
@@ -113,47 +194,36 @@ async fn rehearse_target(
     if heads.is_empty() {
         return trouble("nothing is pushed to fix this line yet.".to_owned());
     }
-    let built_from = inputs(&tip, &heads, release.dated_at, &target.tag);
-    if let Rehearsal::Candidate(candidate) = &target.rehearsal
-        && candidate.inputs == built_from
-    {
+    if current(plan, at) {
         return Ok(target.rehearsal.clone());
     }
+    let offered = facts.targets[at].candidate.offered_head();
+    let built_from = inputs(&tip, &heads, release.dated_at, &target.tag, offered);
     let repo = Repo::Release(release.id.clone(), upstream.id);
-    let mut lenders = Vec::new();
-    let mut topics = Vec::new();
-    for known in &facts.cases {
-        let case_repo = Repo::Case(known.case.clone(), upstream.id);
-        if app.git.exists(&case_repo) {
-            lenders.push(known.case.clone());
-        }
-        for fix in known.fixes.iter().filter(|fix| fix.line == target.line) {
-            let Some(head) = &fix.head else { continue };
-            // What the release borrows must outlive a repack of the case.
-            app.git.keep(&case_repo, std::slice::from_ref(head)).await?;
-            topics.push(Topic {
-                head: head.clone(),
-                message: format!("Merge the fix of {} into {}", known.case, line.name),
-            });
-        }
-    }
-    app.git.create_release(&release.id, upstream.id, &lenders).await?;
     let signer = signer(app, &layout.project.id)?;
     let stamp = Stamp { author: signer.clone(), committer: signer.clone(), dated_at: release.dated_at };
-    let commit = match app.git.combine(&repo, &tip, &topics, &stamp).await? {
-        Merged::Clean { commit, .. } if commit == tip => {
-            return trouble("the public line holds the fix already: what it fixes is public.".to_owned());
+    let usable = match offered {
+        Some(head) if holds(app, &repo, head, (&tip, &heads)).await? => Some(head.clone()),
+        Some(_) | None => None,
+    };
+    let (commit, maker) = match usable {
+        Some(head) => (head, Maker::Person),
+        None => match app.git.combine(&repo, &tip, &topics(plan, at, line), &stamp).await? {
+            Merged::Clean { commit, .. } => (commit, Maker::Server),
+            Merged::Conflict { head, paths } => {
+                let place = (line, upstream.name.as_str());
+                return trouble(conflict(app, plan, (at, place), (&head, paths.len())));
+            }
+        },
+    };
+    if commit == tip {
+        return trouble("the public line holds the fix already: what it fixes is public.".to_owned());
+    }
+    let same_as = match heads.as_slice() {
+        [only] if app.git.commit(&repo, only).await?.tree == app.git.commit(&repo, &commit).await?.tree => {
+            Some(only.clone())
         }
-        Merged::Clean { commit, .. } => commit,
-        Merged::Conflict { head, paths } => {
-            let which = facts.cases.iter().find(|known| known.fixes.iter().any(|fix| fix.head.as_ref() == Some(&head)));
-            let which = which.map_or_else(|| "a fix".to_owned(), |known| format!("the fix of {}", known.case));
-            return trouble(format!(
-                "{which} does not merge with the line or another fix, in {} files: merge the line into fix/{} and push.",
-                paths.len(),
-                line.name
-            ));
-        }
+        _ => None,
     };
     let tag_object = match style {
         TagStyle::Lightweight => commit.clone(),
@@ -174,7 +244,62 @@ async fn rehearse_target(
         }
     };
     app.git.keep(&repo, &[commit.clone(), tag_object.clone()]).await?;
-    Ok(Rehearsal::Candidate(Candidate { base: tip, commit, tag_object, inputs: built_from, at: now }))
+    Ok(Rehearsal::Candidate(Candidate { base: tip, commit, tag_object, maker, same_as, inputs: built_from, at: now }))
+}
+
+/// Tells whether what a person pushed still holds the public tip and every fix.
+async fn holds(app: &App, repo: &Repo, head: &CommitId, all: (&CommitId, &[CommitId])) -> Result<bool> {
+    for wanted in std::iter::once(all.0).chain(all.1) {
+        match app.git.is_ancestor(repo, wanted, head).await {
+            Ok(true) => {}
+            Ok(false) | Err(crate::git::Error::Missing) => return Ok(false),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(true)
+}
+
+/// Lists what is merged onto a target's line, in the order of the cases.
+fn topics(plan: (&Release, &Facts, &Layout), at: usize, line: &Line) -> Vec<Topic> {
+    let (release, facts, _) = plan;
+    let merged = release.merged_on(release.targets[at].line, facts);
+    let topic = |(case, fix): (&CaseId, &FixFacts)| {
+        let head = fix.head.clone()?;
+        Some(Topic { head, message: format!("Merge the fix of {case} into {}", line.name) })
+    };
+    merged.filter_map(topic).collect()
+}
+
+/// Says that a fix does not fit, and the two ways out. Read by those who may see every case of the release.
+fn conflict(
+    app: &App,
+    plan: (&Release, &Facts, &Layout),
+    of: (usize, (&Line, &str)),
+    what: (&CommitId, usize),
+) -> String {
+    let ((release, facts, _), (at, (line, repository)), (head, files)) = (plan, of, what);
+    let name = &line.name;
+    let mut merged = release.merged_on(line.id, facts);
+    let which = merged.find(|(_, fix)| fix.head.as_ref() == Some(head)).map(|(case, _)| case);
+    let which = which.map_or_else(|| "a fix".to_owned(), |case| format!("the fix of {case}"));
+    let fallen = facts.targets[at].candidate.offered_head().map(|head| fallen(name, head)).unwrap_or_default();
+    let merges: Vec<_> =
+        release.merged_on(line.id, facts).map(|(case, _)| format!("git merge origin/fix/{case}/{name}")).collect();
+    format!(
+        "{fallen}{which} does not merge with the line or another fix, in {files} files: merge the line into fix/{name} and push, \
+         or resolve it for this release alone: git clone -b {name} {} && cd {repository} && {} && git push origin \
+         HEAD:refs/heads/candidate/{name}",
+        app.url(&format!("/{}/{repository}", release.id)),
+        merges.join(" && "),
+    )
+}
+
+/// Says that what a person pushed is used no more. Ends with a space, for what takes its place.
+pub(super) fn fallen(line: &LineName, head: &CommitId) -> String {
+    format!(
+        "candidate/{line} at {} fell away, because the public line or a fix moved on since it was pushed. ",
+        head.short()
+    )
 }
 
 fn tag_message(layout: &Layout, release: &Release, target: &Target) -> String {

@@ -69,9 +69,17 @@ pub async fn show(app: &App, actor: &Actor, id: &ReleaseId) -> Result<ReleaseVie
     }
     let haste = super::haste::view(&mut tx, &release, (&facts, &policy)).await?;
     let mut targets = Vec::new();
-    for target in &release.targets {
-        targets.push(target_view(&layout, target)?);
+    for (target, known) in release.targets.iter().zip(&facts.targets) {
+        let mut view = target_view(&layout, target)?;
+        if let Rehearsal::Candidate(candidate) = &target.rehearsal {
+            let checks = release.candidate_checks(candidate, (target, known), &facts);
+            let of = (candidate, checks, &known.candidate);
+            view.standing = Some(super::candidate::view(app, &mut tx, (&release, &grants), of).await?);
+        }
+        view.fallen = super::candidate::fallen(target, &known.line, &known.candidate);
+        targets.push(view);
     }
+    let ready_in = super::candidate::ready_in(app, &mut tx, (&release, &grants), &facts).await?;
     let manages = grants.each().iter().all(|grant| grant.also(Action::PlanRelease));
     let channels = super::channel::names(app, &mut tx, &release, &grants).await?;
     let journal = super::journal::views(&mut tx, (&release, &grants), &layout, manages).await?;
@@ -94,6 +102,7 @@ pub async fn show(app: &App, actor: &Actor, id: &ReleaseId) -> Result<ReleaseVie
         armed_by: people,
         arms_needed: policy.arms,
         haste,
+        ready_in_seconds: ready_in.filter(|_| release.public_at.is_none() && release.live()).map(|took| took.as_secs()),
         hold: release.hold.as_ref().map(|hold| HoldView {
             reason: hold.reason.to_string(),
             note: hold.note.clone(),
@@ -163,11 +172,14 @@ fn manifest(release: &Release, facts: &Facts, advisories: &[Rendered], layout: &
             fixes.push(FrozenFix { case: known.case.clone(), line: fix.line, commit: head.clone(), checks });
         }
     }
-    for target in &release.targets {
+    let mut candidates = Vec::new();
+    for (target, known) in release.targets.iter().zip(&facts.targets) {
         let (line, upstream) = layout.place(target)?;
         let Rehearsal::Candidate(candidate) = &target.rehearsal else {
             return Err(Refusal::moment("Rehearse the release first.").into());
         };
+        let checks = release.candidate_checks(candidate, (target, known), facts);
+        candidates.push(checks.frozen(target, candidate));
         let known = repositories.iter().position(|repository| repository.upstream == upstream.id);
         let at = known.unwrap_or(repositories.len());
         if known.is_none() {
@@ -213,6 +225,7 @@ fn manifest(release: &Release, facts: &Facts, advisories: &[Rendered], layout: &
         dated_at: release.dated_at.as_second(),
         cases: release.cases.clone(),
         fixes,
+        candidates,
         repositories,
         advisories: advisories.iter().map(frozen).collect::<Result<_>>()?,
         channels: Vec::new(),
@@ -387,6 +400,8 @@ fn target_view(layout: &Layout, target: &Target) -> Result<TargetView> {
         candidate: candidate.map(|candidate| candidate.commit.to_string()),
         tag_object: candidate.map(|candidate| candidate.tag_object.to_string()),
         rehearsed_at: at.map(shown_at),
+        standing: None,
+        fallen: None,
     })
 }
 

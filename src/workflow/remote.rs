@@ -1,13 +1,15 @@
-//! A case's private remote: made when the case is accepted, kept beside the public lines, served to its members.
+//! A case's private remote: made when the case is accepted, kept beside the public lines, served to its members. A
+//! release's is made by its rehearsals, and served from here by the same rules.
 
-use super::{Error, Result, open};
+use super::push::takes_pushes;
+use super::{Error, Result, open, open_owner};
 use crate::app::{App, PushTicket};
 use crate::crypto::token::{self, Kind};
 use crate::domain::access::Action;
 use crate::domain::actor::{Actor, Chore};
 use crate::domain::event::{Event, EventKind};
 use crate::domain::id::{CaseId, PushId, UpstreamId};
-use crate::domain::refusal::Refusal;
+use crate::domain::owner::{Owner, Pass};
 use crate::domain::repo::{LineName, RepoName};
 use crate::git::Repo;
 use crate::git::serve::Service;
@@ -15,7 +17,7 @@ use crate::git::ticket::TicketGuard;
 use crate::store::job::Settled;
 use crate::store::{self, Rows};
 
-/// A git client that was admitted to a repository of a case.
+/// A git client that was admitted to a repository of a case or release.
 pub struct Admitted {
     /// The repository.
     pub repo: Repo,
@@ -32,44 +34,53 @@ pub enum Stage {
     Begins,
 }
 
-/// Admits a git client to a repository of a case, notes the read, and gives a push its ticket.
+/// Admits a git client to a repository of a case or release, notes the read, and gives a push its ticket.
 ///
 /// # Errors
-/// Unknown case, hidden case and unknown repository are the same `NotFound`.
+/// Unknown, hidden, and unknown repository are the same `NotFound`. So is a release to everybody who does not manage every
+/// case of it: it holds the code of all of them.
 pub async fn admit(
     app: &App,
     actor: &Actor,
-    address: (&CaseId, &RepoName),
+    address: (&Owner, &RepoName),
     service: Service,
     stage: Stage,
 ) -> Result<Admitted> {
-    let (case, name) = address;
+    let (owner, name) = address;
     let mut tx = app.begin("git.admit").await?;
     let action = match service {
         Service::UploadPack => Action::Fetch,
         Service::ReceivePack => Action::Push,
     };
-    let grant = open(&mut tx, actor, case, action).await?;
-    let found = store::case::get(&mut tx, &grant).await?;
-    let upstream = upstream(&mut tx, &found.project, name).await?;
-    let repo = Repo::Case(case.clone(), upstream);
-    if store::case::remote_at(&mut tx, &grant).await?.is_none() || !app.git.exists(&repo) {
+    let pass = match (open_owner(&mut tx, actor, owner, action).await, owner) {
+        (Err(Error::Refused(_)), Owner::Release(_)) => return Err(Error::NotFound),
+        (pass, _) => pass?,
+    };
+    let project = match &pass {
+        Pass::Case(grant) if store::case::remote_at(&mut tx, grant).await?.is_none() => return Err(Error::NotFound),
+        Pass::Case(grant) => store::case::get(&mut tx, grant).await?.project,
+        Pass::Release(release, _) => release.project.clone(),
+    };
+    let upstream = upstream(&mut tx, &project, name).await?;
+    let repo = Repo::of(owner, upstream);
+    if !app.git.exists(&repo) {
         return Err(Error::NotFound);
     }
     let ticket = match service {
         Service::UploadPack => {
             if stage == Stage::Begins {
-                tx.note(actor, &Event::of_case(EventKind::GitRead, case, upstream.to_string())).await?;
+                for grant in pass.each() {
+                    let read = Event::of_case(EventKind::GitRead, grant.case(), upstream.to_string());
+                    tx.note(actor, &Event { release: owner.release().cloned(), ..read }).await?;
+                }
             }
             None
         }
         Service::ReceivePack => {
-            if !found.takes_pushes() {
-                return Err(Refusal::moment("This case takes no more pushes: it is public, closed or put off.").into());
-            }
+            takes_pushes(&mut tx, &pass).await?;
             if stage == Stage::Begins {
                 let push: PushId = app.mint();
-                let stands_for = PushTicket { actor: actor.clone(), case: case.clone(), upstream, push };
+                let stands_for = PushTicket { actor: actor.clone(), owner: owner.clone(), upstream, push };
                 app.tickets.issue(token::mint(Kind::Ticket), stands_for)
             } else {
                 None

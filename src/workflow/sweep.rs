@@ -26,6 +26,9 @@ async fn leftovers(app: &App) -> Result<()> {
         for case in store::case::with_remotes(&mut rows, &project.id).await? {
             repositories.extend(upstreams.iter().map(|upstream| Repo::Case(case.clone(), upstream.id)));
         }
+        for release in store::release::planned(&mut rows, &project.id).await? {
+            repositories.extend(upstreams.iter().map(|upstream| Repo::Release(release.clone(), upstream.id)));
+        }
     }
     drop(rows);
     for repository in repositories {

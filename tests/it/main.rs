@@ -7,6 +7,7 @@ mod attachment;
 mod audit;
 mod browser;
 mod canary;
+mod candidate;
 mod commands;
 mod config;
 mod crash;

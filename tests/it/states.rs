@@ -12,6 +12,7 @@ use embargo::domain::hold::HoldReason;
 use embargo::domain::job::JobState;
 use embargo::domain::mark::Standing;
 use embargo::domain::project::{TagStyle, TeamKind, UpstreamState};
+use embargo::domain::rehearsal::Maker;
 use embargo::domain::release::ReleaseState;
 use embargo::domain::session::{LinkKind, SessionKind};
 use embargo::store::mail::MailState;
@@ -45,6 +46,7 @@ fn known() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         ("push.state", BTreeSet::from(["intended", "settled", "void"])), // store::push
         ("release.state", all!(ReleaseState)),
         ("release.hold", all!(HoldReason)),
+        ("release_target.maker", all!(Maker)),
         ("effect.phase", all!(Phase)),
         ("effect.state", all!(EffectState)),
         ("effect.reason", all!(HoldReason)),

@@ -1,4 +1,4 @@
-//! `embargo check`: runs of the project's own workflows on a fix, listed, followed and run again.
+//! `embargo check`: runs of the project's own workflows on a fix or on a release's candidate, listed, followed and run again.
 //!
 //! Guards: what follows a run succeeds only when the run did; a state this version does not know is no success.
 
@@ -11,11 +11,13 @@ use super::screen::table;
 use super::server::Server;
 use super::{Failure, Output, Result};
 use crate::domain::check::CheckState;
-use crate::domain::id::{CaseId, CheckRunId};
-use crate::domain::repo::LineName;
+use crate::domain::id::CheckRunId;
+use crate::domain::owner::Owner;
+use crate::domain::repo::{LineName, RepoName};
 use crate::domain::text::shown;
 use crate::wire::case::RerunRequest;
 use crate::wire::check::{JobView, LogLine, LogView, RunView};
+use crate::wire::release::CheckCandidate;
 
 /// How long to wait between two looks at a run.
 const PAUSE: Duration = Duration::from_millis(300);
@@ -23,30 +25,33 @@ const PAUSE: Duration = Duration::from_millis(300);
 /// Commands about checks.
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum CheckCommand {
-    /// List the runs of a case, newest first
+    /// List the runs of a case or of a release's candidates, newest first
     List {
-        /// The case
-        case: CaseId,
+        /// The case or release
+        owner: Owner,
     },
     /// Follow a run until it ends, and succeed if it does
     Watch {
-        /// The run, or a case for its newest run
+        /// The run, or a case or release for its newest run
         which: Which,
     },
     /// Show the log of one job
     Log {
-        /// The run
-        run: CheckRunId,
+        /// The run, or a case or release for its newest run
+        which: Which,
         /// The job, by its id or its name
         job: String,
     },
-    /// Run the checks of a fix again
+    /// Run the checks of a fix, or of a release's candidate, again
     Rerun {
-        /// The case
-        case: CaseId,
-        /// The line of the fix
+        /// The case or release
+        owner: Owner,
+        /// The line of the fix or candidate
         #[arg(long)]
         line: LineName,
+        /// The repository of a release's line, if several have a line of this name
+        #[arg(long)]
+        repository: Option<RepoName>,
     },
     /// Stop a run
     Cancel {
@@ -55,13 +60,13 @@ pub(in crate::cli) enum CheckCommand {
     },
 }
 
-/// A run, or the newest of a case.
+/// A run, or the newest of a case or release.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::cli) enum Which {
     /// This run.
     Run(CheckRunId),
-    /// The newest of this case.
-    Newest(CaseId),
+    /// The newest of this case or release.
+    Newest(Owner),
 }
 
 impl std::str::FromStr for Which {
@@ -76,8 +81,8 @@ impl std::str::FromStr for Which {
 pub(super) async fn run(command: &CheckCommand, url: Option<&str>, output: Output) -> Result<()> {
     let server = Server::signed_in(url)?;
     match command {
-        CheckCommand::List { case } => {
-            let runs = of_case(&server, case).await?;
+        CheckCommand::List { owner } => {
+            let runs = of_owner(&server, owner).await?;
             let heads: Vec<&str> = runs.iter().map(|run| run.head.get(..12).unwrap_or(&run.head)).collect();
             let rows = runs.iter().zip(heads);
             let rows: Vec<_> =
@@ -85,7 +90,8 @@ pub(super) async fn run(command: &CheckCommand, url: Option<&str>, output: Outpu
             output.result(&runs, &table(&rows))
         }
         CheckCommand::Watch { which } => watch(&server, which, output).await,
-        CheckCommand::Log { run, job } => {
+        CheckCommand::Log { which, job } => {
+            let run = named(&server, which).await?;
             let view: RunView = server.get(&format!("/checks/{run}")).await?;
             let found = view.jobs.iter().find(|known| known.id == *job || known.name == *job);
             let found = found.ok_or_else(|| no_such_job(&view))?;
@@ -103,12 +109,20 @@ pub(super) async fn run(command: &CheckCommand, url: Option<&str>, output: Outpu
             let text: Vec<String> = lines.iter().map(|line| shown(&line.text)).collect();
             output.result(&lines, &text.join("\n"))
         }
-        CheckCommand::Rerun { case, line } => {
-            let run: RunView =
-                server.post(&format!("/cases/{case}/checks"), &RerunRequest { line: line.clone() }).await?;
+        CheckCommand::Rerun { owner, line, repository } => {
+            let (run, what): (RunView, _) = match owner {
+                Owner::Case(case) => {
+                    let wish = RerunRequest { line: line.clone() };
+                    (server.post(&format!("/cases/{case}/checks"), &wish).await?, "fix")
+                }
+                Owner::Release(release) => {
+                    let wish = CheckCandidate { repository: repository.clone(), line: line.clone() };
+                    (server.post(&format!("/releases/{release}/checks"), &wish).await?, "candidate")
+                }
+            };
             let id = shown(&run.id);
-            output
-                .result(&run, &format!("The checks of fix/{line} run again: `embargo check watch {id}` follows them."))
+            let told = format!("The checks of {what}/{line} run again: `embargo check watch {id}` follows them.");
+            output.result(&run, &told)
         }
         CheckCommand::Cancel { run } => {
             server.press(&format!("/checks/{run}/cancel")).await?;
@@ -117,19 +131,26 @@ pub(super) async fn run(command: &CheckCommand, url: Option<&str>, output: Outpu
     }
 }
 
-async fn of_case(server: &Server, case: &CaseId) -> Result<Vec<RunView>> {
-    server.get(&format!("/cases/{case}/checks")).await
+async fn of_owner(server: &Server, owner: &Owner) -> Result<Vec<RunView>> {
+    match owner {
+        Owner::Case(case) => server.get(&format!("/cases/{case}/checks")).await,
+        Owner::Release(release) => server.get(&format!("/releases/{release}/checks")).await,
+    }
+}
+
+async fn named(server: &Server, which: &Which) -> Result<CheckRunId> {
+    match which {
+        Which::Run(run) => Ok(*run),
+        Which::Newest(owner) => {
+            let newest = of_owner(server, owner).await?.into_iter().next();
+            let newest = newest.ok_or_else(|| Failure::Refused(format!("Nothing has been checked in {owner} yet.")))?;
+            Ok(newest.id.parse()?)
+        }
+    }
 }
 
 async fn watch(server: &Server, which: &Which, output: Output) -> Result<()> {
-    let id = match which {
-        Which::Run(run) => *run,
-        Which::Newest(case) => {
-            let newest = of_case(server, case).await?.into_iter().next();
-            let newest = newest.ok_or_else(|| Failure::Refused(format!("Nothing has been checked in {case} yet.")))?;
-            newest.id.parse()?
-        }
-    };
+    let id = named(server, which).await?;
     let mut told: BTreeMap<String, i64> = BTreeMap::new();
     let mut state = String::new();
     loop {
@@ -203,8 +224,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_run_and_a_case_are_told_apart() {
+    fn a_run_a_case_and_a_release_are_told_apart() {
         assert_eq!("OCTO-1".parse(), Ok(Which::Newest("OCTO-1".parse().unwrap())));
+        assert_eq!("OCTO-R1".parse(), Ok(Which::Newest("OCTO-R1".parse().unwrap())));
         let id = "0190abcd0190abcd0190abcd0190abcd";
         assert_eq!(id.parse(), Ok(Which::Run(id.parse().unwrap())));
         assert!("octo".parse::<Which>().is_err());

@@ -8,10 +8,12 @@ use super::server::Server;
 use super::{Failure, Output, Result, prompt};
 use crate::domain::id::{CaseId, ProjectId, ReleaseId};
 use crate::domain::refusal::Malformed;
-use crate::domain::repo::{CommitId, LineName};
+use crate::domain::repo::{CommitId, LineName, RepoName};
 use crate::domain::text::shown;
 use crate::wire::advisory::WaiveChecks;
-use crate::wire::release::{DropCase, GiveUp, PlanRelease, PlanTarget, Postpone, ReleaseSummary, ReleaseView};
+use crate::wire::release::{
+    ApproveCandidate, CandidateView, DropCase, GiveUp, PlanRelease, PlanTarget, Postpone, ReleaseSummary, ReleaseView,
+};
 
 /// Commands about releases.
 #[derive(Debug, Subcommand)]
@@ -36,6 +38,20 @@ pub(crate) enum ReleaseCommand {
         release: ReleaseId,
         /// The case
         case: CaseId,
+    },
+    /// Approve what somebody else pushed to a line's candidate, at the commit you looked at
+    ApproveCandidate {
+        /// Which release
+        release: ReleaseId,
+        /// The line
+        #[arg(long)]
+        line: LineName,
+        /// The commit, all forty digits
+        #[arg(long)]
+        commit: CommitId,
+        /// The repository, if several have a line of this name
+        #[arg(long)]
+        repository: Option<RepoName>,
     },
     /// Freeze what was rehearsed: from now on it is fixed to the byte
     Freeze {
@@ -163,6 +179,14 @@ pub(super) async fn run(command: &ReleaseCommand, url: Option<&str>, output: Out
             ));
             server.post(&format!("/releases/{release}/drop"), &DropCase { case: case.clone() }).await?
         }
+        ReleaseCommand::ApproveCandidate { release, line, commit, repository } => {
+            output.remark(&format!(
+                "Approving candidate/{line} of {release} at {}: as it is, it may ship.",
+                commit.short()
+            ));
+            let wish = ApproveCandidate { repository: repository.clone(), line: line.clone(), commit: commit.clone() };
+            server.post(&format!("/releases/{release}/approve-candidate"), &wish).await?
+        }
         ReleaseCommand::Freeze { release } => act(&server, release, "freeze").await?,
         ReleaseCommand::Arm { release } => {
             output.remark(&format!(
@@ -217,6 +241,12 @@ fn told(view: &ReleaseView) -> String {
     for target in &view.targets {
         let state = target.trouble.as_deref().or(target.candidate.as_deref()).unwrap_or("not rehearsed yet");
         lines.push(format!("{} {} {}: {state}", target.repository, target.line, target.tag));
+        lines.extend(target.standing.as_ref().map(stands));
+        lines.extend(target.fallen.as_ref().map(|why| format!("    {why}")));
+    }
+    if matches!(view.summary.state.as_str(), "planned" | "frozen" | "armed") {
+        let soon = view.ready_in_seconds.map_or_else(|| "unknown".to_owned(), |s| format!("{} min", s / 60 + 1));
+        lines.push(format!("if it leaked now: merged and checked within {soon}, as last measured"));
     }
     if !view.channels.is_empty() {
         lines.push(format!("channels: {}", view.channels.join(" ")));
@@ -249,6 +279,25 @@ fn told(view: &ReleaseView) -> String {
         ));
     }
     lines.join("\n")
+}
+
+/// Says what speaks for a candidate.
+fn stands(standing: &CandidateView) -> String {
+    let whose = match standing.checks_by.as_str() {
+        "fix" => " by the fix, which is the same tree",
+        "word" => " by those who answered for the fixes",
+        _ => "",
+    };
+    let mut said = format!("    checks: {}{whose}", standing.checks);
+    if let Some(run) = &standing.run {
+        said += &format!(", embargo check watch {run}");
+    }
+    if let Some(pusher) = &standing.pushed_by {
+        let approved = standing.approved_by.join(" ");
+        let approved = if approved.is_empty() { "nobody yet" } else { &approved };
+        said += &format!("\n    pushed by {pusher}, approved by {approved}");
+    }
+    said
 }
 
 /// Reads `<line>=<tag>` or `<repository>:<line>=<tag>`.

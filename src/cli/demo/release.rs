@@ -16,9 +16,10 @@ use super::wait::until;
 use crate::app::Clock;
 use crate::cli::{Failure, Result};
 use crate::domain::effect::Phase;
+use crate::domain::readiness::Checks;
 use crate::domain::release::ReleaseState;
 use crate::wire::advisory::DocumentView;
-use crate::wire::release::{EffectView, ReleaseView};
+use crate::wire::release::{CandidateView, EffectView, ReleaseView};
 
 /// How long the server may take for what it does by itself.
 const CHORE: Duration = Duration::from_mins(1);
@@ -159,7 +160,9 @@ async fn freeze(stage: &Stage<'_>, release: &str, tale: &mut Tale) -> Result<()>
         let rehearsed = view.targets.iter().all(|target| target.candidate.is_some());
         let stale =
             view.blockers.iter().any(|blocker| blocker.kind == "rehearsal" || blocker.kind == "rehearsal_stale");
-        Ok((rehearsed && !stale).then_some(view))
+        let checking = |standing: &CandidateView| standing.checks == Checks::Running.as_str();
+        let checking = view.targets.iter().filter_map(|target| target.standing.as_ref()).any(checking);
+        Ok((rehearsed && !stale && !checking).then_some(view))
     });
     let view = ready.await?;
     if !view.blockers.is_empty() {

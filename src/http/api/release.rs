@@ -12,8 +12,11 @@ use crate::app::App;
 use crate::domain::id::ReleaseId;
 use crate::http::caller::{Client, Named};
 use crate::http::problem::{Api, ApiError};
-use crate::wire::release::{DropCase, GiveUp, PlanRelease, Postpone, ReleaseSummary, ReleaseView};
-use crate::workflow::{channel, haste, plan, rehearsal, release};
+use crate::wire::check::RunView;
+use crate::wire::release::{
+    ApproveCandidate, CheckCandidate, DropCase, GiveUp, PlanRelease, Postpone, ReleaseSummary, ReleaseView,
+};
+use crate::workflow::{candidate, channel, check, haste, plan, rehearsal, release};
 
 type Result<T> = std::result::Result<T, ApiError>;
 type ReleaseName = Named<ReleaseId, Api>;
@@ -34,6 +37,8 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/releases/{release}/resume", post(resume))
         .route("/releases/{release}/give-up", post(give_up))
         .route("/releases/{release}/abandon", post(abandon))
+        .route("/releases/{release}/approve-candidate", post(approve_candidate))
+        .route("/releases/{release}/checks", get(checks).post(rerun))
 }
 
 async fn list(State(app): State<Arc<App>>, client: Client) -> Result<Json<Vec<ReleaseSummary>>> {
@@ -121,4 +126,30 @@ async fn give_up(
 async fn abandon(State(app): State<Arc<App>>, client: Client, id: ReleaseName) -> Result<Json<ReleaseView>> {
     release::abandon(&app, &client.actor, &id.0).await?;
     Ok(Json(release::show(&app, &client.actor, &id.0).await?))
+}
+
+async fn approve_candidate(
+    State(app): State<Arc<App>>,
+    client: Client,
+    id: ReleaseName,
+    Json(wish): Json<ApproveCandidate>,
+) -> Result<Json<ReleaseView>> {
+    let which = (wish.repository.as_ref(), &wish.line);
+    candidate::approve(&app, &client.actor, &id.0, which, &wish.commit).await?;
+    Ok(Json(release::show(&app, &client.actor, &id.0).await?))
+}
+
+async fn checks(State(app): State<Arc<App>>, client: Client, id: ReleaseName) -> Result<Json<Vec<RunView>>> {
+    Ok(Json(check::list(&app, &client.actor, &id.0).await?))
+}
+
+async fn rerun(
+    State(app): State<Arc<App>>,
+    client: Client,
+    id: ReleaseName,
+    Json(wish): Json<CheckCandidate>,
+) -> Result<(StatusCode, Json<RunView>)> {
+    let which = (wish.repository.as_ref(), &wish.line);
+    let run = check::rerun_candidate(&app, &client.actor, &id.0, which).await?;
+    Ok((StatusCode::CREATED, Json(check::show(&app, &client.actor, run).await?)))
 }

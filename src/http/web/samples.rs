@@ -156,7 +156,8 @@ fn release_view(state: &str) -> ReleaseView {
     from(serde_json::json!({
         "id": "OCTO-R3", "project": "octo", "state": state, "due_at": if planned { "2030-05-01T12:00:00Z" } else { "2030-04-24T09:29:59Z" }, "cases": ["OCTO-42", "OCTO-43"],
         "targets": [
-            { "repository": "octo", "line": "main", "tag": "v1.12.0", "rehearsal": "clean", "trouble": null, "base": HEAD, "candidate": HEAD, "tag_object": HEAD, "rehearsed_at": "2030-04-24T09:00:00Z" },
+            { "repository": "octo", "line": "main", "tag": "v1.12.0", "rehearsal": "clean", "trouble": null, "base": HEAD, "candidate": HEAD, "tag_object": HEAD, "rehearsed_at": "2030-04-24T09:00:00Z",
+              "standing": { "maker": "person", "checks": "failed", "checks_by": "candidate", "run": "019685a0b1c27d3e8f90a1b2c3d4e5f7", "may_rerun": planned, "pushed_by": "@fixer", "approved_by": if planned { vec![] } else { vec!["@maintainer"] }, "may_approve": planned } },
             { "repository": "octo", "line": "1.11.x", "tag": "v1.11.3", "rehearsal": if planned { "trouble" } else { "clean" }, "trouble": planned.then_some("fix/1.11.x and another fix change src/parcel.rs."), "base": planned.then_some(HEAD), "candidate": null, "tag_object": null, "rehearsed_at": "2030-04-24T09:00:00Z" }
         ],
         "blockers": if planned { serde_json::json!([
@@ -164,7 +165,7 @@ fn release_view(state: &str) -> ReleaseView {
             { "kind": "conflict", "sentence": "The fixes for 1.11.x do not merge: push a resolution to candidate/1.11.x.", "owner": "fixer", "link": "/releases/OCTO-R3" }]) } else { serde_json::json!([]) },
         "channels": ["files", "github", "hook"],
         "digest": (!planned).then_some(SHA), "armed_by": if planned { serde_json::json!([]) } else { serde_json::json!([{ "person": "Sample Maintainer", "at": "2030-04-23T16:00:00Z" }, { "person": "Sample Fixer", "at": "2030-04-23T17:00:00Z" }]) },
-        "arms_needed": 2, "hold": (state == "held").then(|| serde_json::json!({ "reason": "upstream_down", "note": "The public repository did not answer.", "advice": "Safe to retry: resume once the public repository answers.", "safe_to_retry": true })),
+        "arms_needed": 2, "ready_in_seconds": 245, "hold": (state == "held").then(|| serde_json::json!({ "reason": "upstream_down", "note": "The public repository did not answer.", "advice": "Safe to retry: resume once the public repository answers.", "safe_to_retry": true })),
         "begun_at": null, "public_at": null, "done_at": null, "effects": if planned { Vec::new() } else { effects },
         "allowed": if planned { vec!["rehearse", "postpone", "abandon", "freeze"] } else { vec!["resume", "disarm"] }
     }))

@@ -139,7 +139,7 @@ fn tag(forge: ForgeKind, plan: (&Release, &Target, &Layout), advisories: &[Rende
     let Rehearsal::Candidate(candidate) = &target.rehearsal else {
         return Err(Refusal::moment("Rehearse the release first.").into());
     };
-    let told = |rendered: &&Rendered| rendered.published.advisory.speaks_of(&upstream.name, &line.name);
+    let told = |rendered: &&Rendered| rendered.published.advisory.told_of(&upstream.name, &line.name).next().is_some();
     let fixed: Vec<&Rendered> = advisories.iter().filter(told).collect();
     let mut cases: Vec<CaseId> = fixed.iter().map(|rendered| rendered.case.clone()).collect();
     if cases.is_empty() {

@@ -33,8 +33,13 @@ impl LogPart {
 
 /// Renders a run with the log of one of its jobs.
 pub(crate) fn check_page(view: &RunView, log: Option<&LogPart>, frame: &Frame<'_>) -> Markup {
+    let (owner, place) = match (&view.case, &view.release) {
+        (_, Some(release)) => (release.as_str(), format!("/releases/{release}")),
+        (Some(case), None) => (case.as_str(), format!("/cases/{case}")),
+        (None, None) => ("", "/".to_owned()),
+    };
     let content = html! {
-        p.eyebrow { a href={ "/cases/" (view.case) } { (view.case) } " · checks for " code { (foreign(&view.line)) } }
+        p.eyebrow { a href=(place) { (owner) } " · checks for " code { (foreign(&view.line)) } }
         div.heading {
             h1 { "Checks on " code title=(view.head) { (short(&view.head)) } }
             (check_mark(&view.state))
@@ -53,7 +58,7 @@ pub(crate) fn check_page(view: &RunView, log: Option<&LogPart>, frame: &Frame<'_
         }
         @if let Some(part) = log { (log_part(view, part)) }
     };
-    frame.page(&format!("Checks of {}", view.case), content)
+    frame.page(&format!("Checks of {owner}"), content)
 }
 
 fn job_row(view: &RunView, job: &JobView, open: Option<&str>) -> Markup {

@@ -14,11 +14,13 @@ use super::{Nothing, Result, frame_of};
 use crate::app::App;
 use crate::domain::id::{CaseId, ProjectId, ReleaseId};
 use crate::domain::refusal::Refusal;
+use crate::domain::repo::{CommitId, LineName, RepoName};
 use crate::http::caller::{Form, Member, Named};
 use crate::http::problem::Page;
 use crate::wire::release::{PlanRelease, PlanTarget};
-use crate::workflow::{channel, haste, plan, rehearsal, release};
+use crate::workflow::{self, channel, check, haste, plan, rehearsal, release};
 
+mod candidate;
 pub(crate) mod page;
 
 type ReleaseName = Named<ReleaseId, Page>;
@@ -40,6 +42,8 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/releases/{release}/resume", post(resume))
         .route("/releases/{release}/give-up", post(give_up))
         .route("/releases/{release}/abandon", post(abandon))
+        .route("/releases/{release}/approve-candidate", post(approve_candidate))
+        .route("/releases/{release}/checks", post(rerun))
 }
 
 #[derive(Deserialize)]
@@ -55,6 +59,19 @@ struct GiveUp {
 #[derive(Deserialize)]
 struct Postpone {
     at: Instant,
+}
+
+#[derive(Deserialize)]
+struct OfLine {
+    repository: RepoName,
+    line: LineName,
+}
+
+#[derive(Deserialize)]
+struct Approve {
+    repository: RepoName,
+    line: LineName,
+    commit: CommitId,
 }
 
 async fn show(State(app): State<Arc<App>>, member: Member, id: ReleaseName) -> Result<Markup> {
@@ -124,6 +141,18 @@ async fn give_up(State(app): State<Arc<App>>, id: ReleaseName, form: Form<Member
 async fn abandon(State(app): State<Arc<App>>, id: ReleaseName, form: Form<Member, Nothing>) -> Done {
     release::abandon(&app, &form.by.actor, &id.0).await?;
     Ok(to(&id.0))
+}
+
+async fn approve_candidate(State(app): State<Arc<App>>, id: ReleaseName, form: Form<Member, Approve>) -> Done {
+    let Approve { repository, line, commit } = &form.value;
+    workflow::candidate::approve(&app, &form.by.actor, &id.0, (Some(repository), line), commit).await?;
+    Ok(to(&id.0))
+}
+
+async fn rerun(State(app): State<Arc<App>>, id: ReleaseName, form: Form<Member, OfLine>) -> Done {
+    let OfLine { repository, line } = &form.value;
+    let run = check::rerun_candidate(&app, &form.by.actor, &id.0, (Some(repository), line)).await?;
+    Ok(Redirect::to(&format!("/checks/{run}")))
 }
 
 /// Reads the plan from its fields: `case` as often as there are cases, `tag:<repository>:<line>`, and `at`.

@@ -2,6 +2,7 @@
 
 use maud::{Markup, html};
 
+use super::candidate;
 use crate::domain::effect::{EffectState, Phase};
 use crate::domain::release::ReleaseState;
 use crate::domain::text::shown;
@@ -35,7 +36,7 @@ pub(crate) fn release_page(view: &ReleaseView, frame: &Frame<'_>) -> Markup {
             } } }
             table.stack {
                 thead { tr { th scope="col" { "Line" } th scope="col" { "Tag" } th scope="col" { "Rehearsal" } th scope="col" { "Candidate" } } }
-                tbody { @for target in &view.targets { (target_row(target)) } }
+                tbody { @for target in &view.targets { (target_row(view, target, frame)) } }
             }
             @if !view.channels.is_empty() { p.soft { "Published on this server's own pages, and through " (view.channels.join(", ")) "." } }
         }
@@ -150,6 +151,7 @@ fn instant(view: &ReleaseView, frame: &Frame<'_>) -> Markup {
                 p.countdown data-countdown=(due) data-now=(frame.now()) role="timer" { (distance(due, frame.now())) }
             }
             p { (exact_time(due)) }
+            @if counts { p.soft { (leak(view)) } }
             @if let Some(at) = &view.begun_at { p.soft { "Begun " (exact_time(at)) } }
             @if let Some(at) = &view.public_at { p.soft { "Public from " (exact_time(at)) ": no way back" } }
             @if let Some(at) = &view.done_at { p { (mark(Tone::Good, "done")) " " (exact_time(at)) } }
@@ -164,6 +166,22 @@ fn instant(view: &ReleaseView, frame: &Frame<'_>) -> Markup {
                     }
                 }
             }
+        }
+    }
+}
+
+/// Says how soon it could ship if it had to: from what was measured, or that nothing was.
+fn leak(view: &ReleaseView) -> String {
+    match view.ready_in_seconds {
+        Some(seconds) => {
+            let minutes = seconds / 60 + 1;
+            let unit = if minutes == 1 { "minute" } else { "minutes" };
+            format!(
+                "If it leaked now, it could be merged, checked and ready to ship within {minutes} {unit}, as last measured."
+            )
+        }
+        None => {
+            "If it leaked now, it could ship in an unknown time: not every line was merged and checked yet.".to_owned()
         }
     }
 }
@@ -253,7 +271,7 @@ fn blockers(view: &ReleaseView) -> Markup {
     }
 }
 
-fn target_row(target: &TargetView) -> Markup {
+fn target_row(view: &ReleaseView, target: &TargetView, frame: &Frame<'_>) -> Markup {
     let commit = |id: &Option<String>| {
         html! {
             @match id { Some(id) => code title=(id) { (short(id)) }, None => span.soft { "none" } }
@@ -272,7 +290,10 @@ fn target_row(target: &TargetView) -> Markup {
                 @if let Some(at) = &target.rehearsed_at { " " span.soft.small { (moment(at)) } }
                 @if let Some(sentence) = &target.trouble { p.small { (shown(sentence)) } }
             }
-            td data-label="Candidate" { (commit(&target.candidate)) @if target.base.is_some() { br; span.soft.small { "on " (commit(&target.base)) } } }
+            td data-label="Candidate" {
+                (commit(&target.candidate)) @if target.base.is_some() { br; span.soft.small { "on " (commit(&target.base)) } }
+                (candidate::standing(view, target, frame))
+            }
         }
     }
 }
@@ -320,6 +341,6 @@ fn may(view: &ReleaseView, verb: &str) -> bool {
     view.allowed.iter().any(|allowed| allowed == verb)
 }
 
-fn path(view: &ReleaseView, act: &str) -> String {
+pub(super) fn path(view: &ReleaseView, act: &str) -> String {
     format!("/releases/{}/{act}", view.summary.id)
 }
