@@ -162,9 +162,11 @@ pub fn channels(options: &[ChannelOptions], repositories: &[&RepoName]) -> Resul
 pub fn check(channel: &Channel, private: &[&Path]) -> Result<(), ChannelError> {
     match &channel.way {
         Way::Folder { folder } => folder::check(folder, private)?,
-        Way::Webhook { secret_file, .. } => drop(SigningKey::read(secret_file)?),
+        Way::Webhook { secret_file, .. } => {
+            SigningKey::read(secret_file)?;
+        }
         Way::ForgeRelease { token_file, .. } | Way::GitHubAdvisory { token_file, .. } => {
-            drop(secret::token(token_file)?)
+            secret::token(token_file)?;
         }
     }
     Ok(())

@@ -152,7 +152,7 @@ fn release_view(state: &str) -> ReleaseView {
         ("publish_channels", "hook: advisory of OCTO-42", "failed"),
         ("publish_channels", "github: v1.12.0 of octo", "started"),
     ];
-    let effects: Vec<_> = (0..).zip(effects).map(|(n, (phase, target, state))| serde_json::json!({ "position": n, "phase": phase, "target": target, "state": state, "attempts": if state == "failed" { 3 } else { 1 }, "note": if state == "failed" { "The mail server refused the address." } else { "" }, "started_at": "2030-05-01T12:00:01Z", "done_at": (state == "done").then_some("2030-05-01T12:00:02Z"), "after_push_ms": (state == "done" && n > 2).then_some(136), "may_give_up": phase == "publish_channels" && state == "failed" })).collect();
+    let effects: Vec<_> = (0..).zip(effects).map(|(n, (phase, target, state))| serde_json::json!({ "position": n, "phase": phase, "target": target, "state": state, "attempts": if state == "failed" { 3 } else { 1 }, "note": match (phase, state) { ("publish_channels", "failed") => "The receiver refused the message with 400.", (_, "failed") => "The mail server refused the address.", _ => "" }, "started_at": "2030-05-01T12:00:01Z", "done_at": (state == "done").then_some("2030-05-01T12:00:02Z"), "after_push_ms": (state == "done" && n > 2).then_some(136), "may_give_up": phase == "publish_channels" && state == "failed" })).collect();
     from(serde_json::json!({
         "id": "OCTO-R3", "project": "octo", "state": state, "due_at": if planned { "2030-05-01T12:00:00Z" } else { "2030-04-24T09:29:59Z" }, "cases": ["OCTO-42", "OCTO-43"],
         "targets": [

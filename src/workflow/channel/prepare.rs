@@ -3,6 +3,7 @@
 //! Guards: everything here is made from the advisories as they are approved and the candidates as they were rehearsed.
 
 use crate::app::App;
+use crate::config::ProjectConfig;
 use crate::domain::channel::{ForgeKind, FrozenChannel, Post, Subject, Way};
 use crate::domain::digest::Digest;
 use crate::domain::id::CaseId;
@@ -39,7 +40,7 @@ pub(in crate::workflow) fn prepare(
     layout: &Layout,
 ) -> Result<Vec<Prepared>> {
     let settings = app.config.project(&release.project);
-    let channels = settings.map(|settings| settings.channels()).transpose();
+    let channels = settings.map(ProjectConfig::channels).transpose();
     let channels = channels.map_err(|wrong| Refusal::moment(format!("The configuration is not right: {wrong}.")))?;
     let mut prepared = Vec::new();
     for channel in channels.unwrap_or_default() {

@@ -309,6 +309,27 @@ async fn what_was_armed_goes_where_it_was_armed_for_whatever_the_configuration_s
 }
 
 #[tokio::test]
+async fn a_release_that_is_frozen_anew_takes_the_channels_of_now() {
+    let wide = Wide::stand(None, Receiver::listen().await).await;
+    let (app, armed) = wide.open().await;
+    release::reopen(&app, &armed.team.alice, &armed.release).await.unwrap();
+    drop(app);
+    let text = std::fs::read_to_string(wide.house.config()).unwrap();
+    let (kept, _) = text.split_once("[[project.channel]]\nname = \"hook\"").unwrap();
+    std::fs::write(wide.house.config(), kept).unwrap();
+    let app = wide.house.open(PLANNED).await;
+    settle(&app).await;
+    assert_eq!(armed.view(&app).await.channels, ["files"]);
+    release::freeze(&app, &armed.team.alice, &armed.release).await.unwrap();
+    armed.arm(&app).await;
+    go_to(&app, at(INSTANT)).await;
+    wide.house.is_public(&app, &armed).await;
+    let view = armed.view(&app).await;
+    assert_eq!((view.summary.state.as_str(), view.channels), ("done", vec!["files".to_owned()]));
+    assert_eq!((files(&wide.served()).len(), wide.receiver.got().len(), wide.hub.made().len()), (3, 0, 0));
+}
+
+#[tokio::test]
 async fn a_folder_that_is_not_there_at_the_instant_gets_its_files_when_it_is_back() {
     let wide = Wide::stand(None, Receiver::listen().await).await;
     let (app, armed) = wide.open().await;
