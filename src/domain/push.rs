@@ -492,7 +492,7 @@ mod tests {
         let fix = |case: &str, digit| Held { fix_of: Some(case.parse().unwrap()), commit: oid(digit) };
         let holds = vec![Held { fix_of: None, commit: oid("a") }, fix("DEMO-1", "b"), fix("DEMO-2", "c")];
         let places = Places::Release(vec![Wanted { line: "main".parse().unwrap(), holds }]);
-        PushPolicy { places, limits: PushLimits::default() }
+        PushPolicy { places, frozen_in: None, limits: PushLimits::default() }
     }
 
     fn judged_of_release(facts: RefFacts) -> Result<Vec<Note>, String> {

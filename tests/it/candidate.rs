@@ -13,7 +13,7 @@ use embargo::domain::repo::CommitId;
 use embargo::domain::severity::Severity;
 use embargo::wire::advisory::EditAdvisory;
 use embargo::wire::release::{PlanRelease, PlanTarget, ReleaseView, TargetView};
-use embargo::workflow::{advisory, candidate, case, check, fix, project, rehearsal, release};
+use embargo::workflow::{advisory, candidate, case, check, fix, plan, project, rehearsal, release};
 use jiff::SignedDuration;
 
 use crate::support::client::{Caller, Sent};
@@ -87,7 +87,7 @@ impl Scene {
             vec![PlanTarget { repository: None, line: "main".parse().unwrap(), tag: "v2.0".parse().unwrap() }];
         let project = "sample".parse().unwrap();
         let wish = PlanRelease { project, cases: cases.to_vec(), targets, due_at: INSTANT.parse().unwrap() };
-        let id = release::plan(&self.test.app, &self.alice, &wish).await.unwrap();
+        let id = plan::plan(&self.test.app, &self.alice, &wish).await.unwrap();
         self.test.settle().await;
         id
     }
@@ -457,7 +457,7 @@ async fn a_case_reaches_nothing_of_another_through_the_release_they_share() {
 
     // A case that leaves takes with it what was pushed and checked while its code was in there.
     assert!(!check::list(&scene.test.app, &scene.alice, &id).await.unwrap().is_empty());
-    release::drop_case(&scene.test.app, &scene.alice, &id, &scene.cases[1]).await.unwrap();
+    plan::drop_case(&scene.test.app, &scene.alice, &id, &scene.cases[1]).await.unwrap();
     scene.test.settle().await;
     let runs = check::list(&scene.test.app, &scene.alice, &id).await.unwrap();
     assert!(runs.iter().all(|run| run.head != head.as_str()), "{runs:?}");
