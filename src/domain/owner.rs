@@ -161,6 +161,7 @@ impl Proof for Pass {
 
 impl Action {
     /// Names what is asked for when something that is done to the fix of a case is done to the candidates of a release.
+    #[must_use]
     pub const fn on_candidate(self) -> Self {
         match self {
             Self::ReadChecks | Self::ReadCandidate => Self::ReadCandidate,

@@ -181,7 +181,7 @@ pub(super) async fn run(command: &ReleaseCommand, url: Option<&str>, output: Out
         }
         ReleaseCommand::ApproveCandidate { release, line, commit, repository } => {
             output.remark(&format!(
-                "Approving candidate/{line} of {release} at {}: as it is, it may ship.",
+                "Will approve candidate/{line} of {release} at {}: as it is, it may ship.",
                 commit.short()
             ));
             let wish = ApproveCandidate { repository: repository.clone(), line: line.clone(), commit: commit.clone() };
