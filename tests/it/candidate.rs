@@ -9,9 +9,11 @@ use embargo::app::Checks;
 use embargo::domain::access::{Consent, Role};
 use embargo::domain::actor::{Actor, Scope};
 use embargo::domain::id::{CaseId, ReleaseId};
+use embargo::domain::mark::Standing;
 use embargo::domain::repo::CommitId;
 use embargo::domain::severity::Severity;
 use embargo::wire::advisory::EditAdvisory;
+use embargo::wire::case::MarkRequest;
 use embargo::wire::release::{PlanRelease, PlanTarget, ReleaseView, TargetView};
 use embargo::workflow::{advisory, candidate, case, check, fix, plan, project, rehearsal, release};
 use jiff::SignedDuration;
@@ -141,10 +143,12 @@ impl Scene {
         approved.map_err(|error| error.to_string())
     }
 
-    /// Writes the advisories and has them approved.
+    /// Says that the other line is not affected, writes the advisories and has them approved.
     async fn told(&self) {
         let app = &self.test.app;
         for case in &self.cases {
+            let other = MarkRequest { line: "1.x".parse().unwrap(), repository: None, standing: Standing::NotAffected };
+            embargo::workflow::mark::set(app, &self.alice, case, &other).await.unwrap();
             let draft = advisory::show(app, &self.alice, case).await.unwrap();
             let mut text = draft.advisory;
             text.description = Some("A crafted file runs code. Update.".parse().unwrap());
