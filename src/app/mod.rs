@@ -1,7 +1,6 @@
 //! The ports, the clock and the case keys under one roof; the only way from ciphertext to text.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,7 +13,6 @@ use tokio::sync::{Notify, Semaphore, broadcast};
 use crate::ci::Sandbox;
 use crate::config::{Config, ProjectConfig};
 use crate::crypto::column::{CaseKey, Place};
-use crate::crypto::hash::Fields;
 use crate::crypto::keys::Keys;
 use crate::crypto::shelf::Shelf;
 use crate::crypto::token;
@@ -22,8 +20,6 @@ use crate::domain::access::Grant;
 use crate::domain::actor::Actor;
 use crate::domain::event::{Event, EventKind};
 use crate::domain::id::{CaseId, CheckRunId, Minted, PushId, UpstreamId};
-use crate::domain::limit::{Asked, Ledger, PerHour, Source};
-use crate::domain::origin::{self, Origin};
 use crate::domain::owner::Owner;
 use crate::domain::sealed::Sealed;
 use crate::domain::steady::{Look, Steady};
@@ -39,8 +35,10 @@ use crate::{crypto, git};
 
 mod folder;
 mod mail;
+mod stranger;
 
 pub use mail::MailWay;
+pub use stranger::Strangers;
 
 /// Where the time comes from.
 #[derive(Debug, Clone)]
@@ -248,44 +246,6 @@ impl Fetching {
     /// Returns what a fetch is doing, if one is.
     pub fn get(&self, upstream: UpstreamId) -> Option<String> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&upstream).cloned()
-    }
-}
-
-/// Counts what strangers ask for, in memory only: a restart forgets it, and nothing leads from a count to an address.
-pub struct Strangers {
-    key: [u8; 32],
-    ledger: Mutex<Ledger>,
-}
-
-impl Default for Strangers {
-    fn default() -> Self {
-        Self { key: token::random(), ledger: Mutex::default() }
-    }
-}
-
-impl Strangers {
-    /// Returns as whom everybody behind this address is counted.
-    pub fn origin(&self, address: IpAddr) -> Origin {
-        let network = origin::network(address).to_be_bytes();
-        let digest = Fields::new("embargo origin 1").field(&self.key).field(&network).finish();
-        let mut hash = [0; 16];
-        hash.copy_from_slice(&digest.as_bytes()[..16]);
-        Origin::from_hash(hash)
-    }
-
-    /// Counts one more against every source; or against none, and returns how long to wait.
-    pub fn count(
-        &self,
-        asked: Asked,
-        sources: impl IntoIterator<Item = (Source, PerHour)>,
-        now: Timestamp,
-    ) -> Result<(), SignedDuration> {
-        self.ledger.lock().unwrap_or_else(PoisonError::into_inner).take(asked, sources, now)
-    }
-
-    /// Tells whether a source has asked for nothing lately.
-    pub fn is_new(&self, asked: Asked, source: Source, now: Timestamp) -> bool {
-        self.ledger.lock().unwrap_or_else(PoisonError::into_inner).is_new(asked, source, now)
     }
 }
 

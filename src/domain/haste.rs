@@ -22,7 +22,7 @@ words! {
     Skip {
         /// The agreed date lies ahead.
         Date = "date",
-        /// A fix, or a candidate that a person pushed, is not approved at its head.
+        /// A fix is not approved at its head.
         FixApproval = "fix_approval",
         /// Checks are not green.
         Checks = "checks",
@@ -71,7 +71,7 @@ impl Skip {
     pub fn of(kind: BlockerKind) -> Option<Self> {
         match kind {
             BlockerKind::Date => Some(Self::Date),
-            BlockerKind::FixApproval | BlockerKind::CandidateApproval => Some(Self::FixApproval),
+            BlockerKind::FixApproval => Some(Self::FixApproval),
             BlockerKind::Checks | BlockerKind::CandidateChecks => Some(Self::Checks),
             BlockerKind::AdvisoryApproval => Some(Self::AdvisoryApproval),
             BlockerKind::LineLeft | BlockerKind::LineUnknown => Some(Self::LineLeft),
@@ -90,7 +90,9 @@ impl Skip {
             | BlockerKind::TagTaken
             | BlockerKind::Instant
             | BlockerKind::Clock
-            | BlockerKind::SigningKey => None,
+            | BlockerKind::SigningKey
+            // Whoever pushed it may have pushed anything.
+            | BlockerKind::CandidateApproval => None,
         }
     }
 }

@@ -22,6 +22,7 @@ pub(super) struct Paced<B> {
     waited: Duration,
     since: Option<Instant>,
     alarm: Pin<Box<Sleep>>,
+    given_up: bool,
 }
 
 impl<B> Paced<B> {
@@ -32,7 +33,7 @@ impl<B> Paced<B> {
 
     fn with(body: B, grace: Duration) -> Self {
         let alarm = Box::pin(tokio::time::sleep(grace));
-        Self { body, grace, received: 0, waited: Duration::ZERO, since: None, alarm }
+        Self { body, grace, received: 0, waited: Duration::ZERO, since: None, alarm, given_up: false }
     }
 
     fn left(&self) -> Duration {
@@ -45,6 +46,9 @@ impl<B: Body<Data = Bytes, Error: std::error::Error + Send + Sync + 'static> + U
     type Error = io::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        if self.given_up {
+            return Poll::Ready(None);
+        }
         let polled = Pin::new(&mut self.body).poll_frame(context);
         let Poll::Ready(frame) = polled else {
             if self.since.is_none() {
@@ -53,6 +57,7 @@ impl<B: Body<Data = Bytes, Error: std::error::Error + Send + Sync + 'static> + U
                 self.alarm.as_mut().reset(now + left);
             }
             let rang = self.alarm.as_mut().poll(context);
+            self.given_up = rang.is_ready();
             return rang.map(|()| Some(Err(io::Error::new(io::ErrorKind::TimedOut, "the body arrives too slowly"))));
         };
         if let Some(since) = self.since.take() {

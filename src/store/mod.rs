@@ -15,6 +15,7 @@ use crate::domain::event::Event;
 
 pub mod account;
 pub mod advisory;
+pub mod arming;
 pub mod candidate;
 pub mod case;
 pub mod channel;

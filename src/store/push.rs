@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use crate::domain::access::Grant;
 use crate::domain::actor::Actor;
 use crate::domain::event::EventKind;
-use crate::domain::id::{PersonId, PushId, UpstreamId};
+use crate::domain::id::{PersonId, PushId, ReleaseId, UpstreamId};
 use crate::domain::owner::{Owner, Proof};
 use crate::domain::project::Line;
 use crate::domain::repo::{RefName, RefUpdate};
@@ -127,17 +127,18 @@ pub async fn pushers(rows: &mut impl Rows, grant: &Grant, line: &Line) -> Result
     found.into_iter().map(|row| parsed(&row.person, "push", "person")).collect()
 }
 
-/// Lists everybody who ever pushed to a branch of the owner, in the repository of this line.
-pub async fn pushers_to(rows: &mut impl Rows, proof: &impl Proof, branch: (&Line, &RefName)) -> Result<Vec<PersonId>> {
-    let (line, name) = (branch.0, branch.1.as_str());
-    let ((case, release), upstream) = (columns(&proof.owner()), line.upstream.to_string());
+/// Lists everybody who ever pushed a candidate of this line to the release, or pushed what it holds now anywhere else.
+pub async fn candidate_pushers(rows: &mut impl Rows, release: &ReleaseId, line: &Line) -> Result<Vec<PersonId>> {
+    let (release, upstream, id) = (release.to_string(), line.upstream.to_string(), line.id.to_string());
+    let name = RefName::candidate(&line.name).to_string();
     let found = sqlx::query!(
         r#"select distinct p.person from push p join push_ref r on r.push = p.id
-           where p."case" is ? and p.release is ? and p.upstream = ? and r.ref = ? and p.state <> 'void'"#,
-        case,
-        release,
+           where p.upstream = ?1 and p.state <> 'void' and (p.release = ?2 and r.ref = ?3
+             or r.new in (select c.head from candidate c where c.release = ?2 and c.line = ?4))"#,
         upstream,
-        name
+        release,
+        name,
+        id
     )
     .fetch_all(rows.conn())
     .await?;

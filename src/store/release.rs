@@ -14,7 +14,7 @@ use crate::domain::release::{Arming, Frozen, Release, ReleaseState};
 use crate::domain::repo::CommitId;
 use crate::domain::sealed::Sealed;
 
-use super::{Error, Result, Rows, Tx, instant, instant_opt, one_row, parsed, parsed_opt};
+use super::{Error, Result, Rows, Tx, arming, instant, instant_opt, one_row, parsed, parsed_opt};
 
 /// A release as a list shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -189,7 +189,7 @@ pub async fn find(rows: &mut impl Rows, grants: &Grants, id: &ReleaseId) -> Resu
     .await?;
     let Some(row) = row else { return Ok(None) };
     let targets = targets(rows, &text).await?;
-    let (armings, asked) = (armings(rows, &text).await?, asked(rows, &text).await?);
+    let (armings, asked) = (arming::armings(rows, &text).await?, arming::asked(rows, &text).await?);
     row.release(id, Parts { cases, targets, armings, asked }).map(Some)
 }
 
@@ -203,35 +203,6 @@ async fn targets(rows: &mut impl Rows, release: &str) -> Result<Vec<Target>> {
     .fetch_all(rows.conn())
     .await?;
     found.into_iter().map(Target::try_from).collect()
-}
-
-async fn armings(rows: &mut impl Rows, release: &str) -> Result<Vec<Arming>> {
-    let found = sqlx::query!(
-        "select person, digest, due_at, armed_at from arming where release = ? order by armed_at, person",
-        release
-    )
-    .fetch_all(rows.conn())
-    .await?;
-    found
-        .into_iter()
-        .map(|row| {
-            Ok(Arming {
-                person: parsed(&row.person, "arming", "person")?,
-                digest: digest_of(&row.digest, "arming", "digest")?,
-                due_at: instant(row.due_at, "arming", "due_at")?,
-                armed_at: instant(row.armed_at, "arming", "armed_at")?,
-            })
-        })
-        .collect()
-}
-
-async fn asked(rows: &mut impl Rows, release: &str) -> Result<Vec<(PersonId, Timestamp)>> {
-    let found = sqlx::query!("select person, asked_at from haste where release = ? order by asked_at, person", release)
-        .fetch_all(rows.conn())
-        .await?;
-    let pair =
-        |(person, at): (String, i64)| Ok((parsed(&person, "haste", "person")?, instant(at, "haste", "asked_at")?));
-    found.into_iter().map(|row| pair((row.person, row.asked_at))).collect()
 }
 
 /// Adds a planned release with its event.
@@ -295,8 +266,8 @@ pub async fn save(tx: &mut Tx, actor: &Actor, change: Change<Release>) -> Result
     one_row(&result)?;
     write_cases(tx, &release).await?;
     write_targets(tx, &release).await?;
-    write_armings(tx, &release).await?;
-    write_haste(tx, &release).await?;
+    arming::write_armings(tx, &release).await?;
+    arming::write_haste(tx, &release).await?;
     super::event::append(tx, actor, &change.event).await?;
     Ok(Release { version: Version(release.version.0 + 1), ..release })
 }
@@ -351,38 +322,6 @@ async fn write_targets(tx: &mut Tx, release: &Release) -> Result<()> {
         )
         .execute(tx.conn())
         .await?;
-    }
-    Ok(())
-}
-
-async fn write_armings(tx: &mut Tx, release: &Release) -> Result<()> {
-    let id = release.id.to_string();
-    sqlx::query!("delete from arming where release = ?", id).execute(tx.conn()).await?;
-    for arming in &release.armings {
-        let (person, digest) = (arming.person.to_string(), arming.digest.as_bytes().as_slice());
-        let (due, at) = (arming.due_at.as_millisecond(), arming.armed_at.as_millisecond());
-        sqlx::query!(
-            "insert into arming (release, person, digest, due_at, armed_at) values (?, ?, ?, ?, ?)",
-            id,
-            person,
-            digest,
-            due,
-            at
-        )
-        .execute(tx.conn())
-        .await?;
-    }
-    Ok(())
-}
-
-async fn write_haste(tx: &mut Tx, release: &Release) -> Result<()> {
-    let id = release.id.to_string();
-    sqlx::query!("delete from haste where release = ?", id).execute(tx.conn()).await?;
-    for (person, at) in &release.haste.asked {
-        let (person, at) = (person.to_string(), at.as_millisecond());
-        sqlx::query!("insert into haste (release, person, asked_at) values (?, ?, ?)", id, person, at)
-            .execute(tx.conn())
-            .await?;
     }
     Ok(())
 }
@@ -473,37 +412,6 @@ pub async fn near(rows: &mut impl Rows, between: (Timestamp, Timestamp)) -> Resu
 pub(super) fn digest_of(bytes: &[u8], table: &'static str, column: &'static str) -> Result<Digest> {
     let bytes = bytes.try_into().map_err(|_| Error::Inconsistent { table, column })?;
     Ok(Digest::from_bytes(bytes))
-}
-
-/// Names a release of the case that waits or runs on this person's word, armed or to be disclosed now: their seat may not
-/// change under it.
-pub async fn armed_by(rows: &mut impl Rows, grant: &Grant, person: PersonId) -> Result<Option<ReleaseId>> {
-    let (case, person) = (grant.case().to_string(), person.to_string());
-    let row = sqlx::query!(
-        r#"select r.id from release r join release_case c on c.release = r.id
-           where c."case" = ?1 and r.state in ('frozen', 'armed', 'running', 'held')
-             and (exists (select 1 from arming a where a.release = r.id and a.person = ?2)
-               or exists (select 1 from haste h where h.release = r.id and h.person = ?2))"#,
-        case,
-        person
-    )
-    .fetch_optional(rows.conn())
-    .await?;
-    row.map(|row| parsed(&row.id, "release", "id")).transpose()
-}
-
-/// Names a release of the project that waits or runs on this person's arming: they may not leave the team under it.
-pub async fn armed_in(rows: &mut impl Rows, project: &ProjectId, person: PersonId) -> Result<Option<ReleaseId>> {
-    let (project, person) = (project.to_string(), person.to_string());
-    let row = sqlx::query!(
-        "select r.id from release r join arming a on a.release = r.id
-         where r.project = ? and a.person = ? and r.state in ('frozen', 'armed', 'running', 'held') order by r.id limit 1",
-        project,
-        person
-    )
-    .fetch_optional(rows.conn())
-    .await?;
-    row.map(|row| parsed(&row.id, "release", "id")).transpose()
 }
 
 #[cfg(test)]

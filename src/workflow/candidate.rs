@@ -42,7 +42,7 @@ pub(super) async fn facts(
     };
     let offered = match store::candidate::of_line(rows, of, line.id).await? {
         Some(pushed) => {
-            let pushers = store::push::pushers_to(rows, &of, (line, &RefName::candidate(&line.name))).await?;
+            let pushers = store::push::candidate_pushers(rows, &of.0.id, line).await?;
             let given = store::candidate::approvals(rows, of, line.id, &pushed.head).await?;
             let approvals = given.into_iter().map(|approval| (approval.person, approval.counts_at)).collect();
             Some(Offered { pushed, pushers, approvals })
@@ -124,7 +124,7 @@ pub async fn approve(
     let of = (&**release, grants);
     let pushed = store::candidate::of_line(&mut tx, of, line.id).await?;
     let pushed = pushed.ok_or_else(|| Refusal::moment(format!("Nobody pushed candidate/{}.", line.name)))?;
-    let pushers = store::push::pushers_to(&mut tx, &pass, (line, &RefName::candidate(&line.name))).await?;
+    let pushers = store::push::candidate_pushers(&mut tx, id, line).await?;
     let now = tx.now();
     let change = pushed.approve(head, (person, &pushers), team(app, release), now)?;
     store::candidate::approve(&mut tx, of, line.id, change).await?;

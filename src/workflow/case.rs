@@ -326,7 +326,7 @@ pub async fn join(app: &App, actor: &Actor, case: &CaseId, agree: Consent) -> Re
 
 /// A release never rests on the word of somebody who is gone.
 async fn not_while_armed(tx: &mut Tx, grant: &Grant, person: crate::domain::id::PersonId) -> Result<()> {
-    match store::release::armed_by(tx, grant, person).await? {
+    match store::arming::armed_by(tx, grant, person).await? {
         Some(release) => Err(Refusal::moment(format!(
             "This person armed {release}: disarm it first (`embargo release disarm {release}`), then change their seat."
         ))

@@ -132,7 +132,7 @@ impl Console {
         if !team.iter().any(|member| member.person == person.id) {
             return Err(Refusal::input(format!("@{handle} is not in the team of {project}.")).into());
         }
-        if let Some(release) = store::release::armed_in(&mut tx, project, person.id).await? {
+        if let Some(release) = store::arming::armed_in(&mut tx, project, person.id).await? {
             return Err(Refusal::moment(format!(
                 "This person armed {release}: disarm it first (`embargo release disarm {release}`), then take them out of the team."
             ))

@@ -5,11 +5,13 @@
 use embargo::domain::access::Role;
 use embargo::domain::actor::Actor;
 use embargo::domain::id::{CaseId, ReleaseId};
+use embargo::domain::mark::Standing;
 use embargo::domain::repo::CommitId;
 use embargo::domain::severity::Severity;
 use embargo::wire::advisory::EditAdvisory;
+use embargo::wire::case::MarkRequest;
 use embargo::wire::release::{PlanRelease, PlanTarget};
-use embargo::workflow::{advisory, fix, plan, release};
+use embargo::workflow::{advisory, fix, mark, plan, release};
 
 use crate::support::server::TestApp;
 
@@ -55,8 +57,10 @@ impl Stage {
         self.test.settle().await;
     }
 
-    /// Plans a release of the case.
+    /// Plans a release of the case, which the older line is free of.
     pub(super) async fn planned(&self, case: &CaseId, tag: &str, due_at: &str) -> ReleaseId {
+        let free = MarkRequest { line: "1.x".parse().unwrap(), repository: None, standing: Standing::NotAffected };
+        mark::set(&self.test.app, &self.fixer, case, &free).await.unwrap();
         let wish = PlanRelease {
             project: "sample".parse().unwrap(),
             cases: vec![case.clone()],
