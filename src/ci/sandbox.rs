@@ -313,8 +313,28 @@ impl Drop for Running {
 }
 
 fn kill_group(child: &Child) {
-    // The group holds the helpers before the new session begins; bwrap's own death takes down all that is inside.
-    let _gone_already = rustix::process::kill_process_group(Pid::from_child(child), Signal::KILL);
+    let outer = Pid::from_child(child);
+    // bwrap's init asks to die with it only after the command has begun (`do_init` in its source): killed in between, bwrap
+    // would leave everything inside alive. Stopped, it makes no more children; its init takes the whole namespace with it.
+    let _gone_already = rustix::process::kill_process(outer, Signal::STOP);
+    for inner in children(outer) {
+        let _gone_already = rustix::process::kill_process(inner, Signal::KILL);
+    }
+    // The group holds the helpers before the new session begins.
+    let _gone_already = rustix::process::kill_process_group(outer, Signal::KILL);
+}
+
+/// Lists the children of a process, as proc(5) tells them: the fourth field of each `stat`, after a name in parentheses.
+fn children(of: Pid) -> Vec<Pid> {
+    let parent = of.as_raw_nonzero().to_string();
+    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+    let numbered = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok().and_then(Pid::from_raw));
+    let is_child = |pid: &Pid| {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap_or_default();
+        let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+        after_name.split_whitespace().nth(1) == Some(&parent)
+    };
+    numbered.filter(is_child).collect()
 }
 
 fn end(mut child: Child) {
