@@ -91,12 +91,13 @@ pub async fn armed_by(rows: &mut impl Rows, grant: &Grant, person: PersonId) -> 
     row.map(|row| parsed(&row.id, "release", "id")).transpose()
 }
 
-/// Names a release of the project that waits or runs on this person's arming: they may not leave the team under it.
+/// Names a release of the project that waits or runs on this person's word: they may not leave the team under it.
 pub async fn armed_in(rows: &mut impl Rows, project: &ProjectId, person: PersonId) -> Result<Option<ReleaseId>> {
     let (project, person) = (project.to_string(), person.to_string());
     let row = sqlx::query!(
-        "select r.id from release r join arming a on a.release = r.id
-         where r.project = ? and a.person = ? and r.state in ('frozen', 'armed', 'running', 'held') order by r.id limit 1",
+        "select r.id from release r where r.project = ?1 and r.state in ('frozen', 'armed', 'running', 'held')
+           and (exists (select 1 from arming a where a.release = r.id and a.person = ?2)
+             or exists (select 1 from haste h where h.release = r.id and h.person = ?2)) order by r.id limit 1",
         project,
         person
     )

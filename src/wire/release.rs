@@ -231,6 +231,9 @@ pub struct HoldView {
     pub advice: String,
     /// Whether trying again is safe and may be enough.
     pub safe_to_retry: bool,
+    /// The commands a person would type, in their order; those of git on the server, as its user.
+    #[serde(default)]
+    pub commands: Vec<String>,
 }
 
 /// One effect of the run.

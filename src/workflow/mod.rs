@@ -23,6 +23,7 @@ pub mod console;
 pub mod disclose;
 pub mod fix;
 pub mod haste;
+mod hold;
 mod journal;
 pub mod limit;
 pub mod mail;

@@ -23,7 +23,7 @@ use crate::domain::rehearsal::{Rehearsal, Target};
 use crate::domain::release::{Policy, Release, ReleaseState};
 use crate::domain::repo::{CommitId, LineName, RefName};
 use crate::store::{self, Tx};
-use crate::wire::release::{ArmingView, BlockerView, HoldView, ReleaseSummary, ReleaseView, TargetView};
+use crate::wire::release::{ArmingView, BlockerView, ReleaseSummary, ReleaseView, TargetView};
 
 /// The place of a sealed manifest.
 pub(super) const MANIFEST: (&str, &str) = ("release", "manifest");
@@ -103,12 +103,7 @@ pub async fn show(app: &App, actor: &Actor, id: &ReleaseId) -> Result<ReleaseVie
         arms_needed: policy.arms,
         haste,
         ready_in_seconds: ready_in.filter(|_| release.public_at.is_none() && release.live()).map(|took| took.as_secs()),
-        hold: release.hold.as_ref().map(|hold| HoldView {
-            reason: hold.reason.to_string(),
-            note: hold.note.clone(),
-            advice: hold.reason.advice().to_owned(),
-            safe_to_retry: hold.reason.safe_to_retry(),
-        }),
+        hold: super::hold::view(app, &layout, &release)?,
         begun_at: release.begun_at.map(shown_at),
         public_at: release.public_at.map(shown_at),
         done_at: release.done_at.map(shown_at),

@@ -268,7 +268,8 @@ fn told(view: &ReleaseView) -> String {
         );
     }
     if let Some(hold) = &view.hold {
-        lines.push(format!("held: {} {}", hold.note, hold.advice));
+        lines.push(format!("held: {}: {} {}", hold.reason, hold.note, hold.advice));
+        lines.extend(hold.commands.iter().map(|command| format!("  {}", shown(command))));
     }
     for effect in &view.effects {
         let at = effect.done_at.as_deref().or(effect.started_at.as_deref()).unwrap_or("");

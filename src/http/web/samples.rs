@@ -165,7 +165,7 @@ fn release_view(state: &str) -> ReleaseView {
             { "kind": "conflict", "sentence": "The fixes for 1.11.x do not merge: push a resolution to candidate/1.11.x.", "owner": "fixer", "link": "/releases/OCTO-R3" }]) } else { serde_json::json!([]) },
         "channels": ["files", "github", "hook"],
         "digest": (!planned).then_some(SHA), "armed_by": if planned { serde_json::json!([]) } else { serde_json::json!([{ "person": "Sample Maintainer", "at": "2030-04-23T16:00:00Z" }, { "person": "Sample Fixer", "at": "2030-04-23T17:00:00Z" }]) },
-        "arms_needed": 2, "ready_in_seconds": 245, "hold": (state == "held").then(|| serde_json::json!({ "reason": "upstream_down", "note": "The public repository did not answer.", "advice": "Safe to retry: resume once the public repository answers.", "safe_to_retry": true })),
+        "arms_needed": 2, "ready_in_seconds": 245, "hold": (state == "held").then(|| serde_json::json!({ "reason": "upstream_down", "note": "The public repository did not answer.", "advice": "Safe to retry: resume once the public repository answers.", "safe_to_retry": true, "commands": ["embargo release resume OCTO-R1"] })),
         "begun_at": null, "public_at": null, "done_at": null, "effects": if planned { Vec::new() } else { effects },
         "allowed": if planned { vec!["rehearse", "postpone", "abandon", "freeze"] } else { vec!["resume", "disarm"] }
     }))

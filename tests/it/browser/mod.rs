@@ -194,6 +194,8 @@ async fn a_release_is_reviewed_planned_frozen_armed_and_disarmed() {
         page.is_at("/releases/SAMPLE-R1").await;
         page.sees("What still blocks it").await;
         stage.test.settle().await;
+        page.sees("Nobody has said how 1.x stands").await;
+        stage.free(&case).await;
         stage.told(&case).await;
         page.driver.refresh().await.unwrap();
         page.press("Freeze").await;

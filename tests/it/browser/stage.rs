@@ -57,10 +57,15 @@ impl Stage {
         self.test.settle().await;
     }
 
-    /// Plans a release of the case, which the older line is free of.
-    pub(super) async fn planned(&self, case: &CaseId, tag: &str, due_at: &str) -> ReleaseId {
+    /// Says that the older line is free of the flaw.
+    pub(super) async fn free(&self, case: &CaseId) {
         let free = MarkRequest { line: "1.x".parse().unwrap(), repository: None, standing: Standing::NotAffected };
         mark::set(&self.test.app, &self.fixer, case, &free).await.unwrap();
+    }
+
+    /// Plans a release of the case, which the older line is free of.
+    pub(super) async fn planned(&self, case: &CaseId, tag: &str, due_at: &str) -> ReleaseId {
+        self.free(case).await;
         let wish = PlanRelease {
             project: "sample".parse().unwrap(),
             cases: vec![case.clone()],

@@ -17,6 +17,7 @@ use super::{CALL, DOUBLE, House, INSTANT, PLANNED, PUBLIC, at, go_to, house};
 use crate::support::git::Git;
 use crate::support::house::Frozen;
 use crate::support::mail::MailServer;
+use crate::support::program;
 
 /// A release of two repositories, armed.
 struct Armed {
@@ -174,6 +175,14 @@ async fn a_second_repository_that_refuses_calls_a_person_at_once() {
     armed.holds("partly_public").await;
     // The forge says so to the people, not in public: what it said is not repeated on the page.
     std::fs::remove_file(hook).unwrap();
+    // What the page says is what a person types: it makes the rest public, and the run finds it there.
+    let commands = armed.view().await.hold.unwrap().commands;
+    assert_eq!(commands.last().unwrap(), &format!("embargo release resume {}", armed.frozen.release));
+    for command in commands.iter().filter(|command| command.starts_with("git ")) {
+        let ended = program::other("sh").arg("-c").arg(command).output().await.unwrap();
+        assert!(ended.status.success(), "{command}: {}", String::from_utf8_lossy(&ended.stderr));
+    }
+    assert!(armed.house.public().await.contains_key("extra refs/tags/v0.3.1"));
     armed.finishes().await;
 }
 

@@ -7,7 +7,9 @@ use crate::domain::effect::{EffectState, Phase};
 use crate::domain::release::ReleaseState;
 use crate::domain::text::shown;
 use crate::http::web::page::Frame;
-use crate::http::web::piece::{Tone, distance, exact_time, foreign, instant_field, mark, moment, short, word};
+use crate::http::web::piece::{
+    Tone, distance, exact_time, foreign, instant_field, mark, moment, sentence, short, word,
+};
 use crate::wire::case::CaseSummary;
 use crate::wire::project::ProjectView;
 use crate::wire::release::{EffectView, HasteView, HoldView, ReleaseSummary, ReleaseView, TargetView};
@@ -134,8 +136,11 @@ pub(crate) fn release_mark(state: &str) -> Markup {
 fn held(hold: &HoldView) -> Markup {
     html! {
         div.notice.bad role="alert" {
-            p { strong { "Held: " (word(&hold.reason)) "." } " " (shown(&hold.note)) }
-            p { (hold.advice) }
+            p { strong { "Held: " (word(&hold.reason)) "." } " " (sentence(&hold.note)) }
+            p { (sentence(&hold.advice)) }
+            @if !hold.commands.is_empty() {
+                pre tabindex="0" { code { @for command in &hold.commands { (shown(command)) "\n" } } }
+            }
         }
     }
 }
@@ -232,7 +237,7 @@ fn people(haste: &HasteView) -> String {
 }
 
 fn passed_over(heading: &str, sentences: &[String]) -> Markup {
-    html! { p { (heading) ":" } ul { @for sentence in sentences { li { (shown(sentence)) } } } }
+    html! { p { (heading) ":" } ul { @for each in sentences { li { (sentence(each)) } } } }
 }
 
 /// Renders what disclosing now would mean, and its button.
@@ -263,7 +268,7 @@ fn blockers(view: &ReleaseView) -> Markup {
             ul.jobs { @for blocker in &view.blockers {
                 li {
                     (mark(Tone::Waiting, &word(&blocker.kind)))
-                    a href=(blocker.link) { (shown(&blocker.sentence)) }
+                    a href=(blocker.link) { (sentence(&blocker.sentence)) }
                     span.role { "for a " (word(&blocker.owner)) }
                 }
             } }
@@ -288,7 +293,7 @@ fn target_row(view: &ReleaseView, target: &TargetView, frame: &Frame<'_>) -> Mar
                     _ => (mark(Tone::Neutral, "not rehearsed")),
                 }
                 @if let Some(at) = &target.rehearsed_at { " " span.soft.small { (moment(at)) } }
-                @if let Some(sentence) = &target.trouble { p.small { (shown(sentence)) } }
+                @if let Some(why) = &target.trouble { p.small { (sentence(why)) } }
             }
             td data-label="Candidate" {
                 (commit(&target.candidate)) @if target.base.is_some() { br; span.soft.small { "on " (commit(&target.base)) } }
