@@ -52,7 +52,7 @@ mod tests {
     #[test]
     fn each_reminder_comes_at_its_time_and_only_after_the_plan() {
         let release = due_in(30);
-        let moment = |at: i64| due(&release, super::super::readiness::tests::at(at)).map(|at| at.as_second());
+        let moment = |at: i64| due(&release, super::super::readiness::tests::at(at)).map(Timestamp::as_second);
         assert_eq!(moment(23 * DAY - 1), None);
         assert_eq!(moment(23 * DAY), Some(23 * DAY));
         assert_eq!(moment(29 * DAY - 1), Some(23 * DAY));

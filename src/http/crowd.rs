@@ -15,9 +15,9 @@ pub(super) struct Crowd {
     held: Arc<Mutex<HashMap<u128, usize>>>,
 }
 
-/// One connection of an address, for as long as it lasts.
+/// One connection, for as long as it lasts; counted for its network unless a trusted proxy holds it.
 pub(super) struct Place {
-    network: u128,
+    network: Option<u128>,
     held: Arc<Mutex<HashMap<u128, usize>>>,
 }
 
@@ -27,10 +27,10 @@ impl Crowd {
         Self { most, held: Arc::default() }
     }
 
-    /// Takes a connection in; `None` if its address holds all it may. A trusted proxy needs no place.
-    pub(super) fn enter(&self, peer: IpAddr, trusted: &[TrustedProxy]) -> Option<Option<Place>> {
+    /// Takes a connection in; `None` if its address holds all it may.
+    pub(super) fn enter(&self, peer: IpAddr, trusted: &[TrustedProxy]) -> Option<Place> {
         if trusted.iter().any(|proxy| proxy.is(peer.to_canonical())) {
-            return Some(None);
+            return Some(Place { network: None, held: Arc::clone(&self.held) });
         }
         let network = network(peer);
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
@@ -39,17 +39,18 @@ impl Crowd {
             return None;
         }
         *count += 1;
-        Some(Some(Place { network, held: Arc::clone(&self.held) }))
+        Some(Place { network: Some(network), held: Arc::clone(&self.held) })
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
+        let Some(network) = self.network else { return };
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = held.get_mut(&self.network) {
+        if let Some(count) = held.get_mut(&network) {
             *count -= 1;
             if *count == 0 {
-                held.remove(&self.network);
+                held.remove(&network);
             }
         }
     }
@@ -67,7 +68,7 @@ mod tests {
         assert!(enter("192.0.2.1", &[]).is_none());
         assert!(enter("192.0.2.2", &[]).is_some());
         let proxy = ["192.0.2.1".parse().unwrap()];
-        assert!(enter("192.0.2.1", &proxy).is_some_and(|place| place.is_none()));
+        assert!(enter("192.0.2.1", &proxy).is_some());
         assert!(enter("::ffff:192.0.2.1", &proxy).is_some());
         drop(one);
         assert!(enter("192.0.2.1", &[]).is_some());

@@ -1,7 +1,5 @@
 //! The client's commands as people run them, on machines of their own, against a real server.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
-
 use std::os::unix::fs::PermissionsExt as _;
 
 use embargo::domain::access::Role;

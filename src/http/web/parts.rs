@@ -72,7 +72,7 @@ impl Part {
 
     /// Returns the media type.
     pub(crate) fn content_type(&self) -> Option<&str> {
-        self.field.content_type().map(|kind| kind.as_ref())
+        self.field.content_type().map(AsRef::as_ref)
     }
 
     /// Returns the next piece of its content.
