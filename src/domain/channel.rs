@@ -180,7 +180,7 @@ impl Form for ForgePlaceForm {
     }
 }
 
-/// The address of a channel: `https://…`, or `http://…` on 127.0.0.1, [::1] and localhost. Debug shows nothing of it.
+/// The address of a channel: `https://…`, or `http://…` on 127.0.0.1, `[::1]` and localhost. Debug shows nothing of it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ChannelUrl(String);

@@ -1,7 +1,7 @@
 //! Checks: asked for by a push or a rehearsal, listed, watched live, stopped and run again by people.
 //!
 //! Guards: a run on a release's candidate holds text of all its cases and is opened over all of them; what is read of a log is
-//! admitted piece by piece. Leaves planning and running to [`perform`].
+//! admitted piece by piece. Leaves planning and running to [`mod@perform`].
 
 mod perform;
 
