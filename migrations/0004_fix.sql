@@ -28,6 +28,7 @@ create table mark (
     standing text not null check (standing in ('affected', 'not_affected', 'wont_fix')),
     person text not null references person (id), -- who said so last
     marked_at integer not null,
+    version integer not null default 0,
     primary key ("case", line)
 ) strict;
 

@@ -50,7 +50,7 @@ pub async fn save(tx: &mut Tx, grant: &Grant, change: Change<Mark>) -> Result<()
     sqlx::query!(
         r#"insert into mark ("case", line, standing, person, marked_at) values (?, ?, ?, ?, ?)
            on conflict ("case", line) do update
-           set standing = excluded.standing, person = excluded.person, marked_at = excluded.marked_at"#,
+           set standing = excluded.standing, person = excluded.person, marked_at = excluded.marked_at, version = version + 1"#,
         case,
         line,
         standing,
