@@ -9,6 +9,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use embargo::workflow::console::Console;
+use thirtyfour::error::WebDriverErrorInner;
 use thirtyfour::extensions::query::ElementPollerWithTimeout;
 use thirtyfour::prelude::*;
 use thirtyfour::{ChromeCapabilities, ChromiumLikeCapabilities, LoggingPrefsLogLevel};
@@ -119,31 +120,56 @@ impl Page<'_> {
         self.is_at("/").await;
     }
 
-    /// Presses the button or follows the link of this name.
+    /// Presses the button or follows the link of this name. What leads to another page is done when that page is there: the
+    /// old one may hold the same fields and buttons.
     pub(super) async fn press(&self, name: &str) {
+        let (root, leads) = self.pressed(name).await;
+        let left = !leads || until(async || root.tag_name().await.is_err()).await;
+        assert!(left, "{name:?} led nowhere: {:?}", self.text().await);
+    }
+
+    /// Presses a button whose form the browser does not send: something is missing in it.
+    pub(super) async fn press_in_vain(&self, name: &str) {
+        self.pressed(name).await;
+    }
+
+    /// Presses what has this name; returns the page it was on, and whether it leads to another.
+    async fn pressed(&self, name: &str) -> (WebElement, bool) {
         let path = format!(
             "//*[self::button or self::a or self::summary][normalize-space()={0} or @aria-label={0}]",
             quoted(name)
         );
-        self.driver.query(By::XPath(path)).and_clickable().first().await.unwrap().click().await.unwrap();
+        steady(async || {
+            let root = self.driver.find(By::Tag("html")).await?;
+            let found = self.driver.query(By::XPath(&*path)).and_clickable().first().await?;
+            let leads = found.tag_name().await? != "summary" && found.attr("target").await?.is_none();
+            found.click().await?;
+            Ok((root, leads))
+        })
+        .await
     }
 
     /// Returns the field with this label.
     pub(super) async fn field(&self, label: &str) -> WebElement {
         let label = format!("//label[starts-with(normalize-space(), {})]", quoted(label));
-        let label = self.driver.query(By::XPath(label)).and_displayed().first().await.unwrap();
-        let field = label.attr("for").await.unwrap();
-        match field {
-            Some(id) => self.driver.find(By::Id(id)).await.unwrap(),
-            None => label.find(By::Css("input")).await.unwrap(),
-        }
+        steady(async || {
+            let label = self.driver.query(By::XPath(&*label)).and_displayed().first().await?;
+            match label.attr("for").await? {
+                Some(id) => self.driver.find(By::Id(id)).await,
+                None => label.find(By::Css("input")).await,
+            }
+        })
+        .await
     }
 
     /// Replaces what stands in a field.
     pub(super) async fn fill(&self, label: &str, text: &str) {
-        let field = self.field(label).await;
-        field.clear().await.unwrap();
-        field.send_keys(text).await.unwrap();
+        steady(async || {
+            let field = self.field(label).await;
+            field.clear().await?;
+            field.send_keys(text).await
+        })
+        .await;
     }
 
     /// Returns what stands in a field.
@@ -203,6 +229,21 @@ impl Page<'_> {
     async fn nothing_was_wrong(&self) {
         let complaints = self.complaints().await;
         assert!(complaints.is_empty(), "the browser complained: {complaints:#?}");
+    }
+}
+
+/// Acts on what was found. If the page it was found on has left since, nothing was done: it is looked for again on the page
+/// that came.
+async fn steady<T>(act: impl AsyncFn() -> WebDriverResult<T>) -> T {
+    let began = Instant::now();
+    loop {
+        match act().await {
+            Ok(done) => return done,
+            Err(error) => {
+                let left = matches!(*error, WebDriverErrorInner::StaleElementReference(_));
+                assert!(left && began.elapsed() < PATIENCE, "{error:?}");
+            }
+        }
     }
 }
 
