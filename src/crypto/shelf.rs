@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
+use tokio::task::JoinHandle;
 
 use super::hash::{Digest, Running};
 use super::header::{Refused, Scanner};
@@ -21,6 +22,9 @@ use crate::domain::id::{AttachmentId, CaseId};
 
 /// How much is hashed and written in one go.
 const PORTION: usize = 256 * 1024;
+
+/// How much may wait for the disk before it is asked to begin: the last byte then waits for little.
+const SYNCED: usize = 8 * 1024 * 1024;
 
 /// The folder of attachments.
 #[derive(Debug, Clone)]
@@ -149,15 +153,23 @@ impl Shelf {
             scanner.push(&piece)?;
             Ok(piece)
         }));
-        let mut written = Written { file, hash: Running::default() };
+        let mut written = Written { file, hash: Running::default(), unsynced: 0 };
         let mut portion = Portion::gather(&mut cipher, PORTION).await?;
-        // A portion is hashed and written while the next one arrives.
+        let mut syncing: Option<JoinHandle<io::Result<()>>> = None;
+        // A portion is hashed and written while the next one arrives, and what was written before goes to the disk.
         while !portion.ended {
+            if written.unsynced >= SYNCED && syncing.as_ref().is_none_or(JoinHandle::is_finished) {
+                ended(syncing.take()).await?;
+                written.unsynced = 0;
+                let file = written.file.try_clone().map_err(ShelfError::Disk)?;
+                syncing = Some(tokio::task::spawn_blocking(move || file.sync_data()));
+            }
             let writing = blocking(move || written.write(&portion));
             let (now, next) = tokio::try_join!(writing, Portion::gather(&mut cipher, PORTION))?;
             (written, portion) = (now, next);
         }
         drop(cipher);
+        ended(syncing).await?;
         let scanned = scanner.finish()?;
         let hash = blocking(move || {
             let written = written.write(&portion)?;
@@ -200,6 +212,8 @@ impl Drop for Room {
 struct Written {
     file: File,
     hash: Running,
+    /// Bytes since the disk was last asked to take them.
+    unsynced: usize,
 }
 
 impl Written {
@@ -207,8 +221,18 @@ impl Written {
         for piece in &portion.pieces {
             self.hash.update(piece);
             self.file.write_all(piece)?;
+            self.unsynced += piece.len();
         }
         Ok(self)
+    }
+}
+
+/// Waits for what may be on its way to the disk.
+async fn ended(syncing: Option<JoinHandle<io::Result<()>>>) -> Result<(), ShelfError> {
+    let Some(syncing) = syncing else { return Ok(()) };
+    match syncing.await {
+        Ok(result) => result.map_err(ShelfError::Disk),
+        Err(_) => Err(ShelfError::Disk(io::Error::other("the syncing task ended early"))),
     }
 }
 
