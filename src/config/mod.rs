@@ -18,9 +18,11 @@ use crate::domain::origin::{ForwardedHeader, TrustedProxy};
 use crate::domain::refusal::Malformed;
 use crate::{ci, crypto, forge, git, notify};
 
+mod awaited;
 mod mistake;
 mod project;
 
+pub use awaited::{AwaitConfig, RegistryKind};
 pub use project::{DiscloseNow, ProjectConfig, RepositoryConfig, SignerConfig};
 
 /// Everything the operator decides.

@@ -7,6 +7,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::awaited::{self, AwaitConfig};
+use crate::domain::awaited::Awaited;
 use crate::domain::channel::Channel;
 use crate::domain::haste::{HastePolicy, Skip};
 use crate::domain::id::{Prefix, ProjectId};
@@ -61,6 +63,9 @@ pub struct ProjectConfig {
     /// Where else its advisories are published.
     #[serde(rename = "channel", default)]
     pub channels: Vec<ChannelOptions>,
+    /// The packages that its releases wait for.
+    #[serde(rename = "await", default)]
+    pub awaits: Vec<AwaitConfig>,
 }
 
 /// What a project has decided beforehand about disclosing now.
@@ -188,8 +193,17 @@ impl ProjectConfig {
 
     /// Returns where else its advisories are published; the error is a clause that says what is wrong.
     pub fn channels(&self) -> Result<Vec<Channel>, String> {
-        let repositories: Vec<&RepoName> = self.repositories.iter().map(|repository| &repository.name).collect();
-        options::channels(&self.channels, &repositories)
+        options::channels(&self.channels, &self.repository_names())
+    }
+
+    /// Returns the packages that releases wait for, each with the repository it is built from; the error is a clause that
+    /// says what is wrong.
+    pub fn awaited(&self) -> Result<Vec<(RepoName, Awaited)>, String> {
+        awaited::all(&self.awaits, &self.repository_names())
+    }
+
+    fn repository_names(&self) -> Vec<&RepoName> {
+        self.repositories.iter().map(|repository| &repository.name).collect()
     }
 
     /// Returns how many people must say that a release is to be disclosed now.
@@ -233,6 +247,7 @@ impl ProjectConfig {
             repository.check().map_err(|wrong| format!("repository {} of project {id} {wrong}", repository.name))?;
         }
         self.channels().map_err(|wrong| format!("project {id}: {wrong}."))?;
+        self.awaited().map_err(|wrong| format!("project {id}: {wrong}."))?;
         Ok(())
     }
 }

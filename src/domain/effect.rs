@@ -8,12 +8,14 @@ use std::str::FromStr;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::awaited::{AwaitedName, FrozenPackage};
 use super::channel::{ChannelName, FrozenChannel, Subject};
 use super::digest::Digest;
 use super::hold::HoldReason;
 use super::id::{CaseId, MemberId, UpstreamId, words};
 use super::manifest::Manifest;
 use super::refusal::{Malformed, Refusal};
+use super::repo::TagName;
 
 words! {
     /// The phases of a disclosure, in order.
@@ -30,6 +32,8 @@ words! {
         NotifyPublic = "notify_public",
         /// Let the case know that it is public.
         OpenCase = "open_case",
+        /// See one package appear where it is installed from.
+        AwaitPackages = "await_packages",
         /// Publish through one channel; last, so that nothing else waits for a slow one.
         PublishChannels = "publish_channels",
     }
@@ -48,7 +52,7 @@ words! {
         Unknown = "unknown",
         /// Not to be repeated without a person; the reason says whether something may be public.
         Failed = "failed",
-        /// Not done, and a person said that it need not be.
+        /// Not done, and a person or the project's policy said that it need not be.
         GivenUp = "given_up",
     }
 }
@@ -66,6 +70,8 @@ pub enum Target {
     Case(CaseId),
     /// What one channel publishes about a case or a tag.
     Channel(ChannelName, Subject),
+    /// A package built from a tag of a repository.
+    Package(AwaitedName, UpstreamId, TagName),
 }
 
 impl fmt::Display for Target {
@@ -76,6 +82,7 @@ impl fmt::Display for Target {
             Self::Seat(case, seat) => write!(f, "seat/{case}/{seat}"),
             Self::Case(id) => write!(f, "case/{id}"),
             Self::Channel(name, subject) => write!(f, "channel/{name}/{subject}"),
+            Self::Package(name, upstream, tag) => write!(f, "package/{name}/{upstream}/{tag}"),
         }
     }
 }
@@ -84,7 +91,7 @@ impl FromStr for Target {
     type Err = Malformed;
     fn from_str(text: &str) -> Result<Self, Malformed> {
         const RULE: Malformed =
-            Malformed::new("an effect's target is repository, site, seat, case or channel, and its id");
+            Malformed::new("an effect's target is repository, site, seat, case, channel or package, and its id");
         match text.split_once('/') {
             Some(("repository", id)) => id.parse().map(Self::Repository),
             Some(("site", id)) => id.parse().map(Self::Site),
@@ -96,6 +103,11 @@ impl FromStr for Target {
             Some(("channel", post)) => {
                 let (name, subject) = post.split_once('/').ok_or(RULE)?;
                 Ok(Self::Channel(name.parse()?, subject.parse()?))
+            }
+            Some(("package", package)) => {
+                let (name, place) = package.split_once('/').ok_or(RULE)?;
+                let (upstream, tag) = place.split_once('/').ok_or(RULE)?;
+                Ok(Self::Package(name.parse()?, upstream.parse()?, tag.parse()?))
             }
             Some(_) | None => Err(RULE),
         }
@@ -170,6 +182,8 @@ pub enum Outcome {
     Unknown(String),
     /// Not to be repeated without a person, for this reason.
     Failed(HoldReason, String),
+    /// Not done, and the project's policy goes on without it.
+    PassedOver(String),
 }
 
 /// Writes the journal of a run: what will be done, in which order, and what waits for what.
@@ -196,12 +210,31 @@ pub fn journal(manifest: &Manifest, recipients: &[Recipient]) -> Vec<Effect> {
         .zip(&pushes)
         .map(|(repository, push)| add(Phase::VerifyPublic, target(repository.upstream), vec![*push]))
         .collect();
-    let told_by = |cases: &[CaseId]| -> Vec<u32> {
+    let packages: Vec<(&FrozenPackage, u32)> = manifest
+        .packages
+        .iter()
+        .map(|package| {
+            let target = Target::Package(package.name.clone(), package.upstream, package.tag.clone());
+            let built = repositories.iter().zip(&verified).filter(|(built, _)| built.upstream == package.upstream);
+            let needs: Vec<u32> = built.map(|(_, position)| *position).collect();
+            // Built from no repository that is pushed, it waits for all of them.
+            let needs = if needs.is_empty() { verified.clone() } else { needs };
+            (package, add(Phase::AwaitPackages, target, needs))
+        })
+        .collect();
+    let pushed_for = |cases: &[CaseId]| -> Vec<u32> {
         let told = |of: &[CaseId]| cases.iter().any(|case| of.contains(case));
         let of_cases = repositories.iter().zip(&verified).filter(|(repository, _)| told(&repository.cases));
         let needs: Vec<u32> = of_cases.map(|(_, position)| *position).collect();
         // A case in no repository waits for all of them: nothing is published on the strength of an empty list.
         if needs.is_empty() { verified.clone() } else { needs }
+    };
+    let told_by = |cases: &[CaseId]| -> Vec<u32> {
+        let held_back = |(package, _): &&(&FrozenPackage, u32)| {
+            package.holds_back() && cases.iter().any(|case| package.cases.contains(case))
+        };
+        let installable = packages.iter().filter(held_back).map(|(_, position)| *position);
+        pushed_for(cases).into_iter().chain(installable).collect()
     };
     let published: Vec<u32> = manifest
         .cases
@@ -222,19 +255,26 @@ pub fn journal(manifest: &Manifest, recipients: &[Recipient]) -> Vec<Effect> {
     for FrozenChannel { channel, posts } in &manifest.channels {
         for post in posts {
             let target = Target::Channel(channel.name.clone(), post.subject.clone());
-            add(Phase::PublishChannels, target, told_by(&post.cases));
+            let needs = match &post.subject {
+                Subject::Advisory(_) => told_by(&post.cases),
+                // The release of a tag on its forge is often what builds the package.
+                Subject::Tag(..) => pushed_for(&post.cases),
+            };
+            add(Phase::PublishChannels, target, needs);
         }
     }
     effects
 }
 
-/// Says what a run does now: the first effect that waits for nothing, else how long to wait, else who is needed.
+/// Says what a run does now: the first effect that waits for nothing, else how long to wait, else who is needed. What speaks
+/// to strangers comes after what does not, so that nothing waits for a slow one.
 ///
-/// An effect that failed stops what needs it and nothing else; a mail given up stops nobody, and a channel that failed calls
+/// An effect that failed stops what needs it and nothing else; a mail given up stops nobody, and a stranger that failed calls
 /// nobody away from what is tried again.
 pub fn next(effects: &[Effect], now: Timestamp) -> Next<'_> {
     let mut wait: Option<Timestamp> = None;
-    for effect in open(effects) {
+    let (strange, own): (Vec<_>, Vec<_>) = open(effects).partition(|effect| effect.phase.outside());
+    for effect in own.into_iter().chain(strange) {
         match effect.retry_at {
             Some(at) if at > now => wait = Some(wait.map_or(at, |earlier| earlier.min(at))),
             Some(_) | None if effect.attempts > 0 => return Next::Look(effect),
@@ -242,7 +282,7 @@ pub fn next(effects: &[Effect], now: Timestamp) -> Next<'_> {
         }
     }
     let failed = |effect: &&Effect| effect.state == EffectState::Failed && effect.phase.holds();
-    let urgent = |effect: &&Effect| failed(effect) && effect.phase != Phase::PublishChannels;
+    let urgent = |effect: &&Effect| failed(effect) && !effect.phase.outside();
     if let Some(effect) = effects.iter().find(urgent) {
         return Next::Hold(effect);
     }
@@ -255,16 +295,23 @@ pub fn next(effects: &[Effect], now: Timestamp) -> Next<'_> {
     }
 }
 
-/// Lists what could be published through channels now, in the order of the journal: channels do not wait for each other.
-pub fn channels_next(effects: &[Effect], now: Timestamp) -> Vec<&Effect> {
+/// Lists what could be asked of strangers now, in the order of the journal: they do not wait for each other.
+pub fn outside_next(effects: &[Effect], now: Timestamp) -> Vec<&Effect> {
     let due = |effect: &&Effect| effect.retry_at.is_none_or(|at| at <= now);
-    open(effects).filter(|effect| effect.phase == Phase::PublishChannels).filter(due).collect()
+    open(effects).filter(|effect| effect.phase.outside()).filter(due).collect()
 }
 
 /// Finds the effects that are still to be done and wait for no other.
 fn open(effects: &[Effect]) -> impl Iterator<Item = &Effect> {
-    let done =
-        |position: &u32| effects.iter().any(|effect| effect.position == *position && effect.state == EffectState::Done);
+    let done = |position: &u32| {
+        let over = |effect: &Effect| match effect.state {
+            EffectState::Done => true,
+            // What was waited for and is no longer holds nobody back.
+            EffectState::GivenUp => effect.phase == Phase::AwaitPackages,
+            EffectState::Pending | EffectState::Started | EffectState::Unknown | EffectState::Failed => false,
+        };
+        effects.iter().any(|effect| effect.position == *position && over(effect))
+    };
     let begins = |effect: &&Effect| match effect.state {
         EffectState::Done | EffectState::Failed | EffectState::GivenUp => false,
         EffectState::Pending | EffectState::Started | EffectState::Unknown => true,
@@ -281,6 +328,7 @@ pub fn after_push(effects: &[Effect], effect: &Effect) -> Option<SignedDuration>
         | Phase::PublishAdvisories
         | Phase::NotifyPublic
         | Phase::OpenCase
+        | Phase::AwaitPackages
         | Phase::PublishChannels => {}
     }
     let mut reached = effect.needs.clone();
@@ -317,22 +365,34 @@ impl Phase {
             | Self::VerifyPublic
             | Self::PublishAdvisories
             | Self::OpenCase
+            | Self::AwaitPackages
             | Self::PublishChannels => true,
             Self::NotifyPublic => false,
         }
     }
 
-    /// Tells whether it is worth hours: what waits for others, while the fix is public and nothing hangs on it.
-    fn waits_long(self) -> bool {
+    /// Tells whether it speaks to strangers who may be slow: each of them beside the others, and never before this server's
+    /// own part.
+    pub fn outside(self) -> bool {
         match self {
-            Self::Preflight | Self::PushFixes | Self::VerifyPublic | Self::PublishAdvisories | Self::OpenCase => false,
-            Self::NotifyPublic | Self::PublishChannels => true,
+            Self::AwaitPackages | Self::PublishChannels => true,
+            Self::Preflight
+            | Self::PushFixes
+            | Self::VerifyPublic
+            | Self::PublishAdvisories
+            | Self::NotifyPublic
+            | Self::OpenCase => false,
         }
     }
 
-    /// How many tries before a person is called. A release that may be half public waits for nobody silently.
+    /// How many tries before a person is called. A release that may be half public waits for nobody silently. A package has
+    /// the time its project gave it, however often it is looked for.
     pub fn patience(self) -> u32 {
-        if self.waits_long() { 40 } else { 12 }
+        match self {
+            Self::AwaitPackages => u32::MAX,
+            Self::NotifyPublic | Self::PublishChannels => 40,
+            Self::Preflight | Self::PushFixes | Self::VerifyPublic | Self::PublishAdvisories | Self::OpenCase => 12,
+        }
     }
 
     /// Why a release is held when patience ends.
@@ -341,13 +401,19 @@ impl Phase {
             Self::Preflight => HoldReason::UpstreamDown,
             Self::PushFixes | Self::VerifyPublic => HoldReason::PartlyPublic,
             Self::PublishAdvisories | Self::NotifyPublic | Self::OpenCase => HoldReason::Trouble,
+            Self::AwaitPackages => HoldReason::Package,
             Self::PublishChannels => HoldReason::Channel,
         }
     }
 
-    /// How long to wait after this many tries: doubling, up to a minute, for mail and channels up to half an hour.
+    /// How long to wait after this many tries: doubling, up to half a minute for a package, a minute for what holds others,
+    /// half an hour for mail and channels.
     pub fn pause(self, attempts: u32) -> SignedDuration {
-        let longest = if self.waits_long() { 1800 } else { 60 };
+        let longest = match self {
+            Self::AwaitPackages => 30,
+            Self::NotifyPublic | Self::PublishChannels => 1800,
+            Self::Preflight | Self::PushFixes | Self::VerifyPublic | Self::PublishAdvisories | Self::OpenCase => 60,
+        };
         SignedDuration::from_secs(1_i64.checked_shl(attempts.saturating_sub(1).min(20)).unwrap_or(longest).min(longest))
     }
 }
@@ -416,6 +482,7 @@ impl Effect {
                 let reason = self.phase.exhausted();
                 self.failed(reason, note)
             }
+            Outcome::PassedOver(note) => Self { state: EffectState::GivenUp, note, retry_at: None, ..self },
             Outcome::Again(note) => Self { state: EffectState::Pending, note, retry_at, ..self },
             Outcome::Unknown(note) => Self { state: EffectState::Unknown, note, retry_at, ..self },
         })
@@ -432,7 +499,9 @@ impl Effect {
         let attempts = self.attempts.min(1);
         match self.state {
             EffectState::Failed if self.phase.holds() => {
-                Self { state: EffectState::Pending, attempts, retry_at: None, reason: None, ..self }
+                // A package is waited for as long again.
+                let started_at = self.started_at.filter(|_| self.phase != Phase::AwaitPackages);
+                Self { state: EffectState::Pending, attempts, started_at, retry_at: None, reason: None, ..self }
             }
             EffectState::Pending | EffectState::Started | EffectState::Unknown => {
                 Self { attempts, retry_at: None, ..self }
@@ -441,10 +510,13 @@ impl Effect {
         }
     }
 
-    /// Gives it up, by a person's word: only what a channel publishes, and what has become public remains so.
+    /// Gives it up, by a person's word: only what a channel publishes or a package that is waited for, and what has become
+    /// public remains so.
     pub fn give_up(self) -> Result<Self, Refusal> {
-        if self.phase != Phase::PublishChannels {
-            return Err(Refusal::moment("Only what a channel publishes can be given up."));
+        if !self.phase.outside() {
+            return Err(Refusal::moment(
+                "Only what a channel publishes and a package that is waited for can be given up.",
+            ));
         }
         match self.state {
             EffectState::Pending | EffectState::Started | EffectState::Unknown | EffectState::Failed => {

@@ -1,6 +1,8 @@
 //! Tests of the journal and of what comes next in it.
 
 use super::*;
+use crate::domain::awaited::Follows;
+use crate::domain::awaited::tests::package;
 use crate::domain::id::Minted;
 use crate::domain::manifest::tests::sample;
 
@@ -9,8 +11,14 @@ fn at(second: i64) -> Timestamp {
 }
 
 fn sample_journal() -> Vec<Effect> {
+    journal_of(Vec::new())
+}
+
+/// The journal of a release that waits for these.
+fn journal_of(packages: Vec<FrozenPackage>) -> Vec<Effect> {
     let recipient = |n: u8, case: &str| Recipient { seat: MemberId::mint(1, [n; 10]), case: case.parse().unwrap() };
-    journal(&sample(), &[recipient(1, "DEMO-1"), recipient(2, "DEMO-1"), recipient(3, "DEMO-2")])
+    let manifest = Manifest { packages, ..sample() };
+    journal(&manifest, &[recipient(1, "DEMO-1"), recipient(2, "DEMO-1"), recipient(3, "DEMO-2")])
 }
 
 /// Ends the effect that is next as told, and returns which it was.
@@ -187,7 +195,7 @@ fn a_channel_that_fails_holds_no_other_effect_and_then_calls_a_person() {
     for _ in 0..first {
         turn(&mut effects, Outcome::Done(String::new()), at(1));
     }
-    let due: Vec<_> = channels_next(&effects, at(1)).iter().map(|effect| effect.position).collect();
+    let due: Vec<_> = outside_next(&effects, at(1)).iter().map(|effect| effect.position).collect();
     assert_eq!(due, [13, 14, 15], "they do not wait for each other");
     turn(&mut effects, Outcome::Failed(HoldReason::Channel, "gone".into()), at(1));
     turn(&mut effects, Outcome::Unknown("no answer".into()), at(1));
@@ -196,7 +204,7 @@ fn a_channel_that_fails_holds_no_other_effect_and_then_calls_a_person() {
     let mut now = at(1);
     while let Next::Wait(later) = next(&effects, now) {
         now = later;
-        assert_eq!(channels_next(&effects, now).len(), 1);
+        assert_eq!(outside_next(&effects, now).len(), 1);
         turn(&mut effects, Outcome::Again("server down".into()), now);
     }
     assert_eq!(
@@ -230,9 +238,60 @@ fn the_gap_is_from_the_last_push_that_was_waited_for() {
     assert_eq!(after_push(&sample_journal(), &sample_journal()[6]), None, "nothing was done yet");
 }
 
+/// The first case's fixes come in a package; the second's do not.
+#[test]
+fn an_advisory_waits_for_the_package_of_its_case_where_the_project_wants_it_to() {
+    for (follows, needs) in [(Follows::Push, vec![4, 5]), (Follows::Package, vec![4, 5, 6])] {
+        let mut effects = journal_of(vec![package(follows)]);
+        assert_eq!((effects[6].phase, &effects[6].needs), (Phase::AwaitPackages, &vec![5]));
+        let of = |phase: Phase| find(&effects, phase, 0);
+        let (site, channel) = (of(Phase::PublishAdvisories), of(Phase::PublishChannels));
+        assert_eq!((&effects[site].needs, &effects[channel].needs), (&needs, &needs), "{follows}");
+        assert_eq!(effects[site + 1].needs, [5], "the other case has no package");
+        let tag = effects.len() - 1;
+        assert_eq!(effects[tag].needs, [4, 5], "what may build the package does not wait for it");
+        for _ in 0..6 {
+            turn(&mut effects, Outcome::Done(String::new()), at(1));
+        }
+        // This server's own part first, then strangers.
+        let first = turn(&mut effects, Outcome::Done(String::new()), at(1)) as usize;
+        assert_eq!(first, if follows == Follows::Push { site } else { site + 1 });
+    }
+}
+
+#[test]
+fn a_package_given_up_lets_its_advisory_go_and_one_that_failed_calls_a_person() {
+    for outcome in [Outcome::PassedOver("late".into()), Outcome::Failed(HoldReason::Package, "late".into())] {
+        let mut effects = journal_of(vec![package(Follows::Package)]);
+        let mut position = 0;
+        while position != 6 {
+            position = match next(&effects, at(1)) {
+                Next::Act(effect) if effect.position == 6 => 6,
+                Next::Act(_) => turn(&mut effects, Outcome::Done(String::new()), at(1)),
+                other => panic!("{other:?}"),
+            };
+        }
+        let failed = matches!(outcome, Outcome::Failed(..));
+        turn(&mut effects, outcome, at(1));
+        while let Next::Act(_) = next(&effects, at(1)) {
+            turn(&mut effects, Outcome::Done(String::new()), at(1));
+        }
+        if failed {
+            assert!(matches!(next(&effects, at(1)), Next::Hold(effect) if effect.position == 6));
+            assert_eq!(effects[6].clone().revive().started_at, None, "it is waited for as long again");
+            effects[6] = effects[6].clone().give_up().unwrap();
+            while let Next::Act(_) = next(&effects, at(1)) {
+                turn(&mut effects, Outcome::Done(String::new()), at(1));
+            }
+        }
+        assert_eq!(next(&effects, at(1)), Next::Done);
+        assert!(effects.iter().all(|effect| effect.position == 6 || effect.state == EffectState::Done));
+    }
+}
+
 #[test]
 fn targets_survive_text() {
-    for effect in sample_journal() {
+    for effect in journal_of(vec![package(Follows::Push)]) {
         assert_eq!(effect.target.to_string().parse::<Target>().unwrap(), effect.target);
     }
     assert!("mail/1".parse::<Target>().is_err());

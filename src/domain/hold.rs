@@ -21,6 +21,8 @@ words! {
         Missed = "missed",
         /// Everything is public, but a channel did not take its part.
         Channel = "channel",
+        /// The fixes are public, but a package that is waited for did not come in time.
+        Package = "package",
         /// This server could not do its own part.
         Trouble = "trouble",
     }
@@ -39,7 +41,7 @@ impl HoldReason {
     /// Tells what helps: `true` if trying again is safe and may be enough, `false` if a person has to mend something first.
     pub fn safe_to_retry(self) -> bool {
         match self {
-            Self::UpstreamDown | Self::Missed | Self::Channel | Self::Trouble => true,
+            Self::UpstreamDown | Self::Missed | Self::Channel | Self::Package | Self::Trouble => true,
             Self::LineMoved | Self::TagTaken | Self::PushRefused | Self::PartlyPublic | Self::NotReady => false,
         }
     }
@@ -54,7 +56,7 @@ impl HoldReason {
             | Self::NotReady
             | Self::Missed
             | Self::PartlyPublic => Self::PartlyPublic,
-            Self::PushRefused | Self::Channel | Self::Trouble => self,
+            Self::PushRefused | Self::Channel | Self::Package | Self::Trouble => self,
         }
     }
 
@@ -71,6 +73,9 @@ impl HoldReason {
             Self::NotReady => "Needs a person: see what blocks it, then rehearse, freeze and arm again.",
             Self::Missed => "Needs a person's word: resume to disclose now, or disarm and choose another instant.",
             Self::Channel => "The fixes are public: mend the channel and resume, or give up what it did not take.",
+            Self::Package => {
+                "The fixes are public: see to the package's build, then resume to wait as long again, or give it up."
+            }
             Self::Trouble => "Safe to retry: see the server's log, then resume.",
         }
     }

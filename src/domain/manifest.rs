@@ -9,13 +9,14 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::awaited::{AwaitedName, FrozenPackage};
 use super::candidate::FrozenCandidate;
 use super::channel::{Channel, ChannelName, FrozenChannel, Post, Subject};
 use super::digest::Digest;
 use super::id::{CaseId, LineId, ProjectId, ReleaseId, UpstreamId};
 use super::plain::AdvisoryId;
 use super::refusal::{Malformed, Refusal};
-use super::repo::{CommitId, RefName, RepoName};
+use super::repo::{CommitId, RefName, RepoName, TagName};
 use super::text::Title;
 
 /// What a release makes public. Field order is the order of its bytes.
@@ -40,6 +41,8 @@ pub struct Manifest {
     pub repositories: Vec<Repository>,
     /// What is published, byte for byte: one advisory per case, in their order.
     pub advisories: Vec<FrozenAdvisory>,
+    /// The packages that are waited for, and by whom.
+    pub packages: Vec<FrozenPackage>,
     /// Where else it is published, and what: a change of the configuration does not reach a frozen release.
     pub channels: Vec<FrozenChannel>,
 }
@@ -145,6 +148,11 @@ impl Manifest {
         if paths.windows(2).any(|pair| pair[0] == pair[1]) {
             return Err(Refusal::moment("Two advisories of this release would be published under one name."));
         }
+        let mut awaited: Vec<_> = self.packages.iter().map(|it| (&it.name, it.upstream, &it.tag)).collect();
+        awaited.sort();
+        if awaited.windows(2).any(|pair| pair[0] == pair[1]) {
+            return Err(Refusal::moment("This release would wait for one package twice."));
+        }
         for FrozenChannel { channel, posts } in &self.channels {
             let mut subjects: Vec<_> = posts.iter().map(|post| &post.subject).collect();
             subjects.sort();
@@ -195,6 +203,11 @@ impl Manifest {
         let frozen = self.channels.iter().find(|frozen| &frozen.channel.name == name)?;
         let post = frozen.posts.iter().find(|post| &post.subject == subject)?;
         Some((&frozen.channel, post))
+    }
+
+    /// Returns a package that is waited for.
+    pub fn package(&self, name: &AwaitedName, upstream: UpstreamId, tag: &TagName) -> Option<&FrozenPackage> {
+        self.packages.iter().find(|it| &it.name == name && it.upstream == upstream && &it.tag == tag)
     }
 
     /// Returns what is pushed to one repository.
@@ -251,6 +264,8 @@ impl fmt::Display for DocumentPath {
 #[cfg(test)]
 pub(in crate::domain) mod tests {
     use super::*;
+    use crate::domain::awaited::Follows;
+    use crate::domain::awaited::tests::package;
     use crate::domain::channel::Way;
     use crate::domain::id::Minted;
     use crate::domain::rehearsal::Maker;
@@ -304,6 +319,7 @@ pub(in crate::domain) mod tests {
             }],
             repositories: vec![repository(1, "core", &cases[..1]), repository(2, "plugins", &cases)],
             advisories: vec![advisory(&cases[0], 1), advisory(&cases[1], 2)],
+            packages: vec![package(Follows::Push)],
             channels: vec![
                 channel("files", &mut cases.iter().map(|case| (Subject::Advisory(case.clone()), vec![case.clone()]))),
                 channel("forge", &mut [(Subject::Tag(plugins, "v1.0.1".parse().unwrap()), cases.clone())].into_iter()),
@@ -316,7 +332,7 @@ pub(in crate::domain) mod tests {
     fn the_bytes_of_a_manifest_are_fixed() {
         let manifest = sample();
         assert_eq!(Manifest::parse(&manifest.bytes()).unwrap(), manifest);
-        assert_eq!(manifest.lasting_digest().short(), "bb9592be70a8");
+        assert_eq!(manifest.lasting_digest().short(), "de8a1d71621a");
     }
 
     #[test]

@@ -6,6 +6,7 @@ pub mod access;
 pub mod account;
 pub mod actor;
 pub mod advisory;
+pub mod awaited;
 pub mod blocker;
 pub mod candidate;
 pub mod case;

@@ -61,6 +61,7 @@ fn manifest(release: &Release) -> Manifest {
                 sha256: Digest::of(b"{}"),
             }],
         }],
+        packages: Vec::new(),
         channels: Vec::new(),
     }
 }

@@ -28,6 +28,16 @@ pub fn of_tag(project: &Label, place: (&RepoName, &TagName), fixed: &[&Published
     Notes { title: format!("{project} {tag}"), body }
 }
 
+/// Writes the notes of a tag whose advisories wait for its package: that there is news, and where it will be read.
+pub fn until_installable(project: &Label, tag: &TagName, fixed: &[&Published]) -> Notes {
+    let mut body = format!("Security release of {}.\n", prose::escaped(project.as_str()));
+    body.push_str("\nWhat it fixes is told once its packages can be installed:\n\n");
+    for published in fixed {
+        let _ = writeln!(body, "- [{}](<{}>)", published.id, published.page_url());
+    }
+    Notes { title: format!("{project} {tag}"), body }
+}
+
 fn advisory(out: &mut String, published: &Published, place: (&RepoName, &TagName)) {
     let advisory = &published.advisory;
     let mut put = |text: &str| {
@@ -121,6 +131,19 @@ mod tests {
         - Finder: an anonymous reporter
         ");
         assert_eq!(notes().title, "Demo v1.4.2");
+    }
+
+    #[test]
+    fn before_the_package_is_there_the_notes_tell_nothing_but_where() {
+        let published = sample();
+        let notes = until_installable(&"Demo".parse().unwrap(), &"v1.4.2".parse().unwrap(), &[&published]);
+        insta::assert_snapshot!(notes.body, @r"
+        Security release of Demo.
+
+        What it fixes is told once its packages can be installed:
+
+        - [DEMO-2026-0001](<https://security.example.org/advisories/DEMO-2026-0001>)
+        ");
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! The other public places a disclosure reaches: a folder, a webhook, releases and advisories on a forge.
+//! The other public places a disclosure reaches or waits for: a folder, a webhook, releases and advisories on a forge, package
+//! registries.
 //!
 //! Guards: every answer of the outside becomes one of the outcomes the journal knows, and doubt is never called failure;
 //! nobody is sent elsewhere, waited for without end or read without bound; neither a log line nor a note holds a secret or
@@ -16,6 +17,7 @@ use crate::domain::hold::HoldReason;
 pub mod advisory;
 pub mod folder;
 pub mod options;
+pub mod registry;
 pub mod release;
 pub mod repository;
 pub mod secret;
@@ -49,9 +51,10 @@ pub enum OptionsError {
     Client(#[source] reqwest::Error),
 }
 
-/// Speaks to webhooks and forges.
+/// Speaks to webhooks, forges and package registries.
 pub struct Forge {
     http: Client,
+    registries: Client,
 }
 
 /// What came of a request.
@@ -81,7 +84,8 @@ impl Forge {
             .timeout(timeout)
             .build()
             .map_err(OptionsError::Client)?;
-        Ok(Self { http })
+        let registries = registry::client(timeout).map_err(OptionsError::Client)?;
+        Ok(Self { http, registries })
     }
 
     /// Sends a request and takes its status; the body is not waited for.

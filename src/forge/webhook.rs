@@ -127,6 +127,7 @@ mod tests {
             Outcome::Again(_) => "again",
             Outcome::Unknown(_) => "unknown",
             Outcome::Failed(..) => "failed",
+            Outcome::PassedOver(_) => "passed over",
         }
     }
 }

@@ -139,11 +139,13 @@ pub async fn revive(tx: &mut Tx, effects: Vec<Effect>, release: &ReleaseId) -> R
         let (position, state) = (i64::from(effect.position), effect.state.as_str());
         let retry = effect.retry_at.map(jiff::Timestamp::as_millisecond);
         let reason = effect.reason.map(HoldReason::as_str);
+        let started = effect.started_at.map(jiff::Timestamp::as_millisecond);
         sqlx::query!(
-            "update effect set state = ?, retry_at = ?, reason = ? where release = ? and position = ?",
+            "update effect set state = ?, retry_at = ?, reason = ?, started_at = ? where release = ? and position = ?",
             state,
             retry,
             reason,
+            started,
             id,
             position
         )

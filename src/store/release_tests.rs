@@ -174,6 +174,7 @@ async fn running(house: &House) -> (Release, Vec<Effect>) {
                 sha256: Digest::of(&body),
             }],
         }],
+        packages: Vec::new(),
         channels: Vec::new(),
     };
     let next = Release {

@@ -85,6 +85,9 @@ pub struct ReleaseView {
     /// Where else it is published, by name: as it was frozen, and before that as it would be now.
     #[serde(default)]
     pub channels: Vec<String>,
+    /// The packages it waits for, a sentence each: as they were frozen, and before that as they would be now.
+    #[serde(default)]
+    pub awaits: Vec<String>,
     /// What still blocks it; empty when nothing does, or when it is past blocking.
     pub blockers: Vec<BlockerView>,
     /// The digest of what was frozen, with the instant.

@@ -144,7 +144,7 @@ pub(super) fn line_moved(line: &str) -> String {
 }
 
 /// Opens the manifest and checks that it is, byte for byte, the one that was armed.
-async fn manifest(app: &App, tx: &mut Tx, grants: &Grants, release: &Release) -> Result<Manifest> {
+pub(super) async fn manifest(app: &App, tx: &mut Tx, grants: &Grants, release: &Release) -> Result<Manifest> {
     let first = grants.each().iter().find(|grant| grant.case() == &release.cases[0]).ok_or(Error::NotFound)?;
     let frozen = release.frozen.as_ref().ok_or(Error::Conflict)?;
     let unsealing = app.unsealing(tx, first).await?;
@@ -179,8 +179,9 @@ async fn hold(app: &App, id: &ReleaseId, hold: Hold) -> Result<()> {
         None => release.hold(Hold { reason: hold.reason.once_public(), ..hold })?,
     };
     let held = store::release::save(&mut tx, &CHORE, change).await?;
-    // For a channel they were called when it failed.
-    if held.hold.as_ref().is_none_or(|hold| hold.reason != HoldReason::Channel) {
+    // For a channel or a package they were called when it failed.
+    let called = |hold: &Hold| matches!(hold.reason, HoldReason::Channel | HoldReason::Package);
+    if !held.hold.as_ref().is_some_and(called) {
         call(app, &mut tx, &held).await?;
     }
     tracing::error!(release = %id, "a release is held: somebody must act");
@@ -212,8 +213,8 @@ impl Run<'_> {
             let effects = self.effects().await?;
             let now = self.app.clock.now();
             match next(&effects, now) {
-                Next::Act(effect) | Next::Look(effect) if effect.phase == Phase::PublishChannels => {
-                    self.channels(&effects, now).await?;
+                Next::Act(effect) | Next::Look(effect) if effect.phase.outside() => {
+                    self.outside(&effects, now).await?;
                 }
                 Next::Act(effect) => {
                     self.act(effect.clone()).await?;
@@ -280,7 +281,7 @@ impl Run<'_> {
         let (phase, position) = (effect.phase, effect.position);
         let mut tx = self.app.begin("disclose.end").await?;
         let effect = store::effect::end(&mut tx, &CHORE, &self.fence, (effect, outcome)).await?;
-        if effect.phase == Phase::PublishChannels && effect.state == EffectState::Failed {
+        if effect.phase.outside() && effect.state == EffectState::Failed {
             super::channel::failed(self.app, &mut tx, self.id()).await?;
         }
         self.pass(&effect, "ending");
@@ -313,6 +314,7 @@ impl Run<'_> {
                 | Phase::PublishAdvisories
                 | Phase::NotifyPublic
                 | Phase::OpenCase
+                | Phase::AwaitPackages
                 | Phase::PublishChannels,
                 _,
             ) => Ok(None),
@@ -360,6 +362,7 @@ impl Run<'_> {
             (Phase::PublishAdvisories, Target::Site(case)) => self.publish(case).await,
             (Phase::NotifyPublic, Target::Seat(case, seat)) => self.tell(case, *seat, &effect.key).await,
             (Phase::OpenCase, Target::Case(case)) => self.open_case(case).await,
+            (Phase::AwaitPackages, Target::Package(..)) => super::awaited::look(self.app, &self.manifest, effect).await,
             (Phase::PublishChannels, Target::Channel(..)) => {
                 super::channel::publish(self.app, &self.manifest, effect).await
             }
@@ -370,6 +373,7 @@ impl Run<'_> {
                 | Phase::PublishAdvisories
                 | Phase::NotifyPublic
                 | Phase::OpenCase
+                | Phase::AwaitPackages
                 | Phase::PublishChannels,
                 _,
             ) => Ok(Outcome::Failed(
@@ -453,6 +457,7 @@ fn fault(phase: Phase) -> Outcome {
         | Phase::PublishAdvisories
         | Phase::NotifyPublic
         | Phase::OpenCase
+        | Phase::AwaitPackages
         | Phase::PublishChannels => Outcome::Again(note),
     }
 }

@@ -43,7 +43,9 @@ fn commands(app: &App, layout: &Layout, release: &Release, reason: HoldReason) -
         HoldReason::UpstreamDown | HoldReason::PushRefused | HoldReason::Missed | HoldReason::Trouble => {
             vec![own("resume")]
         }
-        HoldReason::Channel => vec![own("show"), own("resume"), format!("{} NUMBER", own("give-up"))],
+        HoldReason::Channel | HoldReason::Package => {
+            vec![own("show"), own("resume"), format!("{} NUMBER", own("give-up"))]
+        }
         HoldReason::PartlyPublic => {
             let mut commands = by_hand(app, layout, release)?;
             commands.push(own("resume"));

@@ -15,6 +15,7 @@ use crate::{app, crypto, git};
 
 pub mod account;
 pub mod advisory;
+mod awaited;
 pub mod candidate;
 pub mod case;
 pub mod channel;

@@ -82,6 +82,7 @@ pub async fn show(app: &App, actor: &Actor, id: &ReleaseId) -> Result<ReleaseVie
     let ready_in = super::candidate::ready_in(app, &mut tx, (&release, &grants), &facts).await?;
     let manages = grants.each().iter().all(|grant| grant.also(Action::PlanRelease));
     let channels = super::channel::names(app, &mut tx, &release, &grants).await?;
+    let awaits = super::awaited::sentences(app, &mut tx, (&release, &grants), (&facts, &layout)).await?;
     let journal = super::journal::views(&mut tx, (&release, &grants), &layout, manages).await?;
     app.commit(tx).await?;
     let blockers = match release.state {
@@ -97,6 +98,7 @@ pub async fn show(app: &App, actor: &Actor, id: &ReleaseId) -> Result<ReleaseVie
         cases: release.cases.iter().map(ToString::to_string).collect(),
         targets,
         channels,
+        awaits,
         blockers: blockers.iter().map(blocker_view).collect(),
         digest: release.digest().map(|digest| digest.to_string()),
         armed_by: people,
@@ -128,8 +130,10 @@ pub(super) async fn write_down(
 ) -> Result<(Release, Facts)> {
     let Gathered { release, grants, facts, advisories, layout, .. } = gathered;
     let id = release.id.clone();
-    let channels = super::channel::prepare(app, &release, &advisories, &layout)?;
+    let packages = super::awaited::prepare(app, &release, &facts, &layout)?;
+    let channels = super::channel::prepare(app, (&release, &layout), &advisories, &packages)?;
     let manifest = Manifest {
+        packages,
         channels: channels.iter().map(|channel| channel.frozen.clone()).collect(),
         ..manifest(&release, &facts, &advisories, &layout)?
     };
@@ -223,6 +227,7 @@ fn manifest(release: &Release, facts: &Facts, advisories: &[Rendered], layout: &
         candidates,
         repositories,
         advisories: advisories.iter().map(frozen).collect::<Result<_>>()?,
+        packages: Vec::new(),
         channels: Vec::new(),
     })
 }

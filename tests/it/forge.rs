@@ -104,6 +104,7 @@ fn told(outcome: &Outcome) -> (&'static str, &str) {
         Outcome::Again(note) => ("again", note),
         Outcome::Unknown(note) => ("unknown", note),
         Outcome::Failed(_, note) => ("failed", note),
+        Outcome::PassedOver(note) => ("passed over", note),
     };
     assert!(!note.contains(TOKEN) && !note.contains("127.0.0.1"), "{note}");
     (word, note)

@@ -94,7 +94,7 @@ pub(crate) enum ReleaseCommand {
         /// Which release
         release: ReleaseId,
     },
-    /// Give up what one channel did not take; the release goes on without it
+    /// Give up what one channel did not take or one package that does not come; the release goes on without it
     GiveUp {
         /// Which release
         release: ReleaseId,
@@ -251,6 +251,7 @@ fn told(view: &ReleaseView) -> String {
     if !view.channels.is_empty() {
         lines.push(format!("channels: {}", view.channels.join(" ")));
     }
+    lines.extend(view.awaits.iter().map(|sentence| format!("packages: {sentence}")));
     lines.extend(view.blockers.iter().map(|blocker| format!("blocked: {} ({})", blocker.sentence, blocker.owner)));
     if let Some(digest) = &view.digest {
         lines.push(format!("frozen: {digest}"));

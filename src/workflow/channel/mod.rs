@@ -15,10 +15,11 @@ use super::{Error, Result, open};
 use crate::app::App;
 use crate::domain::access::{Action, Grants};
 use crate::domain::actor::{Actor, Chore};
+use crate::domain::awaited::AwaitedName;
 use crate::domain::channel::{Channel, ChannelName, ForgeKind, Post, Way};
 use crate::domain::digest::Digest;
-use crate::domain::effect::{Effect, EffectState, Outcome, Phase, Target, channels_next};
-use crate::domain::hold::HoldReason;
+use crate::domain::effect::{Effect, EffectState, Outcome, Target, outside_next};
+use crate::domain::hold::{Hold, HoldReason};
 use crate::domain::id::ReleaseId;
 use crate::domain::manifest::{DocumentPath, Manifest};
 use crate::domain::refusal::Refusal;
@@ -130,16 +131,27 @@ fn no_secret() -> Outcome {
     Outcome::Again("The channel's secret cannot be read or used: see to its file, mode 0600.".to_owned())
 }
 
+/// Somebody outside who is asked for one thing after the other.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Stranger<'a> {
+    Channel(&'a ChannelName),
+    Registry(&'a AwaitedName),
+}
+
 impl Run<'_> {
-    /// Publishes through all channels at once, one thing after the other in each: none waits for another.
+    /// Publishes through all channels and looks for all packages at once, one thing after the other in each: none waits for
+    /// another.
     ///
     /// A channel that does not take something is left for now, so that nothing else waits for all it could be slow at.
-    pub(super) async fn channels(&self, effects: &[Effect], now: Timestamp) -> Result<()> {
-        let mut chains: BTreeMap<&ChannelName, Vec<&Effect>> = BTreeMap::new();
-        for effect in channels_next(effects, now) {
-            if let Target::Channel(name, _) = &effect.target {
-                chains.entry(name).or_default().push(effect);
-            }
+    pub(super) async fn outside(&self, effects: &[Effect], now: Timestamp) -> Result<()> {
+        let mut chains: BTreeMap<Stranger<'_>, Vec<&Effect>> = BTreeMap::new();
+        for effect in outside_next(effects, now) {
+            let stranger = match &effect.target {
+                Target::Channel(name, _) => Stranger::Channel(name),
+                Target::Package(name, ..) => Stranger::Registry(name),
+                Target::Repository(_) | Target::Site(_) | Target::Seat(..) | Target::Case(_) => continue,
+            };
+            chains.entry(stranger).or_default().push(effect);
         }
         let chains = chains.into_values().map(async |chain| {
             for effect in chain {
@@ -157,14 +169,14 @@ impl Run<'_> {
 pub(super) async fn failed(app: &App, tx: &mut Tx, id: &ReleaseId) -> Result<()> {
     let (release, grants) = open_release(tx, &CHORE, id, Action::Maintain).await?;
     let effects = store::effect::of_release(tx, &grants, id).await?;
-    let failed = |effect: &&Effect| effect.phase == Phase::PublishChannels && effect.state == EffectState::Failed;
+    let failed = |effect: &&Effect| effect.phase.outside() && effect.state == EffectState::Failed;
     if effects.iter().filter(failed).count() == 1 {
         call(app, tx, &release).await?;
     }
     Ok(())
 }
 
-/// Tells whether a person may give this up: it belongs to a channel, was tried, and its release is not done.
+/// Tells whether a person may give this up: it is a stranger's part, was tried, and its release is not done.
 pub(super) fn may_be_given_up(release: &Release, effect: &Effect) -> bool {
     being_published(release) && effect.attempts > 0 && effect.clone().give_up().is_ok()
 }
@@ -180,7 +192,7 @@ fn being_published(release: &Release) -> bool {
     }
 }
 
-/// Gives up what one channel did not take; the release goes on if nothing else holds it.
+/// Gives up what one channel did not take or one registry does not have; the release goes on if nothing else holds it.
 pub async fn give_up(app: &App, actor: &Actor, id: &ReleaseId, position: u32) -> Result<()> {
     let mut tx = app.begin("release.give_up").await?;
     let (release, grants) = open_release(&mut tx, actor, id, Action::PlanRelease).await?;
@@ -193,7 +205,8 @@ pub async fn give_up(app: &App, actor: &Actor, id: &ReleaseId, position: u32) ->
     *effect = effect.clone().give_up()?;
     store::effect::give_up(&mut tx, actor, id, effect).await?;
     let fails = effects.iter().any(|effect| effect.state == EffectState::Failed && effect.phase.holds());
-    let waits_for_it = release.hold.as_ref().is_some_and(|hold| hold.reason == HoldReason::Channel) && !fails;
+    let for_strangers = |hold: &Hold| matches!(hold.reason, HoldReason::Channel | HoldReason::Package);
+    let waits_for_it = release.hold.as_ref().is_some_and(for_strangers) && !fails;
     let release = if waits_for_it { store::release::save(&mut tx, actor, release.resume()?).await? } else { release };
     wake_at_its_time(&mut tx, &release).await?;
     Ok(app.commit(tx).await?)

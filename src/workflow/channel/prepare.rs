@@ -4,6 +4,7 @@
 
 use crate::app::App;
 use crate::config::ProjectConfig;
+use crate::domain::awaited::FrozenPackage;
 use crate::domain::channel::{ForgeKind, FrozenChannel, Post, Subject, Way};
 use crate::domain::digest::Digest;
 use crate::domain::id::CaseId;
@@ -35,9 +36,9 @@ type Posted = (Post, Vec<DocumentText>);
 /// Puts together what the project's channels will publish of a release.
 pub(in crate::workflow) fn prepare(
     app: &App,
-    release: &Release,
+    (release, layout): (&Release, &Layout),
     advisories: &[Rendered],
-    layout: &Layout,
+    packages: &[FrozenPackage],
 ) -> Result<Vec<Prepared>> {
     let settings = app.config.project(&release.project);
     let channels = settings.map(ProjectConfig::channels).transpose();
@@ -52,7 +53,12 @@ pub(in crate::workflow) fn prepare(
                 let mut posted = Vec::new();
                 for target in &release.targets {
                     if &layout.place(target)?.1.name == repository {
-                        posted.push(tag(*forge, (release, target, layout), advisories, posted.len())?);
+                        let awaited = |package: &FrozenPackage| {
+                            package.holds_back() && (package.upstream, &package.tag) == (target.upstream, &target.tag)
+                        };
+                        let told = if packages.iter().any(awaited) { Told::Later } else { Told::Now };
+                        let number = posted.len();
+                        posted.push(tag((*forge, told), (release, target, layout), advisories, number)?);
                     }
                 }
                 posted
@@ -133,8 +139,22 @@ fn is_page(document: &export::Document) -> bool {
     document.media_type.starts_with("text/html")
 }
 
+/// Whether the notes of a tag say what it fixes.
+#[derive(Clone, Copy)]
+enum Told {
+    /// At once.
+    Now,
+    /// The advisory does, once the tag's package can be installed.
+    Later,
+}
+
 /// The release of a tag on its forge, over all advisories it fixes.
-fn tag(forge: ForgeKind, plan: (&Release, &Target, &Layout), advisories: &[Rendered], number: usize) -> Result<Posted> {
+fn tag(
+    (forge, told_now): (ForgeKind, Told),
+    plan: (&Release, &Target, &Layout),
+    advisories: &[Rendered],
+    number: usize,
+) -> Result<Posted> {
     let (release, target, layout) = plan;
     let (line, upstream) = layout.place(target)?;
     let Rehearsal::Candidate(candidate) = &target.rehearsal else {
@@ -148,7 +168,11 @@ fn tag(forge: ForgeKind, plan: (&Release, &Target, &Layout), advisories: &[Rende
         cases.clone_from(&release.cases);
     }
     let published: Vec<_> = fixed.iter().map(|rendered| &rendered.published).collect();
-    let notes = notes::of_tag(&layout.project.name.parse()?, (&upstream.name, &target.tag), &published);
+    let project = layout.project.name.parse()?;
+    let notes = match told_now {
+        Told::Now => notes::of_tag(&project, (&upstream.name, &target.tag), &published),
+        Told::Later => notes::until_installable(&project, &target.tag, &published),
+    };
     let place = (target.tag.clone(), candidate.commit.clone());
     let draft = ReleaseDraft::new(forge, place, (notes.title, notes.body));
     let subject = Subject::Tag(upstream.id, target.tag.clone());

@@ -14,6 +14,7 @@ pub(crate) mod hub;
 pub(crate) mod mail;
 pub(crate) mod program;
 pub(crate) mod receiver;
+pub(crate) mod registry;
 pub(crate) mod server;
 pub(crate) mod site;
 pub(crate) mod ssh;

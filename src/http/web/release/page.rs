@@ -41,6 +41,7 @@ pub(crate) fn release_page(view: &ReleaseView, frame: &Frame<'_>) -> Markup {
                 tbody { @for target in &view.targets { (target_row(view, target, frame)) } }
             }
             @if !view.channels.is_empty() { p.soft { "Published on this server's own pages, and through " (view.channels.join(", ")) "." } }
+            @for sentence in &view.awaits { p.soft { (sentence) } }
         }
         @if let Some(digest) = &view.digest {
             p.small.soft { "What was frozen, with its instant, has the SHA-256 " code.hash { (digest) } }
@@ -320,6 +321,7 @@ fn effect_row(effect: &EffectView, view: &ReleaseView, frame: &Frame<'_>) -> Mar
         Ok(Phase::PublishAdvisories) => "Publish the advisory",
         Ok(Phase::NotifyPublic) => "Tell the member",
         Ok(Phase::OpenCase) => "Mark the case public",
+        Ok(Phase::AwaitPackages) => "Wait for the package",
         Ok(Phase::PublishChannels) => "Publish through",
         Err(_) => effect.phase.as_str(),
     };
