@@ -7,6 +7,7 @@ use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use super::Error;
 
@@ -14,6 +15,10 @@ use super::Error;
 const ROOT: &str = "root";
 /// How deep owners are looked at: to the repositories, and not into each of them.
 const DEPTH: usize = 3;
+/// How long a server waits for the folder: one that was killed may leave it for a moment to a process it was just starting.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// And how long between two looks.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// Takes the data folder for this process alone: a second server on it is refused, never a twin.
 pub(super) fn take(data: &Path) -> Result<File, Error> {
@@ -34,8 +39,13 @@ pub(super) fn take(data: &Path) -> Result<File, Error> {
     let run = data.join("run");
     DirBuilder::new().recursive(true).mode(0o700).create(&run).map_err(unusable)?;
     let lock = File::create(run.join("lock")).map_err(unusable)?;
-    rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive)
-        .map_err(|_| Error::Taken { path: data.display().to_string() })?;
+    let until = Instant::now() + PATIENCE;
+    while rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive).is_err() {
+        if Instant::now() >= until {
+            return Err(Error::Taken { path: data.display().to_string() });
+        }
+        std::thread::sleep(PAUSE);
+    }
     Ok(lock)
 }
 

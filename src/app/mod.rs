@@ -382,6 +382,14 @@ impl App {
         self.steady.lock().unwrap_or_else(PoisonError::into_inner).look(now)
     }
 
+    /// Returns how many bytes the disk of the data folder has left for this user; all there could be, if it does not say.
+    pub fn disk_left(&self) -> u64 {
+        match rustix::fs::statvfs(&self.config.data) {
+            Ok(disk) => disk.f_bavail.saturating_mul(disk.f_frsize),
+            Err(_) => u64::MAX,
+        }
+    }
+
     /// Makes a new id.
     pub fn mint<T: Minted>(&self) -> T {
         T::mint(u64::try_from(self.clock.now().as_millisecond()).unwrap_or_default(), token::random())

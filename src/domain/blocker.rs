@@ -54,8 +54,12 @@ words! {
         Clock = "clock",
         /// No key to sign tags with.
         SigningKey = "signing_key",
-        /// No mail server.
+        /// No mail server, or none that can be used.
         Mail = "mail",
+        /// A public repository refused a trial of the push.
+        Access = "access",
+        /// The disk is nearly full.
+        Disk = "disk",
     }
 }
 
@@ -95,7 +99,14 @@ impl BlockerKind {
             | Self::Clock => true,
             // A moved fix stops the run; a moved line is found by preflight, on the remote itself.
             Self::RehearsalStale => true,
-            Self::Credits | Self::Line | Self::TagTaken | Self::Instant | Self::SigningKey | Self::Mail => false,
+            Self::Credits
+            | Self::Line
+            | Self::TagTaken
+            | Self::Instant
+            | Self::SigningKey
+            | Self::Mail
+            | Self::Access
+            | Self::Disk => false,
         }
     }
 }
@@ -125,7 +136,9 @@ impl Blocker {
             | BlockerKind::Instant
             | BlockerKind::Clock
             | BlockerKind::SigningKey
-            | BlockerKind::Mail => "",
+            | BlockerKind::Mail
+            | BlockerKind::Access
+            | BlockerKind::Disk => "",
         };
         Self { kind, sentence, owner, link: format!("/cases/{case}{part}") }
     }

@@ -91,6 +91,8 @@ impl Skip {
             | BlockerKind::Instant
             | BlockerKind::Clock
             | BlockerKind::SigningKey
+            | BlockerKind::Access
+            | BlockerKind::Disk
             // Whoever pushed it may have pushed anything.
             | BlockerKind::CandidateApproval => None,
         }

@@ -28,6 +28,11 @@ pub enum Job {
         /// Which release.
         release: ReleaseId,
     },
+    /// Try the pushes of a release on the public repositories.
+    Try {
+        /// Which release.
+        release: ReleaseId,
+    },
     /// Perform a release's disclosure, or go on with it.
     Disclose {
         /// Which release.
@@ -48,6 +53,7 @@ impl Job {
             Self::Remote { case } => format!("remote {case}"),
             Self::Check { run } => format!("check {run}"),
             Self::Rehearse { release } => format!("rehearse {release}"),
+            Self::Try { release } => format!("try {release}"),
             Self::Disclose { release } => format!("disclose {release}"),
             Self::Mail { mail } => format!("mail {mail}"),
         }

@@ -19,6 +19,7 @@ use super::rehearsal::{Rehearsal, Target, inputs};
 use super::release::{Policy, Release, ReleaseState};
 use super::repo::{CommitId, LineName, RepoName};
 use super::told::{Lack, LineFacts};
+use super::trial::{Trial, TrialOutcome};
 
 words! {
     /// How the checks of a fix stand at its head.
@@ -53,9 +54,16 @@ pub struct Facts {
     pub clock_jumped: Option<SignedDuration>,
     /// Whether tags can be signed: `true` where none has to be.
     pub signing_key: bool,
-    /// Whether mail can be sent.
-    pub mail: bool,
+    /// What keeps mail from getting out, if anything does.
+    pub mail_trouble: Option<String>,
+    /// The last trial push on each public repository.
+    pub trials: Vec<(RepoName, Trial)>,
+    /// Bytes that the data folder's disk has left.
+    pub disk_left: u64,
 }
+
+/// What the disk must have left for a release: candidates, documents and the journal are small, and SQLite wants to breathe.
+const DISK: u64 = 256 * 1024 * 1024;
 
 /// What is known of one case.
 #[derive(Clone, Debug)]
@@ -216,10 +224,26 @@ impl Release {
             let sentence = "No key to sign tags with: the operator names one in `config.toml`.";
             blockers.push(self.blocker(BlockerKind::SigningKey, sentence, Role::ReleaseManager));
         }
-        if !facts.mail {
-            let sentence =
-                "No mail server: the operator names one in `config.toml`, so that reporters hear of the release.";
+        if let Some(sentence) = &facts.mail_trouble {
             blockers.push(self.blocker(BlockerKind::Mail, sentence, Role::ReleaseManager));
+        }
+        for (name, trial) in &facts.trials {
+            if trial.outcome == TrialOutcome::Refused {
+                let sentence = format!(
+                    "The public repository {name} refused a trial of this push at {}: give the server's key or token \
+                     the right to push its lines and tags.",
+                    trial.tried_at.strftime("%Y-%m-%d %H:%M UTC")
+                );
+                blockers.push(self.blocker(BlockerKind::Access, sentence, Role::ReleaseManager));
+            }
+        }
+        if facts.disk_left < DISK {
+            let sentence = format!(
+                "The disk of the data folder has {} MiB left: make room, at least {} MiB.",
+                facts.disk_left / 1024 / 1024,
+                DISK / 1024 / 1024
+            );
+            blockers.push(self.blocker(BlockerKind::Disk, sentence, Role::ReleaseManager));
         }
         blockers.retain(|blocker| !self.haste.passes(blocker.kind));
         if blockers.is_empty() { Ok(Ready { release: self.id.clone(), version: self.version }) } else { Err(blockers) }

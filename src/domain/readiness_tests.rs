@@ -86,7 +86,9 @@ pub(in crate::domain) fn facts(release: &Release) -> Facts {
         }],
         clock_jumped: None,
         signing_key: true,
-        mail: true,
+        mail_trouble: None,
+        trials: Vec::new(),
+        disk_left: u64::MAX,
     }
 }
 
@@ -122,7 +124,7 @@ fn nothing_blocks_a_release_in_which_all_is_settled() {
 #[test]
 fn each_thing_amiss_is_named_once_with_who_can_mend_it() {
     type Amiss = (&'static str, fn(&mut Facts));
-    let each: [Amiss; 26] = [
+    let each: [Amiss; 28] = [
         ("case deferred", |facts| facts.cases[0].state = CaseState::Deferred),
         ("case public", |facts| facts.cases[0].published = true),
         ("case elsewhere", |facts| facts.cases[0].elsewhere = Some("DEMO-R2".parse().unwrap())),
@@ -156,7 +158,13 @@ fn each_thing_amiss_is_named_once_with_who_can_mend_it() {
         ("tag taken", |facts| facts.targets[0].tag_taken = true),
         ("clock jumped", |facts| facts.clock_jumped = Some(SignedDuration::from_mins(-3))),
         ("no key", |facts| facts.signing_key = false),
-        ("no mail", |facts| facts.mail = false),
+        ("no mail", |facts| facts.mail_trouble = Some("Mail does not get out.".to_owned())),
+        ("a token without the right", |facts| {
+            let upstream = UpstreamId::mint(1, [1; 10]);
+            let trial = |outcome| (facts.targets[0].repository.clone(), Trial { upstream, outcome, tried_at: at(18) });
+            facts.trials = [TrialOutcome::Fine, TrialOutcome::Silent, TrialOutcome::Refused].map(trial).to_vec();
+        }),
+        ("a full disk", |facts| facts.disk_left = 255 * 1024 * 1024),
     ];
     let mut table = String::new();
     for (name, change) in each {

@@ -134,7 +134,7 @@ impl Git {
             .config("push.recurseSubmodules", "no")
             .config("push.negotiate", "false")
             .args(["push", "--atomic", "--porcelain", "--no-verify", "--no-signed", "--no-thin"]);
-        if matches!(send, Send::Nothing) {
+        if send == Send::Nothing {
             command = command.arg("--dry-run");
         }
         for leased in plan {
@@ -144,7 +144,16 @@ impl Git {
         command = command.args(["--", upstream.url.as_str()]);
         command = command.args(plan.iter().map(|leased| format!("{}:{}", leased.new, leased.name)));
         match upstream.access.equip(command, &upstream.url).run(b"").await {
-            Ok(output) => Ok(outcome(output.code, &String::from_utf8_lossy(&output.stdout), output.said)),
+            Ok(output) => {
+                let outcome = outcome(output.code, &String::from_utf8_lossy(&output.stdout), output.said);
+                Ok(match (outcome, send) {
+                    // Nothing was to be sent, so that nothing was: the other side does not let us in.
+                    (PushOutcome::Unknown { said }, Send::Nothing) if denied(&said) => {
+                        PushOutcome::Refused { sent: false, refs: Vec::new(), said }
+                    }
+                    (outcome, _) => outcome,
+                })
+            }
             Err(Error::TimedOut { .. }) => Ok(PushOutcome::Unknown { said: Said("the push took too long".to_owned()) }),
             Err(error) => Err(error),
         }
@@ -152,9 +161,23 @@ impl Git {
 }
 
 /// Whether a push sends anything.
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Send {
     Nothing,
     Everything,
+}
+
+/// Tells from git's words, and from ssh's, that our credential is missing, has ended, or may not write.
+fn denied(said: &Said) -> bool {
+    const WORDS: [&str; 6] = [
+        "Authentication failed",
+        "could not read Username",
+        "could not read Password",
+        "returned error: 401",
+        "returned error: 403",
+        "Permission denied (",
+    ];
+    WORDS.iter().any(|words| said.text().contains(words))
 }
 
 /// Reads what `push --porcelain` printed: a flag, `from:to` and a summary per ref.

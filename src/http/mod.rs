@@ -145,8 +145,16 @@ async fn converse(from: (TcpStream, Peer), router: Router, stop: CancellationTok
     }
 }
 
+/// Bytes without which nothing more can be written down.
+const NEARLY_FULL: u64 = 16 * 1024 * 1024;
+
+/// Says that the server can read, and has room to write.
 async fn healthz(State(app): State<Arc<App>>) -> Result<&'static str, problem::PageError> {
     drop(app.read().await?);
+    if app.disk_left() < NEARLY_FULL {
+        let sentence = "The disk of the data folder is nearly full: make room.".to_owned();
+        return Err(crate::workflow::Error::Unavailable { sentence, source: None }.into());
+    }
     Ok("ok\n")
 }
 

@@ -246,6 +246,19 @@ impl Mailer {
             Self::Off => Err(SendError::Off),
         }
     }
+
+    /// Connects, signs in and leaves, without a mail.
+    pub async fn greet(&self) -> Result<(), SendError> {
+        match self {
+            Self::Smtp(smtp) => match smtp.transport.test_connection().await {
+                Ok(true) => Ok(()),
+                Ok(false) => Err(SendError::Unreachable),
+                Err(error) => Err(outcome(&error)),
+            },
+            Self::Outbox(_) => Ok(()),
+            Self::Off => Err(SendError::Off),
+        }
+    }
 }
 
 impl Smtp {

@@ -33,6 +33,7 @@ pub mod push;
 pub mod release;
 pub mod report;
 pub mod session;
+pub mod trial;
 
 /// What can go wrong between us and the database.
 #[derive(Debug, thiserror::Error)]

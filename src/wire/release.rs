@@ -88,6 +88,9 @@ pub struct ReleaseView {
     /// The packages it waits for, a sentence each: as they were frozen, and before that as they would be now.
     #[serde(default)]
     pub awaits: Vec<String>,
+    /// How the push fared that was last tried on each public repository, without sending anything.
+    #[serde(default)]
+    pub trials: Vec<TrialView>,
     /// What still blocks it; empty when nothing does, or when it is past blocking.
     pub blockers: Vec<BlockerView>,
     /// The digest of what was frozen, with the instant.
@@ -264,4 +267,26 @@ pub struct EffectView {
     /// Whether the asker may give it up.
     #[serde(default)]
     pub may_give_up: bool,
+}
+
+/// A push that was tried on a public repository without sending anything.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct TrialView {
+    /// The repository.
+    pub repository: String,
+    /// `fine`, `refused` or `silent`.
+    pub outcome: String,
+    /// When.
+    pub tried_at: String,
+}
+
+impl TrialView {
+    /// Says how it ended, as the end of a sentence.
+    pub fn words(&self) -> &'static str {
+        match self.outcome.as_str() {
+            "fine" => "would be let in",
+            "refused" => "was refused",
+            _ => "could not be told: it did not answer, or its lines moved",
+        }
+    }
 }

@@ -21,6 +21,7 @@ pub(super) async fn run(app: &App, claimed: &Claimed) -> Settled {
             Job::Remote { case } => workflow::remote::make(app, case).await,
             Job::Check { run } => workflow::check::perform(app, *run).await,
             Job::Rehearse { release } => workflow::rehearsal::rehearse(app, release).await,
+            Job::Try { release } => workflow::trial::run(app, release).await,
             Job::Disclose { release } => workflow::disclose::run(app, release).await,
             Job::Mail { mail } => workflow::mail::send(app, *mail).await,
         }

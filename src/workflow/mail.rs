@@ -103,6 +103,13 @@ pub(super) async fn queue_as(
     Ok(store::job::queue(tx, &Job::Mail { mail: id }, now).await?)
 }
 
+/// Greets the mail server, so that an outage is known before there is a mail to send.
+pub(super) async fn greet(app: &App) {
+    if !app.mailer.is_off() {
+        watch(app, app.mailer.greet().await);
+    }
+}
+
 /// Tells the operator when the way to the mail server closes and opens, once each.
 fn watch(app: &App, sent: std::result::Result<(), SendError>) {
     match sent {

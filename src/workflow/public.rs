@@ -6,9 +6,11 @@ use super::{Error, Result};
 use crate::app::App;
 use crate::domain::effect::Outcome;
 use crate::domain::hold::HoldReason;
-use crate::domain::id::UpstreamId;
+use crate::domain::id::{ReleaseId, UpstreamId};
 use crate::domain::manifest::{Manifest, RefMove};
+use crate::domain::project::Upstream as Row;
 use crate::domain::repo::RefName;
+use crate::domain::trial::TrialOutcome;
 use crate::git::Repo;
 use crate::git::mirror::Upstream;
 use crate::git::publish::{Leased, PushOutcome, Standing, compare};
@@ -51,6 +53,28 @@ impl<'a> Public<'a> {
             |moved: &RefMove| Leased { name: moved.name.clone(), old: moved.old.clone(), new: moved.new.clone() };
         let repo = Repo::Release(manifest.release.clone(), id);
         Ok(Self { app, repo, remote, plan: wanted.refs.iter().map(leased).collect() })
+    }
+
+    /// Puts a plan together that is only to be tried.
+    pub(super) fn trial(app: &'a App, release: &ReleaseId, upstream: &Row, plan: Vec<Leased>) -> Result<Self> {
+        let settings = super::project::settings(app, upstream).ok_or(Error::NotFound)?;
+        let remote = super::project::remote(&upstream.url, settings)?;
+        Ok(Self { app, repo: Repo::Release(release.clone(), upstream.id), remote, plan })
+    }
+
+    /// Tries the push without sending anything, where the public refs are those of the plan.
+    pub(super) async fn try_push(&self) -> TrialOutcome {
+        match self.stand().await {
+            Stand::Untouched => {}
+            Stand::There | Stand::Mixed | Stand::Moved(_) | Stand::Tagged | Stand::Silent => {
+                return TrialOutcome::Silent;
+            }
+        }
+        match self.app.git.dry_run(&self.repo, &self.remote, &self.plan).await {
+            Ok(PushOutcome::Done | PushOutcome::AlreadyDone) => TrialOutcome::Fine,
+            Ok(PushOutcome::Refused { .. }) => TrialOutcome::Refused,
+            Ok(PushOutcome::Stale { .. } | PushOutcome::Unknown { .. }) | Err(_) => TrialOutcome::Silent,
+        }
     }
 
     /// Reads the public refs and compares.

@@ -22,6 +22,7 @@ use crate::domain::refusal::{Malformed, Refusal};
 use crate::domain::rehearsal::Target;
 use crate::domain::release::{Policy, Release};
 use crate::domain::repo::{CommitId, LineName, RefName, RepoName};
+use crate::domain::trial::Trial;
 use crate::export::{Documents, Published, PublishedLine};
 use crate::git::Repo;
 use crate::store::advisory::Draft;
@@ -222,10 +223,22 @@ async fn gather_once(
         targets,
         clock_jumped: app.clock_jumped(),
         signing_key: !signs || app.keys.tag_signer().is_some(),
-        mail: !app.mailer.is_off(),
+        mail_trouble: super::mail::trouble(app),
+        trials: tried(&mut tx, (&found, &grants), &layout).await?,
+        disk_left: app.disk_left(),
     };
     let policy = policy(app, &layout.project);
     Ok((tx, Gathered { release: found, grants, facts, policy, advisories, layout }))
+}
+
+/// Reads the last trial on each public repository.
+async fn tried(tx: &mut Tx, of: (&Release, &Grants), layout: &Layout) -> Result<Vec<(RepoName, Trial)>> {
+    let trials = store::trial::of_release(tx, of.1, &of.0.id).await?;
+    let named = trials.into_iter().filter_map(|trial| {
+        let upstream = layout.upstreams.iter().find(|upstream| upstream.id == trial.upstream)?;
+        Some((upstream.name.clone(), trial))
+    });
+    Ok(named.collect())
 }
 
 /// Returns what a project asks of its releases.

@@ -21,9 +21,10 @@ use crate::domain::readiness::{Facts, Ready};
 use crate::domain::refusal::Refusal;
 use crate::domain::rehearsal::{Rehearsal, Target};
 use crate::domain::release::{Policy, Release, ReleaseState};
-use crate::domain::repo::{CommitId, LineName, RefName};
+use crate::domain::repo::{CommitId, LineName, RefName, RepoName};
+use crate::domain::trial::Trial;
 use crate::store::{self, Tx};
-use crate::wire::release::{ArmingView, BlockerView, ReleaseSummary, ReleaseView, TargetView};
+use crate::wire::release::{ArmingView, BlockerView, ReleaseSummary, ReleaseView, TargetView, TrialView};
 
 /// The place of a sealed manifest.
 pub(super) const MANIFEST: (&str, &str) = ("release", "manifest");
@@ -99,6 +100,7 @@ pub async fn show(app: &App, actor: &Actor, id: &ReleaseId) -> Result<ReleaseVie
         targets,
         channels,
         awaits,
+        trials: facts.trials.iter().map(trial_view).collect(),
         blockers: blockers.iter().map(blocker_view).collect(),
         digest: release.digest().map(|digest| digest.to_string()),
         armed_by: people,
@@ -403,6 +405,14 @@ fn target_view(layout: &Layout, target: &Target) -> Result<TargetView> {
         standing: None,
         fallen: None,
     })
+}
+
+fn trial_view((repository, trial): &(RepoName, Trial)) -> TrialView {
+    TrialView {
+        repository: repository.to_string(),
+        outcome: trial.outcome.to_string(),
+        tried_at: shown_at(trial.tried_at),
+    }
 }
 
 fn blocker_view(blocker: &Blocker) -> BlockerView {

@@ -15,6 +15,7 @@ use embargo::domain::project::{TagStyle, TeamKind, UpstreamState};
 use embargo::domain::rehearsal::Maker;
 use embargo::domain::release::ReleaseState;
 use embargo::domain::session::{LinkKind, SessionKind};
+use embargo::domain::trial::TrialOutcome;
 use embargo::store::mail::MailState;
 
 /// Returns the words of a closed set, in alphabetical order.
@@ -48,6 +49,7 @@ fn known() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         ("release.hold", all!(HoldReason)),
         ("release_target.maker", all!(Maker)),
         ("effect.phase", all!(Phase)),
+        ("trial.outcome", all!(TrialOutcome)),
         ("effect.state", all!(EffectState)),
         ("effect.reason", all!(HoldReason)),
         ("mail.state", all!(MailState)),

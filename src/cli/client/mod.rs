@@ -15,6 +15,7 @@ mod credential;
 mod credentials;
 mod date;
 mod fix;
+mod follow;
 mod mark;
 mod project;
 mod prompt;

@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 use jiff::Timestamp;
 
 use super::date::instant;
+use super::follow;
 use super::server::Server;
 use super::{Failure, Output, Result, prompt};
 use crate::domain::id::{CaseId, ProjectId, ReleaseId};
@@ -26,6 +27,9 @@ pub(crate) enum ReleaseCommand {
     Show {
         /// Which release
         release: ReleaseId,
+        /// Follow its run, a line for each step, until it is done or needs a person
+        #[arg(long)]
+        watch: bool,
     },
     /// Rehearse the merges now
     Rehearse {
@@ -171,7 +175,8 @@ pub(super) async fn run(command: &ReleaseCommand, url: Option<&str>, output: Out
         ReleaseCommand::Postpone { release, at } => {
             server.post(&format!("/releases/{release}/postpone"), &Postpone { due_at: *at }).await?
         }
-        ReleaseCommand::Show { release } => server.get(&format!("/releases/{release}")).await?,
+        ReleaseCommand::Show { release, watch: false } => server.get(&format!("/releases/{release}")).await?,
+        ReleaseCommand::Show { release, watch: true } => follow::to_its_end(&server, release, output).await?,
         ReleaseCommand::Rehearse { release } => act(&server, release, "rehearse").await?,
         ReleaseCommand::Drop { release, case } => {
             output.remark(&format!(
@@ -251,6 +256,11 @@ fn told(view: &ReleaseView) -> String {
     if !view.channels.is_empty() {
         lines.push(format!("channels: {}", view.channels.join(" ")));
     }
+    lines.extend(
+        view.trials
+            .iter()
+            .map(|trial| format!("trial push to {} at {}: {}", trial.repository, trial.tried_at, trial.words())),
+    );
     lines.extend(view.awaits.iter().map(|sentence| format!("packages: {sentence}")));
     lines.extend(view.blockers.iter().map(|blocker| format!("blocked: {} ({})", blocker.sentence, blocker.owner)));
     if let Some(digest) = &view.digest {

@@ -1,4 +1,4 @@
-// Three comforts, none of them needed: times in the reader's zone, a countdown, a log that grows by itself.
+// Four comforts, none of them needed: times in the reader's zone, a countdown, a run that is followed, a log that grows by itself.
 
 const zone = new Intl.DateTimeFormat(undefined, { year: "numeric", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", timeZoneName: "short" });
 const exact = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
@@ -35,6 +35,9 @@ for (const clock of document.querySelectorAll("[data-countdown]")) {
   };
   tick();
 }
+
+// A release that is being disclosed: its journal grows until it is done or needs a person.
+if (document.querySelector("[data-running]")) setTimeout(() => location.reload(), 2000);
 
 const log = document.querySelector(".log[data-events]");
 if (log) {

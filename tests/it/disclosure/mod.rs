@@ -2,15 +2,20 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
+mod calendar;
+mod chance;
 mod channel;
+mod fault;
 mod haste;
 mod hold;
 mod kill;
 mod late;
 mod mail;
+mod package;
 mod remind;
 mod several;
 mod ssh;
+mod trial;
 
 use embargo::app::App;
 use embargo::crypto::sshsig::Signer;

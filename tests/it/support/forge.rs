@@ -12,6 +12,7 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
+use data_encoding::BASE64;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
 use tokio::process::Command;
@@ -27,6 +28,7 @@ pub(crate) struct Forge {
 struct Shared {
     folder: PathBuf,
     elsewhere: Mutex<Option<String>>,
+    token: Mutex<Option<String>>,
 }
 
 impl Forge {
@@ -34,7 +36,8 @@ impl Forge {
     pub(crate) async fn open(folder: &Path) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let shared = Arc::new(Shared { folder: folder.to_owned(), elsewhere: Mutex::default() });
+        let shared =
+            Arc::new(Shared { folder: folder.to_owned(), elsewhere: Mutex::default(), token: Mutex::default() });
         let router = Router::new().fallback(answer).with_state(Arc::clone(&shared));
         let serving = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         Self { url, shared, serving }
@@ -43,6 +46,11 @@ impl Forge {
     /// Returns the address of a repository.
     pub(crate) fn url(&self, repository: &str) -> String {
         format!("{}/{repository}.git", self.url)
+    }
+
+    /// From now on lets only those write who show this token.
+    pub(crate) fn ask_writers_for(&self, token: &str) {
+        *self.shared.token.lock().unwrap() = Some(token.to_owned());
     }
 
     /// From now on sends everybody to the same path there, or serves again.
@@ -62,6 +70,16 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
     if let Some(elsewhere) = elsewhere {
         let there = format!("{elsewhere}{}", request.uri());
         return Response::builder().status(307).header("Location", there).body(Body::empty()).unwrap();
+    }
+    let token = shared.token.lock().unwrap().clone();
+    let writes = request.uri().to_string().contains("git-receive-pack");
+    if let Some(token) = token.filter(|_| writes) {
+        let shown = text(request.headers(), "authorization");
+        let shown = shown.strip_prefix("Basic ").and_then(|coded| BASE64.decode(coded.as_bytes()).ok());
+        if !shown.is_some_and(|shown| shown.ends_with(format!(":{token}").as_bytes())) {
+            let asks = ("WWW-Authenticate", "Basic realm=\"forge\"");
+            return Response::builder().status(401).header(asks.0, asks.1).body(Body::empty()).unwrap();
+        }
     }
     run(&shared.folder, request).await
 }

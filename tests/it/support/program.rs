@@ -42,7 +42,23 @@ pub(crate) fn start(config: &Path, crash_at: Option<&str>) -> Child {
 
 /// Starts a server and returns once it serves.
 pub(crate) async fn serve(config: &Path, crash_at: Option<&str>) -> Child {
-    let mut child = start(config, crash_at);
+    serving(start(config, crash_at)).await
+}
+
+/// Starts a server in a zone of the world, with a clock that is ahead by so many seconds, and returns once it serves.
+pub(crate) async fn serve_in(config: &Path, zone: &str, ahead: i64) -> Child {
+    // Of Debian's package `faketime`, whose program would stand between us and the server.
+    let places = std::fs::read_dir("/usr/lib").unwrap().map(|entry| entry.unwrap().path().join("faketime"));
+    let library = places.map(|place| place.join("libfaketimeMT.so.1")).find(|library| library.exists());
+    let mut command = embargo(config);
+    command.arg("serve").env("TZ", zone).stdout(Stdio::null());
+    command.env("LD_PRELOAD", library.expect("faketime is installed: run `.ci/setup test`"));
+    command.env("FAKETIME", format!("{ahead:+}s"));
+    serving(command.spawn().unwrap()).await
+}
+
+/// Waits until a server that was started serves.
+async fn serving(mut child: Child) -> Child {
     let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
     let mut heard = Vec::new();
     loop {

@@ -42,12 +42,15 @@ pub(crate) fn release_page(view: &ReleaseView, frame: &Frame<'_>) -> Markup {
             }
             @if !view.channels.is_empty() { p.soft { "Published on this server's own pages, and through " (view.channels.join(", ")) "." } }
             @for sentence in &view.awaits { p.soft { (sentence) } }
+            @for trial in &view.trials {
+                p.soft { "A push tried on " (trial.repository) " " (trial.words()) ", " (moment(&trial.tried_at)) "." }
+            }
         }
         @if let Some(digest) = &view.digest {
             p.small.soft { "What was frozen, with its instant, has the SHA-256 " code.hash { (digest) } }
         }
         @if !view.effects.is_empty() {
-            section #journal {
+            section #journal data-running[view.summary.state == "running"] {
                 h2 { "Journal of the run" }
                 ol.effects { @for effect in &view.effects { (effect_row(effect, view, frame)) } }
             }

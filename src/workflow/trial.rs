@@ -1,0 +1,91 @@
+//! Tries, while there is time, what a release will need at its instant: the push to each public repository, and mail.
+//!
+//! Guards: a trial sends no object and names nothing but the refs that would move; what it finds blocks the release early
+//! instead of holding it at its instant.
+
+use jiff::Timestamp;
+
+use super::public::Public;
+use super::readiness::{Layout, open_release};
+use super::{Error, Result};
+use crate::app::App;
+use crate::domain::access::Action;
+use crate::domain::actor::{Actor, Chore};
+use crate::domain::id::ReleaseId;
+use crate::domain::job::Job;
+use crate::domain::rehearsal::Rehearsal;
+use crate::domain::repo::{CommitId, RefName};
+use crate::domain::trial::{Trial, due};
+use crate::git::publish::Leased;
+use crate::store;
+use crate::store::job::Settled;
+
+const CHORE: Actor = Actor::System(Chore::Disclose);
+
+/// Queues the trials that are due.
+pub async fn sweep(app: &App) -> Result<()> {
+    let mut rows = app.read().await?;
+    let mut wanted = Vec::new();
+    let now = app.clock.now();
+    for id in store::release::near(&mut rows, (now, Timestamp::MAX)).await? {
+        let (release, grants) = match open_release(&mut rows, &CHORE, &id, Action::Maintain).await {
+            Ok(found) => found,
+            Err(Error::NotFound) => continue,
+            Err(error) => return Err(error),
+        };
+        let tried = store::trial::of_release(&mut rows, &grants, &id).await?;
+        let rehearsed = release.targets.iter().any(|target| matches!(target.rehearsal, Rehearsal::Candidate(_)));
+        if rehearsed && due(&release, &tried, now) {
+            wanted.push(id);
+        }
+    }
+    drop(rows);
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let mut tx = app.begin("trial.queue").await?;
+    let now = tx.now();
+    for release in wanted {
+        store::job::queue(&mut tx, &Job::Try { release }, now).await?;
+    }
+    Ok(app.commit(tx).await?)
+}
+
+/// Tries the push of a release on every public repository, and greets the mail server.
+pub async fn run(app: &App, id: &ReleaseId) -> Result<Settled> {
+    let mut rows = app.read().await?;
+    let (release, _) = open_release(&mut rows, &CHORE, id, Action::Maintain).await?;
+    let layout = Layout::of(&mut rows, &release.project).await?;
+    drop(rows);
+    let mut trials = Vec::new();
+    for upstream in &layout.upstreams {
+        let mut plan: Vec<Leased> = Vec::new();
+        for target in release.targets.iter().filter(|target| target.upstream == upstream.id) {
+            let Rehearsal::Candidate(candidate) = &target.rehearsal else { continue };
+            let branch = layout.place(target)?.0.branch();
+            let branch = Leased { name: branch, old: candidate.base.clone(), new: candidate.commit.clone() };
+            // Several tags may stand on one line.
+            if !plan.contains(&branch) {
+                plan.push(branch);
+            }
+            let (name, new) = (RefName::tag(&target.tag), candidate.tag_object.clone());
+            plan.push(Leased { name, old: CommitId::zero(), new });
+        }
+        if plan.is_empty() {
+            continue;
+        }
+        let outcome = Public::trial(app, id, upstream, plan)?.try_push().await;
+        trials.push(Trial { upstream: upstream.id, outcome, tried_at: app.clock.now() });
+    }
+    super::mail::greet(app).await;
+    let mut tx = app.begin("trial.save").await?;
+    let (found, grants) = open_release(&mut tx, &CHORE, id, Action::Maintain).await?;
+    // What was tried is not the plan any more: the next minute tries that one.
+    if found.targets == release.targets {
+        for trial in &trials {
+            store::trial::save(&mut tx, &grants, id, trial).await?;
+        }
+    }
+    app.commit(tx).await?;
+    Ok(Settled::Done)
+}
