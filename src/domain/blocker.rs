@@ -52,6 +52,8 @@ words! {
         Instant = "instant",
         /// The server's clock jumped.
         Clock = "clock",
+        /// An audience that is to be told before the instant was not, or cannot be.
+        Wave = "wave",
         /// No key to sign tags with.
         SigningKey = "signing_key",
         /// No mail server.
@@ -96,6 +98,8 @@ impl BlockerKind {
             // A moved fix stops the run; a moved line is found by preflight, on the remote itself.
             Self::RehearsalStale => true,
             Self::Credits | Self::Line | Self::TagTaken | Self::Instant | Self::SigningKey | Self::Mail => false,
+            // Nobody's being told early is worth a late disclosure.
+            Self::Wave => false,
         }
     }
 }
@@ -124,6 +128,7 @@ impl Blocker {
             | BlockerKind::TagTaken
             | BlockerKind::Instant
             | BlockerKind::Clock
+            | BlockerKind::Wave
             | BlockerKind::SigningKey
             | BlockerKind::Mail => "",
         };

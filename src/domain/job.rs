@@ -33,6 +33,11 @@ pub enum Job {
         /// Which release.
         release: ReleaseId,
     },
+    /// Tell the audiences of a release whose time has come.
+    Announce {
+        /// Which release.
+        release: ReleaseId,
+    },
     /// Hand a mail to the mail server.
     Mail {
         /// Which mail.
@@ -49,6 +54,7 @@ impl Job {
             Self::Check { run } => format!("check {run}"),
             Self::Rehearse { release } => format!("rehearse {release}"),
             Self::Disclose { release } => format!("disclose {release}"),
+            Self::Announce { release } => format!("announce {release}"),
             Self::Mail { mail } => format!("mail {mail}"),
         }
     }

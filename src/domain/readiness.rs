@@ -19,6 +19,7 @@ use super::rehearsal::{Rehearsal, Target, inputs};
 use super::release::{Policy, Release, ReleaseState};
 use super::repo::{CommitId, LineName, RepoName};
 use super::told::{Lack, LineFacts};
+use super::wave::WaveFacts;
 
 words! {
     /// How the checks of a fix stand at its head.
@@ -55,6 +56,8 @@ pub struct Facts {
     pub signing_key: bool,
     /// Whether mail can be sent.
     pub mail: bool,
+    /// Who is told before the instant.
+    pub waves: Vec<WaveFacts>,
 }
 
 /// What is known of one case.
@@ -205,6 +208,7 @@ impl Release {
                 )),
             }
         }
+        self.waves(facts, &mut blockers);
         if let Some(off) = facts.clock_jumped {
             let way = if off.is_negative() { "back" } else { "ahead" };
             let minutes = off.abs().as_mins();

@@ -87,6 +87,7 @@ pub(in crate::domain) fn facts(release: &Release) -> Facts {
         clock_jumped: None,
         signing_key: true,
         mail: true,
+        waves: Vec::new(),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::wave::WaveView;
 use crate::domain::id::{CaseId, ProjectId};
 use crate::domain::repo::{CommitId, LineName, RepoName, TagName};
 
@@ -88,6 +89,9 @@ pub struct ReleaseView {
     /// The packages it waits for, a sentence each: as they were frozen, and before that as they would be now.
     #[serde(default)]
     pub awaits: Vec<String>,
+    /// Who is told before the instant, when, and how much.
+    #[serde(default)]
+    pub waves: Vec<WaveView>,
     /// What still blocks it; empty when nothing does, or when it is past blocking.
     pub blockers: Vec<BlockerView>,
     /// The digest of what was frozen, with the instant.

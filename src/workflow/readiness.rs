@@ -223,6 +223,7 @@ async fn gather_once(
         clock_jumped: app.clock_jumped(),
         signing_key: !signs || app.keys.tag_signer().is_some(),
         mail: !app.mailer.is_off(),
+        waves: super::wave::facts(app, &mut tx, (&found, &grants)).await?,
     };
     let policy = policy(app, &layout.project);
     Ok((tx, Gathered { release: found, grants, facts, policy, advisories, layout }))

@@ -1,10 +1,13 @@
 //! Commands about releases: each says what the release is afterwards.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 
 use super::date::instant;
 use super::server::Server;
+use super::wave::{self, WaveCommand};
 use super::{Failure, Output, Result, prompt};
 use crate::domain::id::{CaseId, ProjectId, ReleaseId};
 use crate::domain::refusal::Malformed;
@@ -106,6 +109,17 @@ pub(crate) enum ReleaseCommand {
         /// Which release
         release: ReleaseId,
     },
+    /// Say whom it tells before its instant, when, and how much
+    #[command(subcommand)]
+    Wave(WaveCommand),
+    /// Say whose copy a leaked file is; the file stays on this machine
+    Trace {
+        /// Which release
+        release: ReleaseId,
+        /// A bundle, a patch, mails or a text
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
     /// Answer for a commit whose checks could not run here
     Waive {
         /// The case of the fix
@@ -159,6 +173,8 @@ pub(super) async fn run(command: &ReleaseCommand, url: Option<&str>, output: Out
             server.post::<()>(&format!("/cases/{case}/waive"), &wish).await?;
             return output.result(&wish, &format!("You answer for {case} on {line} at {}.", head.short()));
         }
+        ReleaseCommand::Wave(command) => return wave::run(command, &server, output).await,
+        ReleaseCommand::Trace { release, files } => return wave::trace(&server, (release, files), output).await,
         ReleaseCommand::Plan(plan) => {
             let wish = PlanRelease {
                 project: plan.project.clone(),
@@ -252,6 +268,7 @@ fn told(view: &ReleaseView) -> String {
         lines.push(format!("channels: {}", view.channels.join(" ")));
     }
     lines.extend(view.awaits.iter().map(|sentence| format!("packages: {sentence}")));
+    lines.extend(view.waves.iter().map(wave::line));
     lines.extend(view.blockers.iter().map(|blocker| format!("blocked: {} ({})", blocker.sentence, blocker.owner)));
     if let Some(digest) = &view.digest {
         lines.push(format!("frozen: {digest}"));

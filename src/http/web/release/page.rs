@@ -43,6 +43,7 @@ pub(crate) fn release_page(view: &ReleaseView, frame: &Frame<'_>) -> Markup {
             @if !view.channels.is_empty() { p.soft { "Published on this server's own pages, and through " (view.channels.join(", ")) "." } }
             @for sentence in &view.awaits { p.soft { (sentence) } }
         }
+        (super::wave::section(view))
         @if let Some(digest) = &view.digest {
             p.small.soft { "What was frozen, with its instant, has the SHA-256 " code.hash { (digest) } }
         }
