@@ -74,7 +74,8 @@ mod tests {
     const MARKS: [&str; 3] = ["0123456789abcdef", "fedcba9876543210", "00112233445566ff"];
 
     fn text() -> String {
-        (0..40).map(|n| format!("Line {n} of a sample advisory.\n\n")).collect()
+        let lines: Vec<_> = (0..40).map(|n| format!("Line {n} of a sample advisory.")).collect();
+        lines.join("\n\n")
     }
 
     fn suspects(file: &str) -> Vec<(usize, Evidence)> {

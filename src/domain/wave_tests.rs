@@ -43,7 +43,8 @@ fn embargo(end: i64) -> Vec<(CaseId, Embargo)> {
 fn a_wave_is_set_only_where_its_audience_and_the_release_allow_it() {
     use Level::{Date, Patches, Severity, Text};
     use ReleaseState::{Armed, Done, Frozen, Planned};
-    let table: &[(&str, ReleaseState, (Level, &str), (Level, &str), i64, &str)] = &[
+    type Told = (Level, &'static str);
+    let table: &[(&str, ReleaseState, Told, Told, i64, &str)] = &[
         // What is asked, the state, what the audience may get, the wave, days before the instant by now, what is said.
         ("in time", Planned, (Patches, "7d"), (Patches, "7d"), 30, ""),
         (

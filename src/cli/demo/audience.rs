@@ -27,8 +27,8 @@ pub(super) async fn tell(stage: &Stage<'_>, release: &str, tale: &mut Tale) -> R
     manager.embargo::<IgnoredAny>(&words).await?;
     let home = stage.folder.at("homes").join(DISTRIBUTION.handle);
     let link = until(POST, "No mail reached the distribution.", async || {
-        let found = letters(stage.folder)?.into_iter().filter(|text| text.contains(&DISTRIBUTION.mail()));
-        Ok(found.filter_map(|text| link_in(&text)).next())
+        let mut found = letters(stage.folder)?.into_iter().filter(|text| text.contains(&DISTRIBUTION.mail()));
+        Ok(found.find_map(|text| link_in(&text)))
     })
     .await?;
     let (file, copy) = (home.join("link"), home.join("release.tar.age"));

@@ -111,7 +111,7 @@ async fn texts(app: &App, tx: &mut Tx, copy: &Copy) -> Result<Vec<(String, Strin
         let grant = crate::workflow::release::grant_of(&copy.grants, &advisory.case)?;
         let unsealing = app.unsealing(tx, grant).await?;
         for (document, sealed) in store::publication::frozen(tx, grant, &copy.release.id).await? {
-            if document.path.as_str().ends_with(".md") {
+            if document.media_type.starts_with("text/markdown") {
                 let text: String = unsealing.open(DOCUMENT, document.path.as_str(), &sealed)?;
                 texts.push((advisory.id.to_string(), text));
             }

@@ -166,16 +166,15 @@ async fn save(app: &App, mut tx: Tx, actor: &Actor, found: Gathered, next: (Vec<
     let Gathered { release, grants, .. } = found;
     let (waves, what) = next;
     let id = release.id.clone();
-    let frozen = match &release.frozen {
-        None => None,
-        Some(_) => {
-            let before = manifest(app, &mut tx, &grants, &release).await?;
-            let manifest = Manifest { waves: waves.iter().map(|planned| planned.wave.clone()).collect(), ..before };
-            manifest.check()?;
-            let sealing = app.sealing(&mut tx, grant_of(&grants, &release.cases[0])?).await?;
-            let sealed = sealing.seal(MANIFEST, &id.to_string(), &manifest)?;
-            Some(Frozen { lasting: manifest.lasting_digest(), sealed })
-        }
+    let frozen = if release.frozen.is_some() {
+        let before = manifest(app, &mut tx, &grants, &release).await?;
+        let manifest = Manifest { waves: waves.iter().map(|planned| planned.wave.clone()).collect(), ..before };
+        manifest.check()?;
+        let sealing = app.sealing(&mut tx, grant_of(&grants, &release.cases[0])?).await?;
+        let sealed = sealing.seal(MANIFEST, &id.to_string(), &manifest)?;
+        Some(Frozen { lasting: manifest.lasting_digest(), sealed })
+    } else {
+        None
     };
     store::wave::write(&mut tx, &grants, &id, &waves).await?;
     let release = store::release::save(&mut tx, actor, release.announce(what, frozen)?).await?;

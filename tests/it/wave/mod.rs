@@ -38,21 +38,13 @@ struct Scene {
     house: House,
 }
 
-/// A key of a member, made by the age program.
-struct Key {
-    file: PathBuf,
-    public: String,
-}
-
-impl Key {
-    fn make(folder: &Path, name: &str) -> Self {
-        let file = folder.join(format!("{name}.key"));
-        let made = Command::new("age-keygen").arg("-o").arg(&file).output().unwrap();
-        assert!(made.status.success());
-        let text = std::fs::read_to_string(&file).unwrap();
-        let public = text.lines().find_map(|line| line.strip_prefix("# public key: ")).unwrap().to_owned();
-        Self { file, public }
-    }
+/// Makes a member's key with the age program, and returns its public half.
+fn key(folder: &Path, name: &str) -> String {
+    let file = folder.join(format!("{name}.key"));
+    let made = Command::new("age-keygen").arg("-o").arg(&file).output().unwrap();
+    assert!(made.status.success());
+    let text = std::fs::read_to_string(&file).unwrap();
+    text.lines().find_map(|line| line.strip_prefix("# public key: ")).unwrap().to_owned()
 }
 
 impl Scene {
@@ -63,10 +55,9 @@ impl Scene {
             "[[project.audience]]\nname = \"distros\"\ncriteria = \"Sample distributions.\"\nlevel = \"patches\"\n"
                 .to_owned();
         for name in ["one", "two"] {
-            let key = Key::make(house.root(), name);
+            let key = key(house.root(), name);
             more += &format!(
-                "[[project.audience.member]]\nname = \"Sample {name}\"\nemail = \"{name}@example.org\"\nkey = \"{}\"\n",
-                key.public
+                "[[project.audience.member]]\nname = \"Sample {name}\"\nemail = \"{name}@example.org\"\nkey = \"{key}\"\n"
             );
         }
         more += "[[project.audience]]\nname = \"vendors\"\ncriteria = \"Sample vendors.\"\nlevel = \"severity\"\nlongest = \"3d\"\n\
@@ -83,7 +74,7 @@ impl Scene {
     }
 
     fn key(&self, name: &str) -> PathBuf {
-        Key { file: self.house.root().join(format!("{name}.key")), public: String::new() }.file
+        self.house.root().join(format!("{name}.key"))
     }
 
     /// Returns the code of the link that this member was mailed last.
