@@ -182,6 +182,8 @@ pub struct App {
     pub checks: Checks,
     /// Checks at a time.
     pub check_slots: Semaphore,
+    /// Copies for members of audiences made at a time.
+    pub copy_slots: Semaphore,
     /// Tells watchers that a check's log or state has grown.
     pub check_news: broadcast::Sender<CheckRunId>,
     /// What fetches in progress are doing.
@@ -340,6 +342,7 @@ impl App {
             keys,
             shelf,
             check_slots: Semaphore::new(config_slots),
+            copy_slots: Semaphore::new(1),
             check_news: broadcast::channel(1024).0,
             checks,
             progress: Arc::new(Fetching::default()),

@@ -18,10 +18,12 @@ use crate::domain::origin::{ForwardedHeader, TrustedProxy};
 use crate::domain::refusal::Malformed;
 use crate::{ci, crypto, forge, git, notify};
 
+mod audience;
 mod awaited;
 mod mistake;
 mod project;
 
+pub use audience::{AudienceMember, AudienceOptions};
 pub use awaited::{AwaitConfig, RegistryKind};
 pub use project::{DiscloseNow, ProjectConfig, RepositoryConfig, SignerConfig};
 
@@ -96,6 +98,8 @@ pub struct Limits {
     pub files_per_hour: PerHour,
     /// Files from all reporters of one project.
     pub project_files_per_hour: PerHour,
+    /// Copies of text and patches made for one member of an audience.
+    pub copies_per_hour: PerHour,
 }
 
 impl Default for Limits {
@@ -112,6 +116,7 @@ impl Default for Limits {
             sign_ins_per_hour: const { per_hour(120) },
             files_per_hour: const { per_hour(100) },
             project_files_per_hour: const { per_hour(1000) },
+            copies_per_hour: const { per_hour(12) },
         }
     }
 }

@@ -7,7 +7,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::audience::{self, AudienceOptions};
 use super::awaited::{self, AwaitConfig};
+use crate::domain::audience::{Audience, AudienceName};
 use crate::domain::awaited::Awaited;
 use crate::domain::channel::Channel;
 use crate::domain::haste::{HastePolicy, Skip};
@@ -66,6 +68,9 @@ pub struct ProjectConfig {
     /// The packages that its releases wait for.
     #[serde(rename = "await", default)]
     pub awaits: Vec<AwaitConfig>,
+    /// Who may know of its releases before their instant.
+    #[serde(rename = "audience", default)]
+    pub audiences: Vec<AudienceOptions>,
 }
 
 /// What a project has decided beforehand about disclosing now.
@@ -206,6 +211,17 @@ impl ProjectConfig {
         self.repositories.iter().map(|repository| &repository.name).collect()
     }
 
+    /// Finds an audience, of which everybody is one; none that the configuration does not name.
+    pub fn audience(&self, name: &AudienceName) -> Option<Audience> {
+        let public = Audience::public();
+        if &public.name == name { Some(public) } else { self.members_of(name).map(AudienceOptions::audience) }
+    }
+
+    /// Finds an audience with its members.
+    pub fn members_of(&self, name: &AudienceName) -> Option<&AudienceOptions> {
+        self.audiences.iter().find(|audience| &audience.name == name)
+    }
+
     /// Returns how many people must say that a release is to be disclosed now.
     pub fn haste_needed(&self) -> usize {
         match self.team {
@@ -248,6 +264,7 @@ impl ProjectConfig {
         }
         self.channels().map_err(|wrong| format!("project {id}: {wrong}."))?;
         self.awaited().map_err(|wrong| format!("project {id}: {wrong}."))?;
+        audience::check(&self.audiences).map_err(|wrong| format!("project {id}: {wrong}."))?;
         Ok(())
     }
 }

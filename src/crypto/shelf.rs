@@ -18,7 +18,7 @@ use tokio::task::JoinHandle;
 use super::hash::{Digest, Running};
 use super::header::{Refused, Scanner};
 use super::portion::Portion;
-use crate::domain::id::{AttachmentId, CaseId};
+use crate::domain::id::{AttachmentId, CaseId, RecipientId};
 
 /// How much is hashed and written in one go.
 const PORTION: usize = 256 * 1024;
@@ -31,6 +31,16 @@ const SYNCED: usize = 8 * 1024 * 1024;
 pub struct Shelf {
     folder: PathBuf,
     rooms: Arc<Mutex<HashMap<CaseId, Weak<AtomicU64>>>>,
+    spooled: Arc<AtomicU64>,
+}
+
+/// Ciphertext on its way to one reader: an open file without a name.
+#[derive(Debug)]
+pub struct Spooled {
+    /// The file, from its beginning.
+    pub file: tokio::fs::File,
+    /// Its length in bytes.
+    pub size: u64,
 }
 
 /// What one file may take of the bytes that are left for its case. All files on their way to a case share them, so that many
@@ -92,7 +102,7 @@ impl Shelf {
             Ok(())
         };
         prepare().map_err(|source| super::Error::Folder { path: folder.to_owned(), source })?;
-        Ok(Self { folder: folder.to_owned(), rooms: Arc::default() })
+        Ok(Self { folder: folder.to_owned(), rooms: Arc::default(), spooled: Arc::default() })
     }
 
     /// Makes room for one file: at most `own` bytes, and at most what is left for the case. `free` is what its stored files
@@ -137,6 +147,26 @@ impl Shelf {
     /// Removes an attachment whose row was never written.
     pub async fn discard(&self, id: AttachmentId) {
         let _ = tokio::fs::remove_file(self.path(id)).await;
+    }
+
+    /// Writes a stream of ciphertext into a file without a name, of which nothing is left once it is closed.
+    pub async fn spool<S>(&self, name: RecipientId, most: u64, cipher: S) -> Result<Spooled, ShelfError>
+    where
+        S: Stream<Item = io::Result<Bytes>> + Send,
+    {
+        let number = self.spooled.fetch_add(1, Ordering::Relaxed);
+        let part = self.folder.join(format!("{name}-{number}.part"));
+        let mut room = Room { left: Arc::new(AtomicU64::new(most)), own: most, taken: 0 };
+        let received = self.receive(&part, &mut room, cipher).await;
+        let spooled = match &received {
+            Ok(stored) => tokio::fs::File::open(&part)
+                .await
+                .map(|file| Spooled { file, size: stored.size })
+                .map_err(ShelfError::Disk),
+            Err(_) => Err(ShelfError::Full),
+        };
+        let _ = tokio::fs::remove_file(&part).await;
+        received.and(spooled)
     }
 
     async fn receive<S>(&self, part: &Path, room: &mut Room, cipher: S) -> Result<Stored, ShelfError>

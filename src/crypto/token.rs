@@ -37,13 +37,16 @@ pub enum Kind {
     Ticket,
     /// A reporter's secret feed.
     Feed,
+    /// The personal link of somebody who is told of a release before its instant.
+    Wave,
     /// A form's guard against requests forged by other sites.
     Form,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 6] = [Self::Access, Self::Session, Self::SignIn, Self::Ticket, Self::Feed, Self::Form];
+    pub const ALL: [Self; 7] =
+        [Self::Access, Self::Session, Self::SignIn, Self::Ticket, Self::Feed, Self::Wave, Self::Form];
 
     /// Returns the letters a token of this kind starts with.
     pub const fn prefix(self) -> &'static str {
@@ -53,6 +56,7 @@ impl Kind {
             Self::SignIn => "embl_",
             Self::Ticket => "embt_",
             Self::Feed => "embf_",
+            Self::Wave => "embw_",
             Self::Form => "embg_",
         }
     }

@@ -381,6 +381,7 @@ pub fn chore_may(chore: Chore, action: Action) -> bool {
         ),
         Chore::Disclose => matches!(action, Action::Maintain | Action::ReadTeam | Action::ReadCase),
         Chore::Notify => matches!(action, Action::Maintain | Action::ReadCase),
+        Chore::Announce => matches!(action, Action::Maintain),
     }
 }
 

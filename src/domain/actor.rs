@@ -19,6 +19,8 @@ words! {
         Disclose = "disclose",
         /// Sends mail.
         Notify = "notify",
+        /// Tells audiences before the instant, and serves those who hold a link.
+        Announce = "announce",
     }
 }
 

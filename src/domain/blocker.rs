@@ -52,6 +52,8 @@ words! {
         Instant = "instant",
         /// The server's clock jumped.
         Clock = "clock",
+        /// An audience that is to be told before the instant was not, or cannot be.
+        Wave = "wave",
         /// No key to sign tags with.
         SigningKey = "signing_key",
         /// No mail server, or none that can be used.
@@ -107,6 +109,8 @@ impl BlockerKind {
             | Self::Mail
             | Self::Access
             | Self::Disk => false,
+            // Nobody's being told early is worth a late disclosure.
+            Self::Wave => false,
         }
     }
 }
@@ -135,6 +139,7 @@ impl Blocker {
             | BlockerKind::TagTaken
             | BlockerKind::Instant
             | BlockerKind::Clock
+            | BlockerKind::Wave
             | BlockerKind::SigningKey
             | BlockerKind::Mail
             | BlockerKind::Access

@@ -111,6 +111,18 @@ words! {
         ReleaseResumed = "release.resumed",
         /// A release is done.
         ReleaseDone = "release.done",
+        /// A wave of a release was set or dropped.
+        WavePlanned = "wave.planned",
+        /// An audience was told.
+        WaveSent = "wave.sent",
+        /// An audience was told that the date fell.
+        WaveFallen = "wave.fallen",
+        /// A member of an audience opened their link.
+        WaveOpened = "wave.opened",
+        /// A member of an audience acknowledged, or said how an advisory concerns them.
+        WaveAnswered = "wave.answered",
+        /// A member of an audience was handed text or patches, encrypted to them.
+        WaveHandedOut = "wave.handed_out",
         /// An advisory became public.
         AdvisoryPublished = "advisory.published",
         /// A mail was handed to the server, or given up.

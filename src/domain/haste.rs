@@ -90,6 +90,7 @@ impl Skip {
             | BlockerKind::TagTaken
             | BlockerKind::Instant
             | BlockerKind::Clock
+            | BlockerKind::Wave
             | BlockerKind::SigningKey
             | BlockerKind::Access
             | BlockerKind::Disk
@@ -141,9 +142,10 @@ impl Haste {
 
     /// Tells whether this is passed over.
     pub fn passes(&self, kind: BlockerKind) -> bool {
-        // A release that is disclosed now is due; that its instant is over is no news.
+        // A release that is disclosed now is due, and waits for nobody who was to be told before; that its instant is over is no news.
         self.in_force()
-            && (kind == BlockerKind::Instant || Skip::of(kind).is_some_and(|skip| self.skipped.contains(&skip)))
+            && (matches!(kind, BlockerKind::Instant | BlockerKind::Wave)
+                || Skip::of(kind).is_some_and(|skip| self.skipped.contains(&skip)))
     }
 }
 

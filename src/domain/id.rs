@@ -123,6 +123,8 @@ id! {
     CheckJobId,
     /// A mail on its way.
     MailId,
+    /// A copy for one member of an audience.
+    RecipientId,
     /// A fault of ours, as the person who met it and the log name it.
     FaultId,
 }

@@ -38,6 +38,11 @@ pub enum Job {
         /// Which release.
         release: ReleaseId,
     },
+    /// Tell the audiences of a release whose time has come.
+    Announce {
+        /// Which release.
+        release: ReleaseId,
+    },
     /// Hand a mail to the mail server.
     Mail {
         /// Which mail.
@@ -55,6 +60,7 @@ impl Job {
             Self::Rehearse { release } => format!("rehearse {release}"),
             Self::Try { release } => format!("try {release}"),
             Self::Disclose { release } => format!("disclose {release}"),
+            Self::Announce { release } => format!("announce {release}"),
             Self::Mail { mail } => format!("mail {mail}"),
         }
     }

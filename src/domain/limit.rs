@@ -13,7 +13,7 @@ use std::num::NonZeroU32;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::id::{ProjectId, ReportId};
+use super::id::{ProjectId, RecipientId, ReportId};
 use super::origin::Origin;
 
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
@@ -31,6 +31,8 @@ pub enum Asked {
     SignIn,
     /// That a reporter's file is taken.
     File,
+    /// That a copy is made for a member of an audience.
+    Copy,
 }
 
 /// Against whom it is counted.
@@ -40,6 +42,8 @@ pub enum Source {
     Origin(Origin),
     /// The reporter of one report.
     Report(ReportId),
+    /// Whoever holds one personal link.
+    Recipient(RecipientId),
     /// Everybody who asks something of one project. Only for projects that exist: these buckets are never forgotten early.
     Project(ProjectId),
 }

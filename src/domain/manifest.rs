@@ -18,6 +18,7 @@ use super::plain::AdvisoryId;
 use super::refusal::{Malformed, Refusal};
 use super::repo::{CommitId, RefName, RepoName, TagName};
 use super::text::Title;
+use super::wave::Wave;
 
 /// What a release makes public. Field order is the order of its bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +46,8 @@ pub struct Manifest {
     pub packages: Vec<FrozenPackage>,
     /// Where else it is published, and what: a change of the configuration does not reach a frozen release.
     pub channels: Vec<FrozenChannel>,
+    /// Who is told before the instant, and how much: none can be slipped in afterwards. Who belongs to an audience is looked up then.
+    pub waves: Vec<Wave>,
 }
 
 /// The advisory of one case as it will be published.
@@ -264,6 +267,7 @@ impl fmt::Display for DocumentPath {
 #[cfg(test)]
 pub(in crate::domain) mod tests {
     use super::*;
+    use crate::domain::audience::Level;
     use crate::domain::awaited::Follows;
     use crate::domain::awaited::tests::package;
     use crate::domain::channel::Way;
@@ -324,6 +328,11 @@ pub(in crate::domain) mod tests {
                 channel("files", &mut cases.iter().map(|case| (Subject::Advisory(case.clone()), vec![case.clone()]))),
                 channel("forge", &mut [(Subject::Tag(plugins, "v1.0.1".parse().unwrap()), cases.clone())].into_iter()),
             ],
+            waves: vec![Wave {
+                audience: "distros".parse().unwrap(),
+                level: Level::Patches,
+                before: "7d".parse().unwrap(),
+            }],
             cases,
         }
     }
@@ -332,7 +341,7 @@ pub(in crate::domain) mod tests {
     fn the_bytes_of_a_manifest_are_fixed() {
         let manifest = sample();
         assert_eq!(Manifest::parse(&manifest.bytes()).unwrap(), manifest);
-        assert_eq!(manifest.lasting_digest().short(), "de8a1d71621a");
+        assert_eq!(manifest.lasting_digest().short(), "c51fb22a0393");
     }
 
     #[test]

@@ -20,6 +20,7 @@ use super::release::{Policy, Release, ReleaseState};
 use super::repo::{CommitId, LineName, RepoName};
 use super::told::{Lack, LineFacts};
 use super::trial::{Trial, TrialOutcome};
+use super::wave::WaveFacts;
 
 words! {
     /// How the checks of a fix stand at its head.
@@ -60,6 +61,8 @@ pub struct Facts {
     pub trials: Vec<(RepoName, Trial)>,
     /// Bytes that the data folder's disk has left.
     pub disk_left: u64,
+    /// Who is told before the instant.
+    pub waves: Vec<WaveFacts>,
 }
 
 /// What the disk must have left for a release: candidates, documents and the journal are small, and SQLite wants to breathe.
@@ -213,6 +216,7 @@ impl Release {
                 )),
             }
         }
+        self.waves(facts, &mut blockers);
         if let Some(off) = facts.clock_jumped {
             let way = if off.is_negative() { "back" } else { "ahead" };
             let minutes = off.abs().as_mins();

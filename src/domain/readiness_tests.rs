@@ -89,6 +89,7 @@ pub(in crate::domain) fn facts(release: &Release) -> Facts {
         mail_trouble: None,
         trials: Vec::new(),
         disk_left: u64::MAX,
+        waves: Vec::new(),
     }
 }
 

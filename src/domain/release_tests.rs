@@ -63,6 +63,7 @@ fn manifest(release: &Release) -> Manifest {
         }],
         packages: Vec::new(),
         channels: Vec::new(),
+        waves: Vec::new(),
     }
 }
 

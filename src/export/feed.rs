@@ -7,8 +7,9 @@ use atom_syndication::{Content, Entry, Feed, FixedDateTime, Link as FeedLink, Pe
 use jiff::Timestamp;
 
 use super::instant;
-use crate::domain::id::ReportId;
+use crate::domain::id::{ReleaseId, ReportId};
 use crate::domain::plain::{AdvisoryId, Link};
+use crate::domain::severity::SeverityWord;
 use crate::domain::text::{Label, Title};
 
 /// One public advisory in the feed.
@@ -28,19 +29,35 @@ pub struct FeedEntry {
     pub html: String,
 }
 
-/// Renders the public feed, newest first; an empty feed says it was last changed at `since`.
-pub fn advisories(base_url: &Link, since: Timestamp, entries: &[FeedEntry]) -> Vec<u8> {
+/// A security release that everybody was told of before its instant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedEntry {
+    /// The release, which names the entry.
+    pub release: ReleaseId,
+    /// The project's name.
+    pub project: Label,
+    /// The instant: another one makes another entry.
+    pub due_at: Timestamp,
+    /// The highest severity, if that was told.
+    pub severity: Option<SeverityWord>,
+    /// When it was told.
+    pub told_at: Timestamp,
+}
+
+/// Renders the public feed: what is planned, then what is public, newest first; an empty feed says it was last changed at `since`.
+pub fn advisories(base_url: &Link, since: Timestamp, entries: &[FeedEntry], planned: &[PlannedEntry]) -> Vec<u8> {
     let mut entries: Vec<_> = entries.iter().collect();
     entries.sort_by(|a, b| b.published_at.cmp(&a.published_at).then_with(|| b.id.cmp(&a.id)));
-    let updated = entries.iter().map(|entry| entry.modified_at).max().unwrap_or(since);
+    let changed = entries.iter().map(|entry| entry.modified_at).chain(planned.iter().map(|entry| entry.told_at));
+    let updated = changed.max().unwrap_or(since);
+    let planned = planned.iter().map(|entry| announced(base_url, entry));
     let feed = Feed {
         title: "Security advisories".into(),
         id: base_url.join("advisories.atom"),
         updated: fixed(updated),
         links: vec![link("self", base_url.join("advisories.atom")), link("alternate", base_url.join("advisories"))],
-        entries: entries
-            .into_iter()
-            .map(|entry| {
+        entries: planned
+            .chain(entries.into_iter().map(|entry| {
                 let page = base_url.join(&format!("advisories/{}", entry.id));
                 Entry {
                     title: plain(entry.title.as_str()),
@@ -56,11 +73,27 @@ pub fn advisories(base_url: &Link, since: Timestamp, entries: &[FeedEntry]) -> V
                     }),
                     ..Entry::default()
                 }
-            })
+            }))
             .collect(),
         ..Feed::default()
     };
     bytes(&feed)
+}
+
+/// Says that a security release comes, and nothing of what is in it.
+fn announced(base_url: &Link, entry: &PlannedEntry) -> Entry {
+    let page = base_url.join("advisories#planned");
+    let at = entry.due_at.strftime("%Y-%m-%d %H:%M UTC");
+    let severity = entry.severity.map(|word| format!(" The highest severity: {word}.")).unwrap_or_default();
+    Entry {
+        title: plain(&format!("A security release of {} is planned for {at}", entry.project)),
+        id: format!("{page}-{}-{}", entry.release, entry.due_at.as_second()),
+        updated: fixed(entry.told_at),
+        authors: vec![author(entry.project.as_str())],
+        links: vec![link("alternate", page)],
+        summary: Some(plain(&format!("It will be public then, and nothing is said before.{severity}"))),
+        ..Entry::default()
+    }
 }
 
 /// Renders a reporter's own feed: an entry for each time something happened, none saying what.
@@ -148,20 +181,40 @@ mod tests {
     fn the_public_feed_reads_back_newest_first() {
         let entries =
             [entry("DEMO-2026-0001", "First <flaw> & \"more\"", 1), entry("DEMO-2026-0002", "Second ]]> \u{ffff}", 2)];
-        let bytes = advisories(&base(), Timestamp::UNIX_EPOCH, &entries);
+        let bytes = advisories(&base(), Timestamp::UNIX_EPOCH, &entries, &[]);
         let feed = Feed::read_from(bytes.as_slice()).unwrap();
         let titles: Vec<_> = feed.entries().iter().map(|entry| entry.title().as_str()).collect();
         assert_eq!(titles, ["Second ]]> \u{fffd}", "First <flaw> & \"more\""]);
         assert_eq!(feed.updated().to_rfc3339(), "2026-03-02T12:00:00+00:00");
         assert_eq!(feed.entries()[1].id(), "https://security.example.org/advisories/DEMO-2026-0001");
         assert_eq!(feed.entries()[1].content().unwrap().value().unwrap(), entries[0].html);
-        assert_eq!(bytes, advisories(&base(), Timestamp::UNIX_EPOCH, &entries));
+        assert_eq!(bytes, advisories(&base(), Timestamp::UNIX_EPOCH, &entries, &[]));
     }
 
     #[test]
     fn an_empty_feed_is_a_feed() {
-        let bytes = advisories(&base(), Timestamp::UNIX_EPOCH, &[]);
+        let bytes = advisories(&base(), Timestamp::UNIX_EPOCH, &[], &[]);
         assert!(Feed::read_from(bytes.as_slice()).unwrap().entries().is_empty());
+    }
+
+    #[test]
+    fn what_is_planned_is_told_without_details_and_anew_when_it_moves() {
+        let planned = |due: &str| PlannedEntry {
+            release: "DEMO-R1".parse().unwrap(),
+            project: "Demo".parse().unwrap(),
+            due_at: due.parse().unwrap(),
+            severity: Some(SeverityWord::High),
+            told_at: "2026-03-01T12:00:00Z".parse().unwrap(),
+        };
+        let read = |due: &str| {
+            Feed::read_from(advisories(&base(), Timestamp::UNIX_EPOCH, &[], &[planned(due)]).as_slice()).unwrap()
+        };
+        let (one, two) = (read("2026-03-08T12:00:00Z"), read("2026-03-09T12:00:00Z"));
+        let entry = &one.entries()[0];
+        assert_eq!(entry.title().as_str(), "A security release of Demo is planned for 2026-03-08 12:00 UTC");
+        assert!(entry.summary().unwrap().as_str().ends_with("The highest severity: high."));
+        assert_ne!(entry.id(), two.entries()[0].id());
+        assert_eq!(one.updated().to_rfc3339(), "2026-03-01T12:00:00+00:00");
     }
 
     #[test]

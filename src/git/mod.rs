@@ -17,6 +17,7 @@ mod trouble;
 
 pub mod checkout;
 pub mod combine;
+pub mod copy;
 pub mod history;
 pub mod identity;
 pub mod inspect;

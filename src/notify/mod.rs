@@ -21,6 +21,7 @@ use crate::domain::sealed::Secret;
 use crate::domain::text::EmailAddress;
 
 pub mod notice;
+pub mod told;
 
 use notice::Mail;
 

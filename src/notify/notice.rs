@@ -6,9 +6,10 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::id::MailId;
+use super::told::{ToldWords, minute};
+use crate::domain::id::{MailId, RecipientId};
 use crate::domain::plain::{AdvisoryId, Link};
-use crate::domain::text::EmailAddress;
+use crate::domain::text::{EmailAddress, Label};
 
 /// The reasons to write to somebody.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +31,33 @@ pub enum Notice {
     Disclosed {
         /// The public advisory.
         advisory: AdvisoryId,
+    },
+    /// To a member of an audience: a release is planned. What it says is looked up when it is sent.
+    Told {
+        /// Whose copy it is about.
+        recipient: RecipientId,
+    },
+    /// The same, as it is sent: its words and its link are stored nowhere.
+    #[serde(skip)]
+    ToldNow(Box<ToldWords>),
+    /// To a member of an audience who was told: the instant moved.
+    WaveMoved {
+        /// The project.
+        project: Label,
+        /// The new instant.
+        due_at: Timestamp,
+    },
+    /// To a member of an audience who was told: the release is called off for now.
+    WaveFell {
+        /// The project.
+        project: Label,
+    },
+    /// To a member of an audience who has not acknowledged.
+    WaveReminder {
+        /// The project.
+        project: Label,
+        /// The instant.
+        due_at: Timestamp,
     },
 }
 
@@ -63,12 +91,43 @@ impl Mail {
             Notice::ReleaseHeld => "Something needs you now",
             Notice::ReleaseNear => "Something needs you soon",
             Notice::Disclosed { .. } => "A security advisory is public",
+            Notice::Told { .. } | Notice::ToldNow(_) => "A security release is planned",
+            Notice::WaveMoved { .. } => "A planned security release has a new date",
+            Notice::WaveFell { .. } => "A planned security release is called off for now",
+            Notice::WaveReminder { .. } => "A planned security release waits for your word",
         }
     }
 
     /// Returns the text, lines of at most 78 characters but for the link.
     pub fn text(&self) -> String {
+        const END: &str = "This mail was written by a program. No answer to it is read.\n";
         let (words, path, hint) = match &self.notice {
+            Notice::ToldNow(words) => return format!("Hello,\n\n{}\n\n{END}", words.text(&self.base_url)),
+            Notice::WaveMoved { project, due_at } => {
+                return format!(
+                    "Hello,\n\nthe security release of {project} that you were told of is now planned for\n\n  {}\n\n\
+                     If the page behind your link does not open any more, a new link follows.\n\n{END}",
+                    minute(*due_at)
+                );
+            }
+            Notice::WaveFell { project } => {
+                return format!(
+                    "Hello,\n\nthe security release of {project} that you were told of is called off for now: its date \
+                     does\nnot hold, and your link opens nothing any more. You hear from us once there is a new\n\
+                     date. Please go on telling nobody.\n\n{END}"
+                );
+            }
+            Notice::WaveReminder { project, due_at } => {
+                return format!(
+                    "Hello,\n\nyou were told of a security release of {project}, planned for\n\n  {}\n\nPlease open the \
+                     personal link of our earlier mail, and acknowledge there that it\narrived. If you do not find \
+                     it, please ask the project for another.\n\n{END}",
+                    minute(*due_at)
+                );
+            }
+            Notice::Told { .. } => {
+                ("There is news for you on this page:", "w/".to_owned(), "Please have your personal link at hand.")
+            }
             Notice::ReportReceived => (
                 "Thank you for writing to us. There is news for you on this page:",
                 "r/".to_owned(),
@@ -102,16 +161,17 @@ impl Mail {
             ),
         };
         let link = self.base_url.join(&path);
-        format!(
-            "Hello,\n\n{words}\n\n  {link}\n\n{hint}\n\nThis mail was written by a program. No answer to it is read.\n"
-        )
+        format!("Hello,\n\n{words}\n\n  {link}\n\n{hint}\n\n{END}")
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::told::{Severest, ToldLine};
     use super::*;
     use crate::domain::id::Minted;
+    use crate::domain::sealed::Secret;
+    use crate::domain::severity::SeverityWord;
 
     fn mail(notice: Notice) -> Mail {
         Mail {
@@ -164,5 +224,74 @@ mod tests {
         assert!(
             serde_json::from_str::<Notice>(r#"{"kind":"disclosed","advisory":"DEMO-2026-0001","text":"x"}"#).is_err()
         );
+    }
+
+    fn told(severity: Severest) -> Notice {
+        let line = |line: &str, tag: &str| ToldLine {
+            repository: "core".parse().unwrap(),
+            line: line.parse().unwrap(),
+            tag: tag.parse().unwrap(),
+        };
+        Notice::ToldNow(Box::new(ToldWords {
+            project: "Demo".parse().unwrap(),
+            due_at: "2030-01-15T13:00:00Z".parse().unwrap(),
+            lines: vec![line("main", "v2.3.1"), line("1.x", "v1.8.5")],
+            severity,
+            code: Secret::new("embw_sample".to_owned()),
+        }))
+    }
+
+    #[test]
+    fn an_audience_is_told_no_more_than_its_level() {
+        let text = mail(told(Severest::Rated(SeverityWord::High))).text();
+        insta::assert_snapshot!(text, @r"
+        Hello,
+
+        a security release of Demo is planned for
+
+          2030-01-15 13:00:00 UTC
+
+        What ships:
+
+          core main: v2.3.1
+          core 1.x: v1.8.5
+
+        The highest severity: high.
+
+        This link is yours alone. Please acknowledge there, and say whether you are
+        affected:
+
+          https://security.example.org/w/#embw_sample
+
+        Until the release is out, please tell nobody outside your audience.
+
+        This mail was written by a program. No answer to it is read.
+        ");
+        let dated = mail(told(Severest::Untold)).text();
+        assert!(!dated.contains("severity") && dated.contains("core 1.x: v1.8.5"), "{dated}");
+        assert!(mail(told(Severest::Unrated)).text().contains("The highest severity: not rated."));
+    }
+
+    #[test]
+    fn a_link_is_neither_printed_nor_stored() {
+        let notice = told(Severest::Untold);
+        assert!(!format!("{:?}", mail(notice.clone())).contains("embw_"));
+        assert!(serde_json::to_string(&notice).is_err(), "it cannot be written into a row");
+    }
+
+    #[test]
+    fn who_was_told_hears_of_a_move_and_of_a_fall_without_a_link() {
+        let (project, due_at): (Label, Timestamp) = ("Demo".parse().unwrap(), "2030-01-15T13:00:00Z".parse().unwrap());
+        let moved = Notice::WaveMoved { project: project.clone(), due_at };
+        let reminder = Notice::WaveReminder { project: project.clone(), due_at };
+        for notice in [moved, reminder, Notice::WaveFell { project }] {
+            let json = serde_json::to_string(&notice).unwrap();
+            assert_eq!(serde_json::from_str::<Notice>(&json).unwrap(), notice);
+            let dated = !matches!(notice, Notice::WaveFell { .. });
+            let text = mail(notice).text();
+            assert!(text.contains("Demo") && !text.contains("https://"), "{text}");
+            assert_eq!(text.contains("2030-01-15 13:00:00 UTC"), dated, "{text}");
+            assert!(text.lines().all(|line| line.len() <= 90), "{text}");
+        }
     }
 }

@@ -30,10 +30,12 @@ pub mod member;
 pub mod project;
 pub mod publication;
 pub mod push;
+pub mod recipient;
 pub mod release;
 pub mod report;
 pub mod session;
 pub mod trial;
+pub mod wave;
 
 /// What can go wrong between us and the database.
 #[derive(Debug, thiserror::Error)]

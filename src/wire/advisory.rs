@@ -110,6 +110,17 @@ pub struct PublishedView {
     pub published_at: String,
 }
 
+/// A security release that everybody was told of: no more than that it comes.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PlannedView {
+    /// The project.
+    pub project: String,
+    /// The instant, RFC 3339.
+    pub due_at: String,
+    /// The highest severity, if that was told.
+    pub severity: Option<String>,
+}
+
 /// Where a project takes reports, for the public list.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ContactView {

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::wave::WaveView;
 use crate::domain::id::{CaseId, ProjectId};
 use crate::domain::repo::{CommitId, LineName, RepoName, TagName};
 
@@ -91,6 +92,9 @@ pub struct ReleaseView {
     /// How the push fared that was last tried on each public repository, without sending anything.
     #[serde(default)]
     pub trials: Vec<TrialView>,
+    /// Who is told before the instant, when, and how much.
+    #[serde(default)]
+    pub waves: Vec<WaveView>,
     /// What still blocks it; empty when nothing does, or when it is past blocking.
     pub blockers: Vec<BlockerView>,
     /// The digest of what was frozen, with the instant.

@@ -6,7 +6,7 @@
 
 use super::Result;
 use crate::app::App;
-use crate::domain::id::{ProjectId, ReportId};
+use crate::domain::id::{ProjectId, RecipientId, ReportId};
 use crate::domain::limit::{Asked, PerHour, Source};
 use crate::domain::origin::Origin;
 use crate::domain::refusal::Refusal;
@@ -42,6 +42,12 @@ pub(super) fn file(app: &App, report: ReportId, project: &ProjectId) -> Result<(
         (Source::Project(project.clone()), limits.project_files_per_hour),
     ];
     count(app, Asked::File, sources, "Too many files arrived for this report, or for the project")
+}
+
+/// Counts a copy that is about to be made for a member of an audience.
+pub(super) fn copy(app: &App, recipient: RecipientId) -> Result<()> {
+    let sources = [(Source::Recipient(recipient), app.config.limits.copies_per_hour)];
+    count(app, Asked::Copy, sources, "Your copy was fetched very often")
 }
 
 fn count(

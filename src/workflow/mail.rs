@@ -7,7 +7,7 @@ use crate::app::{App, Sealing};
 use crate::domain::access::{Action, Grant, Holder, Role};
 use crate::domain::actor::{Actor, Chore};
 use crate::domain::effect::EffectState;
-use crate::domain::id::{CaseId, MailId, ReleaseId};
+use crate::domain::id::{CaseId, MailId, RecipientId, ReleaseId};
 use crate::domain::job::Job;
 use crate::domain::text::EmailAddress;
 use crate::notify::SendError;
@@ -155,12 +155,21 @@ pub async fn send(app: &App, id: MailId) -> Result<store::job::Settled> {
     if mail.state != MailState::Waiting {
         return Ok(store::job::Settled::Done);
     }
+    let notice: Notice = serde_json::from_str(&mail.notice).map_err(|error| Error::Internal(Box::new(error)))?;
+    let told = if let Notice::Told { recipient } = &notice { Some(*recipient) } else { None };
+    let notice = match told {
+        None => notice,
+        Some(recipient) => match super::wave::send::words(app, &mut tx, recipient).await? {
+            Some(words) => Notice::ToldNow(Box::new(words)),
+            // The release moved on before the mail went out.
+            None => return unsent(app, tx, &mail, recipient).await,
+        },
+    };
     let unsealing = app.unsealing(&mut tx, &grant).await?;
     let to: EmailAddress = unsealing.open(PLACE, &id.to_string(), &mail.recipient)?;
     store::mail::attempt(&mut tx, id).await?;
     app.commit(tx).await?;
 
-    let notice: Notice = serde_json::from_str(&mail.notice).map_err(|error| Error::Internal(Box::new(error)))?;
     let base_url = app.config.base_url.as_str().parse().map_err(Error::from)?;
     let letter = Letter { to, id, at: app.clock.now(), base_url, notice };
     app.crash.pass("mail:before");
@@ -180,6 +189,17 @@ pub async fn send(app: &App, id: MailId) -> Result<store::job::Settled> {
     };
     let mut tx = app.begin("mail.settle").await?;
     store::mail::settle(&mut tx, &mail, state).await?;
+    if let Some(recipient) = told {
+        super::wave::send::mailed(app, &mut tx, recipient, state).await?;
+    }
+    app.commit(tx).await?;
+    Ok(store::job::Settled::Done)
+}
+
+/// Gives up a mail to a member of an audience who is not to be told any more.
+async fn unsent(app: &App, mut tx: Tx, mail: &Mail, recipient: RecipientId) -> Result<store::job::Settled> {
+    store::mail::settle(&mut tx, mail, MailState::Failed).await?;
+    super::wave::send::mailed(app, &mut tx, recipient, MailState::Failed).await?;
     app.commit(tx).await?;
     Ok(store::job::Settled::Done)
 }

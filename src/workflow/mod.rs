@@ -43,6 +43,7 @@ pub mod report;
 pub mod sweep;
 mod told;
 pub mod trial;
+pub mod wave;
 
 /// How a use case fails. `Display` is fit for the person; the source is for the log.
 #[derive(Debug, thiserror::Error)]

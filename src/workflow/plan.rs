@@ -91,6 +91,7 @@ pub async fn drop_case(app: &App, actor: &Actor, id: &ReleaseId, case: &CaseId) 
     let mut tx = app.begin("release.drop_case").await?;
     let (release, grants) = open_release(&mut tx, actor, id, Action::PlanRelease).await?;
     let change = release.clone().drop_case(case)?;
+    super::wave::keep(app, &mut tx, (&release, &grants), case).await?;
     super::candidate::forget(&mut tx, (&release, &grants)).await?;
     store::release::save(&mut tx, actor, change).await?;
     let now = tx.now();

@@ -6,14 +6,15 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Error, Result, shown_at};
 use crate::app::App;
+use crate::domain::id::ProjectId;
 use crate::domain::manifest::DocumentPath;
 use crate::domain::plain::{AdvisoryId, Link};
 use crate::domain::project::Project;
 use crate::domain::text::Label;
-use crate::export::feed::{self, FeedEntry};
+use crate::export::feed::{self, FeedEntry, PlannedEntry};
 use crate::store::publication::Publication;
 use crate::store::{self, Rows};
-use crate::wire::advisory::{ContactView, PublishedView};
+use crate::wire::advisory::{ContactView, PlannedView, PublishedView};
 
 /// The list shows no more than these, newest first.
 const LISTED: i64 = 1000;
@@ -36,6 +37,19 @@ pub async fn published(app: &App) -> Result<Vec<PublishedView>> {
             published_at: shown_at(published.published_at),
         })
         .collect())
+}
+
+/// Lists the security releases that everybody was told of before their instant, the nearest first.
+pub async fn planned(app: &App) -> Result<Vec<PlannedView>> {
+    let mut rows = app.read().await?;
+    let projects = store::project::all(&mut rows).await?;
+    let announced = store::wave::announced(&mut rows).await?;
+    let view = |announced: store::wave::Announced| PlannedView {
+        project: name_of(&projects, &announced.project).to_owned(),
+        due_at: shown_at(announced.due_at),
+        severity: announced.severity.map(|word| word.to_string()),
+    };
+    Ok(announced.into_iter().map(view).collect())
 }
 
 /// Lists where each configured project takes reports.
@@ -74,7 +88,13 @@ pub async fn atom(app: &App) -> Result<Vec<u8>> {
         let store::publication::Published { id, title, published_at, modified_at, .. } = published;
         entries.push(FeedEntry { id, title, project, published_at, modified_at, html });
     }
-    Ok(feed::advisories(&base_url, Timestamp::UNIX_EPOCH, &entries))
+    let mut planned = Vec::new();
+    for announced in store::wave::announced(&mut rows).await? {
+        let project = name_of(&projects, &announced.project).parse()?;
+        let store::wave::Announced { release, due_at, severity, told_at, .. } = announced;
+        planned.push(PlannedEntry { release, project, due_at, severity, told_at });
+    }
+    Ok(feed::advisories(&base_url, Timestamp::UNIX_EPOCH, &entries, &planned))
 }
 
 /// Writes security.txt (RFC 9116): each project's report form, good for half a year from now.
@@ -103,8 +123,11 @@ async fn html(rows: &mut impl Rows, id: &AdvisoryId) -> Result<String> {
 
 /// Names the project of an advisory; one that is gone from the database by its short name.
 fn named<'a>(projects: &'a [Project], published: &'a store::publication::Published) -> &'a str {
-    let known = projects.iter().find(|project| project.id == published.project);
-    known.map_or(published.project.as_str(), |project| &project.name)
+    name_of(projects, &published.project)
+}
+
+fn name_of<'a>(projects: &'a [Project], id: &'a ProjectId) -> &'a str {
+    projects.iter().find(|project| &project.id == id).map_or(id.as_str(), |project| &project.name)
 }
 
 #[cfg(test)]

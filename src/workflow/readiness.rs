@@ -226,6 +226,7 @@ async fn gather_once(
         mail_trouble: super::mail::trouble(app),
         trials: tried(&mut tx, (&found, &grants), &layout).await?,
         disk_left: app.disk_left(),
+        waves: super::wave::facts(app, &mut tx, (&found, &grants)).await?,
     };
     let policy = policy(app, &layout.project);
     Ok((tx, Gathered { release: found, grants, facts, policy, advisories, layout }))

@@ -84,6 +84,8 @@ pub async fn show(app: &App, actor: &Actor, id: &ReleaseId) -> Result<ReleaseVie
     let manages = grants.each().iter().all(|grant| grant.also(Action::PlanRelease));
     let channels = super::channel::names(app, &mut tx, &release, &grants).await?;
     let awaits = super::awaited::sentences(app, &mut tx, (&release, &grants), (&facts, &layout)).await?;
+    let embargoes: Vec<_> = facts.cases.iter().map(|known| (known.case.clone(), known.embargo.clone())).collect();
+    let waves = super::wave::views(&mut tx, (&release, &grants), (&facts.waves, &embargoes)).await?;
     let journal = super::journal::views(&mut tx, (&release, &grants), &layout, manages).await?;
     app.commit(tx).await?;
     let blockers = match release.state {
@@ -101,6 +103,7 @@ pub async fn show(app: &App, actor: &Actor, id: &ReleaseId) -> Result<ReleaseVie
         channels,
         awaits,
         trials: facts.trials.iter().map(trial_view).collect(),
+        waves,
         blockers: blockers.iter().map(blocker_view).collect(),
         digest: release.digest().map(|digest| digest.to_string()),
         armed_by: people,
@@ -119,7 +122,8 @@ pub async fn show(app: &App, actor: &Actor, id: &ReleaseId) -> Result<ReleaseVie
 pub async fn freeze(app: &App, actor: &Actor, id: &ReleaseId) -> Result<()> {
     let (mut tx, gathered) = gather(app, actor, id, Action::PlanRelease, "release.freeze").await?;
     let ready = gathered.release.readiness(&gathered.facts, &gathered.policy).map_err(blocked)?;
-    write_down(app, &mut tx, actor, (ready, gathered)).await?;
+    let (release, _) = write_down(app, &mut tx, actor, (ready, gathered)).await?;
+    wake_at_its_time(&mut tx, &release).await?;
     Ok(app.commit(tx).await?)
 }
 
@@ -137,6 +141,7 @@ pub(super) async fn write_down(
     let manifest = Manifest {
         packages,
         channels: channels.iter().map(|channel| channel.frozen.clone()).collect(),
+        waves: facts.waves.iter().map(|known| known.planned.wave.clone()).collect(),
         ..manifest(&release, &facts, &advisories, &layout)?
     };
     super::channel::freeze(app, tx, (&id, &grants), &channels).await?;
@@ -231,6 +236,7 @@ fn manifest(release: &Release, facts: &Facts, advisories: &[Rendered], layout: &
         advisories: advisories.iter().map(frozen).collect::<Result<_>>()?,
         packages: Vec::new(),
         channels: Vec::new(),
+        waves: Vec::new(),
     })
 }
 
@@ -264,8 +270,9 @@ pub async fn reopen(app: &App, actor: &Actor, id: &ReleaseId) -> Result<()> {
 /// Opens the plan of the case's release again, because a reporter's credit changed, and calls those who manage it.
 pub(super) async fn recall(app: &App, tx: &mut Tx, case: &CaseId) -> Result<()> {
     let Some(id) = store::release::live_of(tx, case, None).await? else { return Ok(()) };
-    let (release, _) = open_release(tx, &CHORE, &id, Action::Maintain).await?;
-    let Some(change) = release.recall()? else { return Ok(()) };
+    let (before, grants) = open_release(tx, &CHORE, &id, Action::Maintain).await?;
+    let Some(change) = before.clone().recall()? else { return Ok(()) };
+    super::wave::news::follow(app, tx, (&before, &grants), &change.next).await?;
     let release = store::release::save(tx, &CHORE, change).await?;
     super::disclose::call(app, tx, &release).await?;
     wake_at_its_time(tx, &release).await
@@ -302,10 +309,12 @@ async fn change(
     decide: impl FnOnce(Release, &Policy, Timestamp) -> Result<Change<Release>, Refusal>,
 ) -> Result<()> {
     let mut tx = app.begin("release.change").await?;
-    let (release, _) = open_release(&mut tx, actor, id, Action::PlanRelease).await?;
-    let project = store::project::find(&mut tx, &release.project).await?.ok_or(Error::NotFound)?;
+    let (before, grants) = open_release(&mut tx, actor, id, Action::PlanRelease).await?;
+    let project = store::project::find(&mut tx, &before.project).await?.ok_or(Error::NotFound)?;
     let (policy, now) = (policy(app, &project), tx.now());
-    let release = store::release::save(&mut tx, actor, decide(release, &policy, now)?).await?;
+    let change = decide(before.clone(), &policy, now)?;
+    super::wave::news::follow(app, &mut tx, (&before, &grants), &change.next).await?;
+    let release = store::release::save(&mut tx, actor, change).await?;
     wake_at_its_time(&mut tx, &release).await?;
     Ok(app.commit(tx).await?)
 }
@@ -318,6 +327,9 @@ pub(super) async fn wake_at_its_time(tx: &mut Tx, release: &Release) -> Result<(
         ReleaseState::Armed => store::job::queue(tx, &Job::Disclose { release: id }, release.due_at).await?,
         ReleaseState::Running => store::job::queue(tx, &Job::Disclose { release: id }, now).await?,
         ReleaseState::Frozen | ReleaseState::Held | ReleaseState::Done | ReleaseState::Abandoned => {}
+    }
+    if matches!(release.state, ReleaseState::Frozen | ReleaseState::Armed) {
+        super::wave::send::wake(tx, release).await?;
     }
     Ok(())
 }
@@ -362,6 +374,7 @@ fn allowed(release: &Release, ready: bool, may_arm: bool) -> Vec<String> {
     let each = [
         ("rehearse", planned),
         ("drop", planned && release.cases.len() > 1),
+        ("wave", planned || release.state == ReleaseState::Frozen),
         ("freeze", planned && ready),
         ("arm", release.state == ReleaseState::Frozen && ready && may_arm),
         ("disclose-now", release.may_hasten().is_ok() && !release.haste.in_force()),

@@ -97,6 +97,10 @@ pub(crate) const ROUTES: &[(&str, &str, Body)] = &[
     ("POST", "/api/v1/releases/{release}/reopen", Nothing),
     ("POST", "/api/v1/releases/{release}/resume", Nothing),
     ("POST", "/api/v1/releases/{release}/give-up", Json(r#"{"position":0}"#)),
+    ("GET", "/api/v1/releases/{release}/waves", Nothing),
+    ("POST", "/api/v1/releases/{release}/waves", Json(r#"{"audience":"public","level":"date","before":"1d"}"#)),
+    ("POST", "/api/v1/releases/{release}/waves/drop", Json(r#"{"audience":"public","level":"date"}"#)),
+    ("GET", "/api/v1/releases/{release}/canaries", Nothing),
     ("POST", "/api/v1/releases/{release}/abandon", Nothing),
     ("GET", "/projects/{project}", Nothing),
     ("POST", "/projects/{project}/mirror", Form("")),
@@ -142,6 +146,9 @@ pub(crate) const ROUTES: &[(&str, &str, Body)] = &[
     ("POST", "/releases/{release}/reopen", Form("")),
     ("POST", "/releases/{release}/resume", Form("")),
     ("POST", "/releases/{release}/give-up", Form("position=0")),
+    ("GET", "/releases/{release}/waves", Nothing),
+    ("POST", "/releases/{release}/waves", Form("audience=public&level=date&before=1d")),
+    ("POST", "/releases/{release}/waves/drop", Form("audience=public&level=date")),
     ("POST", "/releases/{release}/abandon", Form("")),
 ];
 

@@ -9,7 +9,7 @@ use tokio::process::Command;
 
 use crate::support::program;
 
-const STORY: [&str; 5] = ["upstream", "report", "accept", "disclosed", "exploit"];
+const STORY: [&str; 6] = ["upstream", "report", "accept", "audience", "disclosed", "exploit"];
 
 /// Tells the story; returns its code and document.
 async fn tell(home: &Path, mut command: Command) -> (i32, Value) {

@@ -26,4 +26,5 @@ mod states;
 mod support;
 mod team;
 mod upstream;
+mod wave;
 mod workflow;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use embargo::domain::access::{Consent, Role};
 use embargo::domain::account::{KeyKind, PersonState};
+use embargo::domain::audience::Level;
 use embargo::domain::case::{CaseState, Verdict};
 use embargo::domain::check::CheckState;
 use embargo::domain::effect::{EffectState, Phase};
@@ -12,10 +13,12 @@ use embargo::domain::hold::HoldReason;
 use embargo::domain::job::JobState;
 use embargo::domain::mark::Standing;
 use embargo::domain::project::{TagStyle, TeamKind, UpstreamState};
+use embargo::domain::recipient::Affect;
 use embargo::domain::rehearsal::Maker;
 use embargo::domain::release::ReleaseState;
 use embargo::domain::session::{LinkKind, SessionKind};
 use embargo::domain::trial::TrialOutcome;
+use embargo::domain::severity::SeverityWord;
 use embargo::store::mail::MailState;
 
 /// Returns the words of a closed set, in alphabetical order.
@@ -57,6 +60,10 @@ fn known() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         ("check_job.state", all!(CheckState)),
         ("event.actor_kind", BTreeSet::from(["person", "reporter", "system"])), // store::event
         ("job.state", all!(JobState)),
+        ("wave.level", all!(Level)),
+        ("wave.severity", all!(SeverityWord)),
+        ("wave_recipient.level", all!(Level)),
+        ("wave_answer.answer", all!(Affect)),
     ])
 }
 

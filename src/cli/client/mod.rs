@@ -23,6 +23,8 @@ mod release;
 mod report;
 mod screen;
 mod server;
+mod told;
+mod wave;
 
 pub(super) use case::AuditCommand;
 
@@ -48,6 +50,9 @@ pub(super) enum Client {
     /// Report a vulnerability and come back to your report, without an account
     #[command(subcommand)]
     Report(report::ReportCommand),
+    /// Open the personal link by which you were told of a release, and answer
+    #[command(subcommand)]
+    Told(told::ToldCommand),
     /// Work on cases
     #[command(subcommand)]
     Case(case::CaseCommand),
@@ -84,6 +89,7 @@ pub(super) async fn run(client: &Client, server: Option<&str>, output: Output) -
         Client::Release(command) => release::run(command, server, output).await,
         Client::Advisory(command) => advisory::run(command, server, output).await,
         Client::Report(command) => report::run(command, server, output).await,
+        Client::Told(command) => told::run(command, output).await,
         Client::Case(command) => case::run(command, server, output).await,
         Client::Date(command) => date::run(command, server, output).await,
         Client::Attachment(command) => attachment::run(command, server, output).await,
@@ -129,6 +135,14 @@ mod tests {
             "report date --claim-file c propose 2030-01-15T13:00:00Z",
             "report date accept",
             "report attach --claim-file c a b",
+            "release wave set OCTO-R1 distros --level patches --before 7d",
+            "release wave drop OCTO-R1 distros --level date",
+            "release wave list OCTO-R1",
+            "release trace OCTO-R1 a.mbox b.txt",
+            "told show --link-file l",
+            "told acknowledge --link-file -",
+            "told answer --link-file l not_affected --advisory OCTO-2030-0001",
+            "told fetch --link-file l -o release.tar.age",
             "case list",
             "case show OCTO-1",
             "case accept OCTO-1",
@@ -168,6 +182,10 @@ mod tests {
             "report submit https://security.example.org/octo --title Sample --text-file - --credit Sample --anonymous",
             "report submit https://security.example.org/octo --title Sample --text-file - --severity dreadful",
             "report attach --claim-file c",
+            "release wave set OCTO-R1 distros --level patches",
+            "release wave set OCTO-R1 distros --level all --before 7d",
+            "release trace OCTO-R1",
+            "told show https://security.example.org/w/#embw_x",
             "report status ABCDE-ABCDE-ABCDE-ABCDE-ABCDE-ABCDE",
             "case show octo-1",
             "case comment OCTO-1",

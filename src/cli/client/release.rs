@@ -1,11 +1,14 @@
 //! Commands about releases: each says what the release is afterwards.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 
 use super::date::instant;
 use super::follow;
 use super::server::Server;
+use super::wave::{self, WaveCommand};
 use super::{Failure, Output, Result, prompt};
 use crate::domain::id::{CaseId, ProjectId, ReleaseId};
 use crate::domain::refusal::Malformed;
@@ -110,6 +113,17 @@ pub(crate) enum ReleaseCommand {
         /// Which release
         release: ReleaseId,
     },
+    /// Say whom it tells before its instant, when, and how much
+    #[command(subcommand)]
+    Wave(WaveCommand),
+    /// Say whose copy a leaked file is; the file stays on this machine
+    Trace {
+        /// Which release
+        release: ReleaseId,
+        /// A bundle, a patch, mails or a text
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
     /// Answer for a commit whose checks could not run here
     Waive {
         /// The case of the fix
@@ -163,6 +177,8 @@ pub(super) async fn run(command: &ReleaseCommand, url: Option<&str>, output: Out
             server.post::<()>(&format!("/cases/{case}/waive"), &wish).await?;
             return output.result(&wish, &format!("You answer for {case} on {line} at {}.", head.short()));
         }
+        ReleaseCommand::Wave(command) => return wave::run(command, &server, output).await,
+        ReleaseCommand::Trace { release, files } => return wave::trace(&server, (release, files), output).await,
         ReleaseCommand::Plan(plan) => {
             let wish = PlanRelease {
                 project: plan.project.clone(),
@@ -262,6 +278,7 @@ fn told(view: &ReleaseView) -> String {
             .map(|trial| format!("trial push to {} at {}: {}", trial.repository, trial.tried_at, trial.words())),
     );
     lines.extend(view.awaits.iter().map(|sentence| format!("packages: {sentence}")));
+    lines.extend(view.waves.iter().map(wave::line));
     lines.extend(view.blockers.iter().map(|blocker| format!("blocked: {} ({})", blocker.sentence, blocker.owner)));
     if let Some(digest) = &view.digest {
         lines.push(format!("frozen: {digest}"));

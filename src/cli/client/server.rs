@@ -115,6 +115,11 @@ impl Server {
         self.send(self.request(Method::GET, path).timeout(LONG_PATIENCE)).await
     }
 
+    /// Fetches a file, piece by piece, by what the body says.
+    pub(super) async fn fetch_with(&self, path: &str, body: &(impl Serialize + Sync)) -> Result<reqwest::Response> {
+        self.send(self.request(Method::POST, path).timeout(LONG_PATIENCE).json(body)).await
+    }
+
     /// Ends something.
     pub(super) async fn delete(&self, path: &str) -> Result<()> {
         self.send(self.request(Method::DELETE, path)).await?;

@@ -15,6 +15,7 @@ use self::upstream::{LineArgument, TagArgument};
 use super::output::Output;
 use super::{Failure, Result};
 
+mod audience;
 mod check;
 mod command;
 mod forge;

@@ -179,7 +179,8 @@ async fn mail(stage: &Stage<'_>, released: &Released, tale: &mut Tale) -> Result
     Ok(())
 }
 
-fn letters(folder: &Folder) -> Result<Vec<String>> {
+/// Reads the mails that the mail server has taken so far.
+pub(super) fn letters(folder: &Folder) -> Result<Vec<String>> {
     let failed = |error| Failure::because("The mailbox could not be read.", error);
     let mut letters = Vec::new();
     for entry in fs::read_dir(folder.mail().join("new")).map_err(failed)? {

@@ -17,6 +17,8 @@ pub(super) const MAINTAINER: Part = Part { handle: "maintainer", name: "Sample M
 pub(super) const REVIEWER: Part = Part { handle: "reviewer", name: "Sample Reviewer", role: "release_manager" };
 /// Plans the release; also the first person of the server.
 pub(super) const MANAGER: Part = Part { handle: "manager", name: "Sample Release Manager", role: "release_manager" };
+/// Ships the project, and is told before the instant; has no account.
+pub(super) const DISTRIBUTION: Part = Part { handle: "distribution", name: "Sample Distribution", role: "" };
 
 /// The reporter's name, as they want to be thanked.
 pub(super) const REPORTER_NAME: &str = "Sample Reporter";
@@ -147,6 +149,7 @@ async fn client<T: DeserializeOwned>(home: &Path, words: &[&str]) -> Result<T> {
     serde_json::from_str(&printed).map_err(|error| Failure::because("A command printed something unexpected.", error))
 }
 
-fn key_of(home: &Path) -> PathBuf {
+/// Returns where the SSH key of a home is; its public half lies beside it.
+pub(super) fn key_of(home: &Path) -> PathBuf {
     home.join(".ssh/id_ed25519")
 }

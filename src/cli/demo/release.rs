@@ -56,6 +56,7 @@ pub(super) async fn tell(stage: &Stage<'_>, mended: Mended, seconds: u32, tale: 
     let release = plan(stage, &mended, due, tale).await?;
     let (advisory, osv) = approve(stage, &mended, tale).await?;
     freeze(stage, &release, tale).await?;
+    super::audience::tell(stage, &release, tale).await?;
     arm(stage, &release, tale).await?;
     disclosed(stage, (&release, due), seconds, tale).await?;
     Ok(Released { advisory, osv, fixes: mended.fixes })

@@ -15,7 +15,7 @@ use super::Demo;
 use super::command::{self, Service};
 use super::forge::Forge;
 use super::outside::Browser;
-use super::people::{MAINTAINER, MANAGER, Person, REVIEWER, Reporter};
+use super::people::{DISTRIBUTION, MAINTAINER, MANAGER, Person, REVIEWER, Reporter, key_of};
 use super::tale::Tale;
 use super::upstream::Upstream;
 use super::wait::until;
@@ -154,7 +154,10 @@ impl<'a> Stage<'a> {
         let manager = MANAGER.move_in(&folder.at("homes")).await?;
         let server = format!("http://{}", free_address().await?);
         let tag_key = init(folder, &server, MANAGER.arguments(&manager)).await?;
-        configure(folder, mail, &upstream, &public)?;
+        let distribution = DISTRIBUTION.move_in(&folder.at("homes")).await?;
+        let key = fs::read_to_string(format!("{}.pub", key_of(&distribution).display()));
+        let key = key.map_err(|error| Failure::because("The key of the distribution could not be read.", error))?;
+        configure(folder, mail, (&upstream, &public), key.trim())?;
         let browser = Browser::open(&server)?;
         serve(folder, &browser, servers).await?;
         tale.step("server", format!("set up and started at {server}, mail goes to 127.0.0.1:{}", mail.port()));
@@ -196,7 +199,8 @@ async fn init(folder: &Folder, server: &str, person: Vec<String>) -> Result<Stri
 }
 
 /// Adds mail and the project to what `init` wrote, as its comment asks.
-fn configure(folder: &Folder, mail: SocketAddr, upstream: &Upstream, public: &str) -> Result<()> {
+fn configure(folder: &Folder, mail: SocketAddr, place: (&Upstream, &str), key: &str) -> Result<()> {
+    let (upstream, public) = place;
     let path = folder.at("etc/config.toml");
     let failed = |error| Failure::because("The configuration could not be written.", error);
     let mut text = fs::read_to_string(&path).map_err(failed)?;
@@ -211,6 +215,14 @@ fn configure(folder: &Folder, mail: SocketAddr, upstream: &Upstream, public: &st
         "signer = { name = \"Sample Security Team\", email = \"security@example.org\" }\n".to_owned(),
         format!("\n[[project.repository]]\nname = {}\nurl = {}\n", quoted(&upstream.name), quoted(public)),
         format!("lines = [{}]\n", lines.join(", ")),
+        "\n[[project.audience]]\nname = \"distros\"\ncriteria = \"Distributions that ship it.\"\nlevel = \"patches\"\n"
+            .to_owned(),
+        format!(
+            "[[project.audience.member]]\nname = {}\nemail = {}\nkey = {}\n",
+            quoted(DISTRIBUTION.name),
+            quoted(&DISTRIBUTION.mail()),
+            quoted(key)
+        ),
     ];
     text.extend(parts);
     fs::write(&path, text).map_err(failed)

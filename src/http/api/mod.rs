@@ -20,6 +20,7 @@ pub(crate) mod check;
 pub(crate) mod project;
 mod release;
 pub(crate) mod report;
+mod wave;
 
 /// A JSON body: as it comes, with a problem document if it is not what was asked for; or as it goes.
 #[derive(Debug)]
@@ -55,4 +56,5 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         .merge(project::routes())
         .merge(release::routes())
         .merge(report::routes())
+        .merge(wave::routes())
 }

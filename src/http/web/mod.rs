@@ -32,6 +32,7 @@ pub(crate) mod report;
 pub(crate) mod reporter;
 #[cfg(test)]
 mod samples;
+pub(crate) mod told;
 pub(crate) mod upload;
 
 type Result<T, E = PageError> = std::result::Result<T, E>;
@@ -52,6 +53,7 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         .merge(release::routes())
         .merge(report::routes())
         .merge(reporter::routes())
+        .merge(told::routes())
         .merge(public::routes())
         .route("/style.css", get(async || asset("text/css; charset=utf-8", include_str!("style.css"))))
         .route("/script.js", get(async || asset("text/javascript; charset=utf-8", include_str!("script.js"))))

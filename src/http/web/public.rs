@@ -19,7 +19,7 @@ use crate::domain::manifest::DocumentPath;
 use crate::domain::plain::AdvisoryId;
 use crate::http::caller::Named;
 use crate::http::problem::{Page, PageError};
-use crate::wire::advisory::{ContactView, PublishedView};
+use crate::wire::advisory::{ContactView, PlannedView, PublishedView};
 use crate::workflow::{Error, publication};
 
 type Result<T> = std::result::Result<T, PageError>;
@@ -39,7 +39,8 @@ pub(super) fn routes() -> Router<Arc<App>> {
 
 async fn list(State(app): State<Arc<App>>) -> Result<Markup> {
     let advisories = publication::published(&app).await?;
-    Ok(list_page(&advisories, &publication::contacts(&app)))
+    let planned = publication::planned(&app).await?;
+    Ok(list_page(&advisories, &planned, &publication::contacts(&app)))
 }
 
 /// Serves the page of an advisory, or its Markdown under `<id>.md`.
@@ -76,9 +77,21 @@ async fn file(app: &App, path: &str) -> Result<Response> {
     Ok(([(header::CONTENT_TYPE, media_type), (header::CACHE_CONTROL, KEPT)], found.body).into_response())
 }
 
-fn list_page(advisories: &[PublishedView], contacts: &[ContactView]) -> Markup {
+fn list_page(advisories: &[PublishedView], planned: &[PlannedView], contacts: &[ContactView]) -> Markup {
     let content = html! {
         h1 { "Security advisories" }
+        @if !planned.is_empty() {
+            section.card #planned {
+                h2 { "Planned" }
+                @for release in planned {
+                    p {
+                        "A security release of " strong { (foreign(&release.project)) } " is planned for " (moment(&release.due_at)) "."
+                        @if let Some(severity) = &release.severity { " The highest severity: " strong { (severity) } "." }
+                    }
+                }
+                p.soft { "What it mends is public then, and nothing is said before." }
+            }
+        }
         @if advisories.is_empty() {
             p { "Nothing has been published yet." }
         } @else {
@@ -139,7 +152,7 @@ mod tests {
             title: "Flaw in <demo>".to_owned(),
             published_at: "2026-03-01T12:00:00Z".to_owned(),
         };
-        let text = list_page(&[listed], &[]).into_string();
+        let text = list_page(&[listed], &[], &[]).into_string();
         assert!(text.contains("Flaw in &lt;demo&gt;") && text.contains("/advisories/DEMO-2026-0001"), "{text}");
         let page = advisory_page(&"DEMO-2026-0001".parse().unwrap(), "<article>x</article>").into_string();
         assert!(page.contains("<article>x</article>"), "{page}");

@@ -4,14 +4,16 @@ use std::path::Path;
 
 use crate::domain::advisory::Advisory;
 use crate::domain::project::{Project, TeamKind};
+use crate::domain::sealed::Secret;
 use crate::http::web::page::Frame;
-use crate::http::web::{account, advisory, case, check, home, project, release, report, reporter};
+use crate::http::web::{account, advisory, case, check, home, project, release, report, reporter, told};
 use crate::wire::advisory::{AdvisoryView, DocumentView};
 use crate::wire::case::{AttachmentView, CaseSummary, CaseView};
 use crate::wire::check::{LogLine, LogView, RunView};
 use crate::wire::project::ProjectView;
 use crate::wire::release::{ReleaseSummary, ReleaseView};
 use crate::wire::report::{IntakeView, ReceiptView, ReporterView};
+use crate::wire::wave::{ToldView, WavesView};
 
 const HEAD: &str = "4f0c2b7d9e1a3b5c7d9e1f2a3b4c5d6e7f809102";
 const SHA: &str = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
@@ -206,6 +208,33 @@ fn advisory_view() -> AdvisoryView {
     }
 }
 
+fn waves_view() -> WavesView {
+    let wave = |audience: &str, level: &str, state: &str, note: &str| serde_json::json!({ "audience": audience, "level": level, "before": "7d", "at": "2030-04-24T12:00:00Z", "state": state, "note": note, "told": 2, "acknowledged": 1, "failed": 0 });
+    let recipient = |name: &str, state: &str| {
+        serde_json::json!({ "id": "019685a0b1c27d3e8f90a1b2c3d4e5f9", "audience": "distros", "level": "patches", "name": name, "state": state, "told_at": "2030-04-24T12:00:00Z",
+            "opened_at": null, "acknowledged_at": (state == "acknowledged").then_some("2030-04-24T13:00:00Z"), "reminded_at": null, "ended_at": null,
+            "answers": if state == "acknowledged" { serde_json::json!([{ "advisory": "OCTO-2030-0001", "answer": "not_affected", "remark": "We build without <mmap>.", "answered_at": "2030-04-24T13:00:00Z" }]) } else { serde_json::json!([]) } })
+    };
+    from(serde_json::json!({
+        "release": "OCTO-R3", "due_at": "2030-05-01T12:00:00Z", "may_change": true,
+        "audiences": [
+            { "name": "distros", "criteria": "Distributions that ship Octo.", "level": "patches", "longest": "7d", "members": 2 },
+            { "name": "public", "criteria": "Everybody.", "level": "severity", "longest": "14d", "members": 0 }
+        ],
+        "waves": [wave("distros", "patches", "sent", ""), wave("public", "date", "waits", "Its time has come: it goes out once the release is frozen.")],
+        "recipients": [recipient("Sample Distribution", "acknowledged"), recipient("Sample Vendor", "failed")]
+    }))
+}
+
+fn told_view() -> ToldView {
+    from(serde_json::json!({
+        "project": "Octo", "name": "Sample Distribution", "level": "patches", "due_at": "2030-05-01T12:00:00Z",
+        "lines": [{ "repository": "octo", "line": "main", "tag": "v1.12.0" }, { "repository": "octo", "line": "1.11.x", "tag": "v1.11.3" }],
+        "severity": "high", "acknowledged_at": null, "key": "SHA256:4f0c2b7d9e1a3b5c7d9e1f2a3b4c5d6e7f809102abc",
+        "questions": [{ "advisory": "OCTO-2030-0001", "answer": null, "remark": null }, { "advisory": "OCTO-2030-0002", "answer": "affected", "remark": "1.11.x only." }]
+    }))
+}
+
 fn pages() -> Vec<(&'static str, String)> {
     let now = NOW.parse().unwrap();
     let (member, visit, stranger) =
@@ -261,6 +290,11 @@ fn pages() -> Vec<(&'static str, String)> {
         ("check", check::page::check_page(&run_view(), Some(&part), &member)),
         ("release-planned", release::page::release_page(&release_view("planned"), &member)),
         ("release-held", release::page::release_page(&release_view("held"), &member)),
+        ("waves", release::wave::waves_page(&waves_view(), &member)),
+        ("told-link", told::page::link_page()),
+        ("told", told::page::told_page(&told_view(), &Secret::new("embw_sample".into()))),
+        ("told-public", told::page::public_page(&["OCTO-2030-0001".parse().unwrap()])),
+        ("told-nothing", told::page::nothing_page()),
         ("report", report::page::report_page(&intake(None), &stranger)),
         (
             "report-refused",
@@ -297,7 +331,7 @@ fn every_page_holds_to_the_content_policy_and_can_be_used_without_script_and_eye
         }
         for form in page.split("<form").skip(1).filter(|form| form.contains("method=\"post\"")) {
             let action = form.split("action=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
-            let open = ["/sign-in", "/r/", "/report/octo"].contains(&action);
+            let open = ["/sign-in", "/r/", "/report/octo"].contains(&action) || action.starts_with("/w/");
             let token = form.split("</form>").next().unwrap().contains("name=\"form_token\"");
             assert_eq!(token, !open, "{name}: the form to {action}");
         }

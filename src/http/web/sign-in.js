@@ -1,11 +1,12 @@
-// Takes the one-time code from behind the # of the address, where no server or proxy sees it, into the form.
-// It does not send the form: who presses the button decides to sign in here.
+// Takes the code from behind the # of the address, where no server or proxy sees it, into the form.
+// It does not send the form: who presses the button decides to sign in, or to open the link, here.
 const take = () => {
   const code = location.hash.slice(1);
   if (code === "") return;
   history.replaceState(null, "", location.pathname);
-  document.getElementById("code").value = code;
-  document.getElementById("sign-in").focus();
+  const field = document.getElementById("code");
+  field.value = code;
+  field.form.querySelector("button").focus();
 };
 addEventListener("hashchange", take);
 take();

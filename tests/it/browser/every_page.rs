@@ -30,7 +30,7 @@ async fn every_page_is_readable_by_everybody() {
     stage.test.settle().await;
     browse(&stage.test, Script::On, async |page| {
         let eye = Eye::open(page);
-        for path in ["/advisories", "/sign-in", "/report/sample", "/r/", "/nothing"] {
+        for path in ["/advisories", "/sign-in", "/report/sample", "/r/", "/w/", "/nothing"] {
             eye.look_at(path).await;
         }
         page.open("/r/").await;
@@ -58,6 +58,7 @@ async fn every_page_is_readable_by_everybody() {
             &format!("{of_case}/join"),
             &format!("{of_case}/advisory"),
             &format!("{of_case}/advisory/edit"),
+            &format!("{of_release}/waves"),
             &of_release,
         ] {
             eye.look_at(path).await;

@@ -22,6 +22,7 @@ use crate::workflow::{self, channel, check, haste, plan, rehearsal, release};
 
 mod candidate;
 pub(crate) mod page;
+pub(crate) mod wave;
 
 type ReleaseName = Named<ReleaseId, Page>;
 type Done = Result<Redirect>;
@@ -29,6 +30,7 @@ type Done = Result<Redirect>;
 /// Returns the routes of releases.
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()
+        .merge(wave::routes())
         .route("/projects/{project}/releases", post(plan))
         .route("/releases/{release}", get(show))
         .route("/releases/{release}/rehearse", post(rehearse))

@@ -46,6 +46,7 @@ pub(crate) fn release_page(view: &ReleaseView, frame: &Frame<'_>) -> Markup {
                 p.soft { "A push tried on " (trial.repository) " " (trial.words()) ", " (moment(&trial.tried_at)) "." }
             }
         }
+        (super::wave::section(view))
         @if let Some(digest) = &view.digest {
             p.small.soft { "What was frozen, with its instant, has the SHA-256 " code.hash { (digest) } }
         }
