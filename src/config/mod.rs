@@ -23,7 +23,7 @@ mod mistake;
 mod project;
 
 pub use awaited::{AwaitConfig, RegistryKind};
-pub use project::{DiscloseNow, ProjectConfig, RepositoryConfig, SignerConfig};
+pub use project::{DiscloseNow, LineConfig, Messages, ProjectConfig, RepositoryConfig, SignerConfig};
 
 /// Everything the operator decides.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

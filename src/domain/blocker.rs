@@ -54,6 +54,8 @@ words! {
         Clock = "clock",
         /// No key to sign tags with.
         SigningKey = "signing_key",
+        /// A tag is not signed by anybody the project allows.
+        Unsigned = "unsigned",
         /// No mail server.
         Mail = "mail",
     }
@@ -92,6 +94,7 @@ impl BlockerKind {
             | Self::Conflict
             | Self::CandidateChecks
             | Self::CandidateApproval
+            | Self::Unsigned
             | Self::Clock => true,
             // A moved fix stops the run; a moved line is found by preflight, on the remote itself.
             Self::RehearsalStale => true,
@@ -125,6 +128,7 @@ impl Blocker {
             | BlockerKind::Instant
             | BlockerKind::Clock
             | BlockerKind::SigningKey
+            | BlockerKind::Unsigned
             | BlockerKind::Mail => "",
         };
         Self { kind, sentence, owner, link: format!("/cases/{case}{part}") }

@@ -91,6 +91,7 @@ impl Skip {
             | BlockerKind::Instant
             | BlockerKind::Clock
             | BlockerKind::SigningKey
+            | BlockerKind::Unsigned
             // Whoever pushed it may have pushed anything.
             | BlockerKind::CandidateApproval => None,
         }

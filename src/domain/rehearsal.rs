@@ -4,6 +4,8 @@ use jiff::Timestamp;
 
 use super::digest::Digest;
 use super::id::{LineId, UpstreamId, words};
+use super::project::TagStyle;
+use super::recipe::Strategy;
 use super::repo::{CommitId, TagName};
 
 /// One tag on one line.
@@ -15,8 +17,20 @@ pub struct Target {
     pub line: LineId,
     /// The tag.
     pub tag: TagName,
+    /// How fixes are put onto the line.
+    pub strategy: Strategy,
+    /// How the tag looks.
+    pub style: TagStyle,
     /// How the last rehearsal went here.
     pub rehearsal: Rehearsal,
+}
+
+impl Target {
+    /// Plans a tag on a line: merges and an annotated tag, nothing rehearsed.
+    pub fn of(upstream: UpstreamId, line: LineId, tag: TagName) -> Self {
+        let (strategy, style) = (Strategy::Merge, TagStyle::Annotated);
+        Self { upstream, line, tag, strategy, style, rehearsal: Rehearsal::None }
+    }
 }
 
 /// How a rehearsal went on one target.
@@ -60,6 +74,8 @@ pub struct Candidate {
     pub same_as: Option<CommitId>,
     /// What it was built from: [`inputs`].
     pub inputs: Digest,
+    /// How it was made of that: the digest of its [`super::recipe::Recipe`].
+    pub recipe: Digest,
     /// When.
     pub at: Timestamp,
 }

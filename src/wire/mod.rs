@@ -10,3 +10,4 @@ pub mod problem;
 pub mod project;
 pub mod release;
 pub mod report;
+pub mod sign;

@@ -22,6 +22,7 @@ mod mail;
 mod operator;
 mod push;
 mod report;
+mod signing;
 mod states;
 mod support;
 mod team;

@@ -12,6 +12,7 @@ use embargo::domain::hold::HoldReason;
 use embargo::domain::job::JobState;
 use embargo::domain::mark::Standing;
 use embargo::domain::project::{TagStyle, TeamKind, UpstreamState};
+use embargo::domain::recipe::Strategy;
 use embargo::domain::rehearsal::Maker;
 use embargo::domain::release::ReleaseState;
 use embargo::domain::session::{LinkKind, SessionKind};
@@ -33,7 +34,6 @@ fn known() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         ("session.kind", all!(SessionKind)),
         ("project.team", all!(TeamKind)),
         ("upstream.state", all!(UpstreamState)),
-        ("line.tag_style", all!(TagStyle)),
         ("team_member.role", all!(Role)),
         ("case.state", all!(CaseState)),
         ("case.verdict", all!(Verdict)),
@@ -47,6 +47,8 @@ fn known() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         ("release.state", all!(ReleaseState)),
         ("release.hold", all!(HoldReason)),
         ("release_target.maker", all!(Maker)),
+        ("release_target.strategy", all!(Strategy)),
+        ("release_target.tag_style", all!(TagStyle)),
         ("effect.phase", all!(Phase)),
         ("effect.state", all!(EffectState)),
         ("effect.reason", all!(HoldReason)),

@@ -22,6 +22,7 @@ mod release;
 mod report;
 mod screen;
 mod server;
+mod sign;
 
 pub(super) use case::AuditCommand;
 

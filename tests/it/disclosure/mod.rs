@@ -8,6 +8,7 @@ mod hold;
 mod kill;
 mod late;
 mod mail;
+mod manner;
 mod remind;
 mod several;
 mod ssh;
