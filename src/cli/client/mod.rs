@@ -8,6 +8,7 @@ use super::{Failure, Result};
 mod account;
 mod advisory;
 mod attachment;
+mod backport;
 mod case;
 mod check;
 mod command;
