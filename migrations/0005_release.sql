@@ -69,6 +69,7 @@ create table release_target (
     candidate text,                              -- the merged commit
     tag_object text,                             -- the tag's object id; the commit's for a lightweight tag
     maker text check (maker in ('server', 'person')), -- who made the candidate: a merge, or a push to candidate/<line>
+    bumped integer not null default 0 check (bumped in (0, 1)), -- whether its last commit is what a version command changed
     same_as text,                                -- the line's one fix, if the candidate is its very tree
     inputs blob,                                 -- SHA-256 of what the candidate was built from
     recipe blob,                                 -- SHA-256 of how: strategy, words, riders, branches that move along

@@ -130,6 +130,8 @@ pub struct Messages {
     pub riders: Vec<Template<OfRider>>,
     /// The message of the commit that adds release notes.
     pub changelog: Template<OfTag>,
+    /// The message of the commit with what a version command changed.
+    pub version: Template<OfTag>,
 }
 
 impl Default for Messages {
@@ -141,6 +143,7 @@ impl Default for Messages {
             tag: Template::parse("{project} {tag}\n\nSecurity release. Fixes {cases}.")
                 .expect("a test reads this text"),
             riders: Vec::new(),
+            version: Template::parse("Version {tag}").expect("a test reads this text"),
             changelog: Template::parse("Release notes of {tag}").expect("a test reads this text"),
         }
     }
@@ -161,6 +164,9 @@ pub struct LineConfig {
     /// The path of a new file with release notes, committed on top of the fixes.
     #[serde(default)]
     pub changelog: Option<Template<OfPath>>,
+    /// A script that sets the version, run in the sandbox; its changes are committed last.
+    #[serde(default)]
+    pub version_command: Option<String>,
     /// Other branches that move to the same commit when it is released.
     #[serde(default)]
     pub advances: Vec<LineName>,
@@ -251,6 +257,11 @@ impl RepositoryConfig {
     /// Returns where the release notes of a line are added, if they are.
     pub fn changelog(&self, line: &LineName) -> Option<&Template<OfPath>> {
         self.exception(line)?.changelog.as_ref()
+    }
+
+    /// Returns the script that sets the version of a line, if there is one.
+    pub fn version_command(&self, line: &LineName) -> Option<&str> {
+        self.exception(line)?.version_command.as_deref()
     }
 
     /// Returns the branches that move with a line.

@@ -176,6 +176,7 @@ mod tests {
             commit: oid("2"),
             tag_object: oid("3"),
             maker: Maker::Server,
+            bumped: false,
             same_as: None,
             inputs: Digest::of(b"inputs"),
             recipe: Digest::of(b"recipe"),

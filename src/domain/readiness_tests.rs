@@ -39,6 +39,7 @@ pub(in crate::domain) fn release() -> Release {
         commit: oid("2"),
         tag_object: oid("3"),
         maker: Maker::Server,
+        bumped: false,
         same_as: Some(oid("4")),
         inputs: inputs(&oid("1"), &[oid("4")], at(1_000), &tag, None),
         recipe: recipe().digest(),

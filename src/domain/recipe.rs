@@ -44,6 +44,19 @@ pub struct Changelog {
     pub message: String,
 }
 
+/// A command that sets the version, and what it is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bump {
+    /// The script.
+    pub command: String,
+    /// The line, in its variable `LINE`.
+    pub line: String,
+    /// The tag, in its variable `TAG`.
+    pub tag: String,
+    /// The message of the commit with what it changed.
+    pub message: String,
+}
+
 /// A branch that moves to the same commit as the line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Advance {
@@ -64,6 +77,8 @@ pub struct Recipe {
     pub fixes: Vec<FixRecipe>,
     /// Release notes on top of them.
     pub changelog: Option<Changelog>,
+    /// A command whose changes come last.
+    pub bump: Option<Bump>,
     /// The message of the tag.
     pub tag_message: String,
     /// Where the key is that signs the tag.
@@ -103,6 +118,9 @@ impl Recipe {
         if let Some(Changelog { path, text, message }) = &self.changelog {
             parts.extend([b"changelog".as_slice(), path.as_bytes(), text.as_bytes(), message.as_bytes()]);
         }
+        if let Some(Bump { command, line, tag, message }) = &self.bump {
+            parts.extend([b"bump".as_slice(), command.as_bytes(), line.as_bytes(), tag.as_bytes(), message.as_bytes()]);
+        }
         for advance in &self.advances {
             let tip = advance.tip.as_ref().map_or("", CommitId::as_str);
             parts.extend([b"advance".as_slice(), advance.branch.as_str().as_bytes(), tip.as_bytes()]);
@@ -126,6 +144,7 @@ pub(in crate::domain) mod tests {
                 riders: vec!["Fixes: CVE-2030-1".to_owned()],
             }],
             changelog: None,
+            bump: None,
             tag_message: "Sample v1".to_owned(),
             signing: Signing::Server,
             signer: ("Sample".to_owned(), "security@example.org".to_owned()),
@@ -135,7 +154,7 @@ pub(in crate::domain) mod tests {
 
     #[test]
     fn each_part_is_part_of_the_digest() {
-        let changes: [fn(&mut Recipe); 11] = [
+        let changes: [fn(&mut Recipe); 12] = [
             |recipe| recipe.strategy = Strategy::Squash,
             |recipe| recipe.style = TagStyle::Lightweight,
             |recipe| recipe.fixes[0].head = "5".repeat(40).parse().unwrap(),
@@ -145,6 +164,11 @@ pub(in crate::domain) mod tests {
             |recipe| {
                 let text = "notes".to_owned();
                 recipe.changelog = Some(Changelog { path: text.clone(), message: text.clone(), text });
+            },
+            |recipe| {
+                let text = "true".to_owned();
+                let (line, tag, message) = (text.clone(), text.clone(), text.clone());
+                recipe.bump = Some(Bump { command: text, line, tag, message });
             },
             |recipe| recipe.signing = Signing::Offline,
             |recipe| recipe.signer.1.push('x'),

@@ -70,6 +70,8 @@ pub struct Candidate {
     pub tag_object: CommitId,
     /// Who made it.
     pub maker: Maker,
+    /// Whether its last commit is what a version command changed: no approval of a fix covers that.
+    pub bumped: bool,
     /// The line's one fix, if this is its very tree: what was checked there was checked here.
     pub same_as: Option<CommitId>,
     /// What it was built from: [`inputs`].

@@ -3,6 +3,8 @@
 //! Guards: a file that is there already is never overwritten, and the same input makes the same commit. No working tree is
 //! touched. Leaves what the file says to `workflow::recipe`.
 
+use std::path::Path;
+
 use super::combine::Stamp;
 use super::error::{Error, Result};
 use super::refs;
@@ -52,6 +54,45 @@ impl Git {
     }
 }
 
+impl Git {
+    /// Commits what changed in a checkout of a commit; none if nothing did. The folder's own `.git` is never looked at: whoever
+    /// worked in there may have written it.
+    pub async fn commit_folder(
+        &self,
+        repo: &Repo,
+        onto: &CommitId,
+        change: (&Path, &str),
+        stamp: &Stamp,
+    ) -> Result<Option<CommitId>> {
+        const WHAT: &str = "committing what a command changed";
+        let (folder, message) = change;
+        let path = self.existing(repo)?;
+        let scratch = self.scratch()?;
+        let index = scratch.path().join("index");
+        let git = || {
+            let command = self.command(WHAT).in_repository(&path).env("GIT_INDEX_FILE", &index);
+            command.env("GIT_WORK_TREE", folder).in_folder(folder)
+        };
+        git().args(["read-tree", onto.as_str()]).succeed(b"").await?;
+        git().args(["add", "--all", "--", "."]).succeed(b"").await?;
+        let before = self.commit(repo, onto).await?.tree;
+        let tree = parsed(&git().arg("write-tree").succeed(b"").await?)?;
+        if tree == before {
+            return Ok(None);
+        }
+        let range = ["diff-tree", "-r", "--no-renames", before.as_str(), tree.as_str()];
+        let changed = git().args(range).succeed(b"").await?;
+        // A repository inside the tree would become a submodule that nobody can fetch.
+        let hostile = |line: &str| line.split(' ').nth(1) == Some("160000");
+        if String::from_utf8_lossy(&changed).lines().any(hostile) {
+            return Err(Refusal::moment("The version command left a repository of its own in the tree.").into());
+        }
+        let mut commit = stamp.commit(&tree, message)?;
+        commit.parents.push(refs::object_id(onto)?);
+        self.write(repo, commit).await.map(Some)
+    }
+}
+
 fn parsed(output: &[u8]) -> Result<CommitId> {
     String::from_utf8_lossy(output).trim().parse().map_err(|_| Error::Missing)
 }
@@ -61,6 +102,28 @@ mod tests {
     use super::super::combine::tests::stamp;
     use super::super::sample::Sample;
     use super::*;
+
+    #[tokio::test]
+    async fn what_changed_in_a_checkout_is_committed_whatever_its_own_repository_says() {
+        let sample = Sample::new().await;
+        sample.update().await.unwrap();
+        let (repo, tip) = (Repo::Mirror(sample.id), sample.head("main").await);
+        let folder = sample.folder.path().join("tree");
+        sample.git.checkout(&repo, &tip, &folder).await.unwrap();
+        let commit = async || sample.git.commit_folder(&repo, &tip, (&folder, "Version v1.1"), &stamp()).await;
+        assert_eq!(commit().await.unwrap(), None);
+        std::fs::write(folder.join("NEWS"), "1.1\n").unwrap();
+        std::fs::remove_file(folder.join("README")).unwrap();
+        std::fs::write(folder.join(".git/config"), "[core]\n\tfsmonitor = touch /tmp/never\n\tbare = maybe\n").unwrap();
+        let one = commit().await.unwrap().unwrap();
+        assert_eq!(commit().await.unwrap(), Some(one.clone()));
+        assert_eq!(sample.git.changed_paths(&repo, &tip, &one, 10).await.unwrap(), ["NEWS", "README"]);
+        sample.fsck(&repo).await;
+        sample.user_in(&folder, ["init", "-q", "inner"]).await;
+        sample.user_in(&folder.join("inner"), ["commit", "-q", "--allow-empty", "-m", "x"]).await;
+        let refused = commit().await.unwrap_err().to_string();
+        assert!(refused.contains("a repository of its own"), "{refused}");
+    }
 
     #[tokio::test]
     async fn a_file_is_added_once_and_never_overwrites() {

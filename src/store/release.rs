@@ -126,6 +126,7 @@ struct TargetRow {
     candidate: Option<String>,
     tag_object: Option<String>,
     maker: Option<String>,
+    bumped: i64,
     same_as: Option<String>,
     inputs: Option<Vec<u8>>,
     recipe: Option<Vec<u8>>,
@@ -148,6 +149,7 @@ impl TryFrom<TargetRow> for Target {
                     commit: parsed(&commit, TABLE, "candidate")?,
                     tag_object: parsed(&tag_object, TABLE, "tag_object")?,
                     maker: parsed(&maker, TABLE, "maker")?,
+                    bumped: row.bumped != 0,
                     same_as: parsed_opt(row.same_as.as_deref(), TABLE, "same_as")?,
                     inputs: digest_of(&inputs, TABLE, "inputs")?,
                     recipe: digest_of(&recipe, TABLE, "recipe")?,
@@ -202,7 +204,7 @@ pub async fn find(rows: &mut impl Rows, grants: &Grants, id: &ReleaseId) -> Resu
 async fn targets(rows: &mut impl Rows, release: &str) -> Result<Vec<Target>> {
     let found = sqlx::query_as!(
         TargetRow,
-        "select upstream, line, tag, strategy, tag_style, base, candidate, tag_object, maker, same_as, inputs, recipe, trouble,
+        "select upstream, line, tag, strategy, tag_style, base, candidate, tag_object, maker, bumped, same_as, inputs, recipe, trouble,
            rehearsed_at
          from release_target where release = ? order by position",
         release
@@ -306,15 +308,16 @@ async fn write_targets(tx: &mut Tx, release: &Release) -> Result<()> {
         let commit = candidate.map(|candidate| candidate.commit.as_str());
         let tag_object = candidate.map(|candidate| candidate.tag_object.as_str());
         let maker = candidate.map(|candidate| candidate.maker.as_str());
+        let bumped = i64::from(candidate.is_some_and(|candidate| candidate.bumped));
         let same_as = candidate.and_then(|candidate| candidate.same_as.as_ref()).map(CommitId::as_str);
         let inputs = candidate.map(|candidate| candidate.inputs.as_bytes().as_slice());
         let recipe = candidate.map(|candidate| candidate.recipe.as_bytes().as_slice());
         let at = at.map(Timestamp::as_millisecond);
         sqlx::query!(
             "insert into release_target
-               (release, upstream, line, tag, position, strategy, tag_style, base, candidate, tag_object, maker, same_as,
-                inputs, recipe, trouble, rehearsed_at)
-             values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+               (release, upstream, line, tag, position, strategy, tag_style, base, candidate, tag_object, maker, bumped,
+                same_as, inputs, recipe, trouble, rehearsed_at)
+             values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             id,
             upstream,
             line,
@@ -326,6 +329,7 @@ async fn write_targets(tx: &mut Tx, release: &Release) -> Result<()> {
             commit,
             tag_object,
             maker,
+            bumped,
             same_as,
             inputs,
             recipe,

@@ -206,6 +206,7 @@ async fn a_release_survives_its_row() {
         commit: oid("2"),
         tag_object: oid("3"),
         maker: Maker::Person,
+        bumped: true,
         same_as: Some(oid("4")),
         inputs: Digest::of(b"inputs"),
         recipe: Digest::of(b"recipe"),

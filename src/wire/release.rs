@@ -172,6 +172,9 @@ pub struct TargetView {
     /// The commits that would become public, newest first; the fifty newest.
     #[serde(default)]
     pub commits: Vec<CommitView>,
+    /// What the version command changed, as a patch; cut after 64 KiB.
+    #[serde(default)]
+    pub version_patch: Option<String>,
     /// The message of the tag.
     #[serde(default)]
     pub tag_message: Option<String>,
@@ -204,6 +207,9 @@ pub struct CandidateView {
     pub run: Option<String>,
     /// Whether the asker may run the checks again.
     pub may_rerun: bool,
+    /// Whether its last commit is what a version command changed.
+    #[serde(default)]
+    pub bumped: bool,
     /// Who pushed it.
     pub pushed_by: Option<String>,
     /// Who approved it at this commit.

@@ -45,6 +45,7 @@ pub mod report;
 pub mod sign;
 pub mod sweep;
 mod told;
+mod version;
 
 /// How a use case fails. `Display` is fit for the person; the source is for the log.
 #[derive(Debug, thiserror::Error)]

@@ -16,6 +16,8 @@ use crate::wire::release::{CommitView, TargetView};
 
 /// New commits of one line that are shown.
 const SHOWN: usize = 50;
+/// Bytes of a patch that are shown.
+const PATCH: usize = 64 * 1024;
 
 /// Says how fixes are put onto a target's line, and what its tag says.
 pub(super) fn words(view: &mut TargetView, target: &Target, known: &TargetFacts) {
@@ -40,6 +42,21 @@ pub(super) async fn commits(app: &App, release: &Release, target: &Target) -> Re
         Err(crate::git::Error::NoRepository | crate::git::Error::Missing) => Ok(Vec::new()),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Shows what a version command changed on a target's line.
+pub(super) async fn version_patch(app: &App, release: &Release, target: &Target) -> Result<Option<String>> {
+    let Rehearsal::Candidate(candidate) = &target.rehearsal else { return Ok(None) };
+    if !candidate.bumped {
+        return Ok(None);
+    }
+    let repo = Repo::Release(release.id.clone(), target.upstream);
+    let Some(before) = app.git.commit(&repo, &candidate.commit).await?.parents.into_iter().next() else {
+        return Ok(None);
+    };
+    let patch = app.git.patch(&repo, &before, &candidate.commit).await?;
+    let cut = &patch[..patch.len().min(PATCH)];
+    Ok(Some(lines(&String::from_utf8_lossy(cut))))
 }
 
 fn commit_view(commit: CommitSummary) -> CommitView {

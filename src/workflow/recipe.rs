@@ -11,7 +11,7 @@ use crate::config::{Messages, SignerConfig};
 use crate::domain::advisory::{Advisory, CreditConsent, CreditKind};
 use crate::domain::id::{CaseId, PersonId};
 use crate::domain::readiness::{Facts, FixFacts};
-use crate::domain::recipe::{Advance, Changelog, FixRecipe, Recipe, Strategy};
+use crate::domain::recipe::{Advance, Bump, Changelog, FixRecipe, Recipe, Strategy};
 use crate::domain::refusal::Refusal;
 use crate::domain::rehearsal::Target;
 use crate::domain::release::Release;
@@ -76,10 +76,17 @@ pub(super) async fn of(
             Some(Changelog { path, text, message: messages.changelog.write(&tag_values) })
         }
     };
+    let command = settings_of(app, upstream).and_then(|settings| settings.version_command(&line.name));
+    let bump = command.map(|command| Bump {
+        command: command.to_owned(),
+        line: line.name.to_string(),
+        tag: target.tag.to_string(),
+        message: messages.version.write(&tag_values),
+    });
     let tag_message = messages.tag.write(&tag_values);
     let SignerConfig { name, email } = signer;
     let (strategy, style) = (target.strategy, target.style);
-    Ok(Ok(Recipe { strategy, style, fixes, changelog, tag_message, signing, signer: (name, email), advances }))
+    Ok(Ok(Recipe { strategy, style, fixes, changelog, bump, tag_message, signing, signer: (name, email), advances }))
 }
 
 /// Returns the template of the message that a strategy writes; none where commits keep their own.

@@ -8,6 +8,7 @@ use std::time::Instant;
 use jiff::SignedDuration;
 
 use super::readiness::{Gathered, Layout, gather, open_release};
+use super::version::Bumped;
 use super::{Error, Result, check};
 use crate::app::App;
 use crate::crypto::sshsig;
@@ -218,6 +219,16 @@ async fn rehearse_target(app: &App, plan: (&Release, &Facts, &Layout), at: usize
         }
         (Some(_), Maker::Server | Maker::Person) | (None, _) => commit,
     };
+    let (commit, bumped) = match (&recipe.bump, maker) {
+        (Some(bump), Maker::Server) if commit != tip => {
+            match super::version::bump(app, &repo, &commit, bump, &stamp).await? {
+                Bumped::Changed(commit) => (commit, true),
+                Bumped::Nothing => (commit, false),
+                Bumped::Failed(sentence) => return trouble(sentence),
+            }
+        }
+        (Some(_), Maker::Server | Maker::Person) | (None, _) => (commit, false),
+    };
     if commit == tip {
         return trouble("the public line holds the fix already: what it fixes is public.".to_owned());
     }
@@ -261,6 +272,7 @@ async fn rehearse_target(app: &App, plan: (&Release, &Facts, &Layout), at: usize
         commit,
         tag_object,
         maker,
+        bumped,
         same_as,
         inputs: built_from,
         recipe,

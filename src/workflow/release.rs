@@ -88,6 +88,7 @@ pub async fn show(app: &App, actor: &Actor, id: &ReleaseId) -> Result<ReleaseVie
     app.commit(tx).await?;
     for (view, target) in targets.iter_mut().zip(&release.targets) {
         view.commits = super::preview::commits(app, &release, target).await?;
+        view.version_patch = super::preview::version_patch(app, &release, target).await?;
     }
     let blockers = match release.state {
         ReleaseState::Planned | ReleaseState::Frozen | ReleaseState::Armed | ReleaseState::Held => {
@@ -425,6 +426,7 @@ fn target_view(layout: &Layout, target: &Target) -> Result<TargetView> {
         advances: Vec::new(),
         commits: Vec::new(),
         tag_message: None,
+        version_patch: None,
         signed_by: None,
     })
 }

@@ -34,7 +34,7 @@ pub(crate) struct Scene {
     pub(crate) bob: Actor,
     git: Git,
     pub(crate) cases: [CaseId; 2],
-    heads: Vec<CommitId>,
+    pub(crate) heads: Vec<CommitId>,
 }
 
 impl Scene {

@@ -27,4 +27,5 @@ mod states;
 mod support;
 mod team;
 mod upstream;
+mod version;
 mod workflow;

@@ -51,7 +51,7 @@ pub(crate) enum ReleaseCommand {
         #[arg(value_name = "LINE=STRATEGY", value_parser = strategy)]
         strategy: SetStrategy,
     },
-    /// Approve what somebody else pushed to a line's candidate, at the commit you looked at
+    /// Approve what somebody else pushed to a line's candidate, or what its version command changed, at the commit you looked at
     ApproveCandidate {
         /// Which release
         release: ReleaseId,
@@ -351,6 +351,11 @@ fn stands(standing: &CandidateView) -> String {
     let mut said = format!("    checks: {}{whose}", standing.checks);
     if let Some(run) = &standing.run {
         said += &format!(", embargo check watch {run}");
+    }
+    if standing.bumped {
+        let approved = standing.approved_by.join(" ");
+        let approved = if approved.is_empty() { "nobody yet" } else { &approved };
+        said += &format!("\n    its last commit is what the version command changed, approved by {approved}");
     }
     if let Some(pusher) = &standing.pushed_by {
         let approved = standing.approved_by.join(" ");

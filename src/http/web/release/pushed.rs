@@ -45,6 +45,10 @@ pub(super) fn commits(view: &ReleaseView) -> Markup {
                     p.small { code title=(commit.id) { (short(&commit.id)) } " by " (foreign(&commit.author)) }
                     (words(&commit.message))
                 }
+                @if let Some(patch) = &target.version_patch {
+                    p.small { "What the version command changed" }
+                    (words(patch))
+                }
                 @if let Some(message) = &target.tag_message {
                     p.small { "The tag" }
                     (words(message))
