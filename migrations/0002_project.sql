@@ -30,7 +30,6 @@ create table line (
     upstream text not null references upstream (id),
     branch text not null,                        -- short name of the public branch
     position integer not null,                   -- order in the configuration
-    tag_style text not null default 'annotated' check (tag_style in ('annotated', 'lightweight')),
     retired_at integer,
     version integer not null default 0,
     unique (upstream, branch)

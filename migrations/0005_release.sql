@@ -63,17 +63,22 @@ create table release_target (
     line text not null references line (id),
     tag text not null,
     position integer not null,
+    strategy text not null check (strategy in ('merge', 'rebase', 'squash')), -- how fixes are put onto the line
+    tag_style text not null check (tag_style in ('annotated', 'lightweight')),
     base text,                                   -- the public tip the candidate was built on
     candidate text,                              -- the merged commit
     tag_object text,                             -- the tag's object id; the commit's for a lightweight tag
     maker text check (maker in ('server', 'person')), -- who made the candidate: a merge, or a push to candidate/<line>
+    bumped integer not null default 0 check (bumped in (0, 1)), -- whether its last commit is what a version command changed
     same_as text,                                -- the line's one fix, if the candidate is its very tree
     inputs blob,                                 -- SHA-256 of what the candidate was built from
+    recipe blob,                                 -- SHA-256 of how: strategy, words, riders, branches that move along
     trouble text not null default '',            -- why there is no candidate
     rehearsed_at integer,
     primary key (release, line, tag),
     check ((candidate is null) = (base is null) and (candidate is null) = (tag_object is null)
-        and (candidate is null) = (inputs is null) and (candidate is null) = (maker is null)),
+        and (candidate is null) = (inputs is null) and (candidate is null) = (recipe is null)
+        and (candidate is null) = (maker is null)),
     check (candidate is null or trouble = '')
 ) strict;
 

@@ -35,6 +35,7 @@ use crate::{crypto, git};
 
 mod folder;
 mod mail;
+mod signers;
 mod stranger;
 
 pub use mail::MailWay;
@@ -120,6 +121,14 @@ pub enum Error {
         channel: String,
         /// What is wrong with it.
         why: ChannelError,
+    },
+    /// Who may sign tags.
+    #[error("project {project}: {why}")]
+    Signers {
+        /// The project.
+        project: String,
+        /// What is wrong with a file.
+        why: String,
     },
     /// The way to a public repository.
     #[error("repository {repository}: {why}")]
@@ -319,6 +328,9 @@ impl App {
         for repository in config.projects.iter().flat_map(|project| &project.repositories) {
             Access::read(repository.credential())
                 .map_err(|why| Error::Credential { repository: repository.name.to_string(), why })?;
+        }
+        for project in &config.projects {
+            signers::check(project).map_err(|why| Error::Signers { project: project.id.to_string(), why })?;
         }
         for channel in config.projects.iter().flat_map(ProjectConfig::channels).flatten() {
             options::check(&channel, &[&data, &config.keys.folder, &config.checks_folder()])

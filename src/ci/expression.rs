@@ -40,6 +40,11 @@ pub(super) enum When {
 pub(super) type Known = BTreeMap<&'static str, String>;
 
 impl Template {
+    /// Takes text as it is.
+    pub(super) fn plain(text: &str) -> Self {
+        Self(vec![Piece::Text(text.to_owned())])
+    }
+
     /// Reads text with `${{ }}` in it; the sentence of the error names what is not understood.
     pub(super) fn parse(text: &str, known: &Known) -> Result<Self, String> {
         let mut pieces = Vec::new();

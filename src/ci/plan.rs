@@ -143,6 +143,16 @@ impl PlannedJob {
 }
 
 impl Recipe {
+    /// Makes a job of one script of the operator's own, on the tree of the commit, with these variables.
+    pub fn script(script: &str, vars: &[(&str, &str)]) -> Self {
+        let env = vars.iter().map(|(name, value)| ((*name).to_owned(), Template::plain(value))).collect();
+        let action =
+            Action::Run { script: Template::plain(script), shell: Shell::Default, folder: None, env: Vec::new() };
+        let step =
+            PlannedStep { name: "Version".to_owned(), when: When::Success, forgiving: false, minutes: None, action };
+        Self { facts: BTreeMap::new(), env, steps: vec![step], minutes: Some(10) }
+    }
+
     /// Tells whether the job asks for the tree of the commit. If not, its workspace is to be left empty.
     pub fn wants_checkout(&self) -> bool {
         self.steps.iter().any(|step| step.action == Action::Checkout)

@@ -25,7 +25,7 @@ mod project;
 
 pub use audience::{AudienceMember, AudienceOptions};
 pub use awaited::{AwaitConfig, RegistryKind};
-pub use project::{DiscloseNow, ProjectConfig, RepositoryConfig, SignerConfig};
+pub use project::{DiscloseNow, LineConfig, Messages, ProjectConfig, RepositoryConfig, SignerConfig};
 
 /// Everything the operator decides.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

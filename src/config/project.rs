@@ -15,9 +15,13 @@ use crate::domain::channel::Channel;
 use crate::domain::haste::{HastePolicy, Skip};
 use crate::domain::id::{Prefix, ProjectId};
 use crate::domain::project::{TagStyle, TeamKind};
+use crate::domain::recipe::Strategy;
 use crate::domain::repo::{LineName, RepoName};
+use crate::domain::signing::Signing;
+use crate::domain::template::{OfFix, OfPath, OfRider, OfTag, Template};
 use crate::forge::options::{self, ChannelOptions};
 use crate::git::remote::{CredentialFiles, RemoteUrl};
+use crate::git::tag::Allowed;
 
 /// One project.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,6 +63,18 @@ pub struct ProjectConfig {
     /// Name and address that stand on merges and tags.
     #[serde(default)]
     pub signer: SignerConfig,
+    /// Where the key is that signs tags: `server` or `offline`.
+    #[serde(default = "server")]
+    pub signing: Signing,
+    /// The file with the SSH keys that may sign tags offline.
+    #[serde(default)]
+    pub allowed_signers_file: Option<PathBuf>,
+    /// The file with the OpenPGP keys that may sign tags offline.
+    #[serde(default)]
+    pub openpgp_keys_file: Option<PathBuf>,
+    /// What is written into merges, commits and tags.
+    #[serde(default)]
+    pub messages: Messages,
     /// Its public repositories.
     #[serde(rename = "repository", default)]
     pub repositories: Vec<RepositoryConfig>,
@@ -105,6 +121,62 @@ impl Default for SignerConfig {
     }
 }
 
+/// What a release writes into git.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Messages {
+    /// The message of a merge.
+    pub merge: Template<OfFix>,
+    /// The message of a fix that becomes one commit.
+    pub squash: Template<OfFix>,
+    /// The message of a tag.
+    pub tag: Template<OfTag>,
+    /// Trailers that are added when the release is built.
+    pub riders: Vec<Template<OfRider>>,
+    /// The message of the commit that adds release notes.
+    pub changelog: Template<OfTag>,
+    /// The message of the commit with what a version command changed.
+    pub version: Template<OfTag>,
+}
+
+impl Default for Messages {
+    fn default() -> Self {
+        let fix = |text| Template::parse(text).expect("a test reads this text");
+        Self {
+            merge: fix("Merge the fix of {case} into {line}"),
+            squash: fix("Fix {case}: {title}"),
+            tag: Template::parse("{project} {tag}\n\nSecurity release. Fixes {cases}.")
+                .expect("a test reads this text"),
+            riders: Vec::new(),
+            version: Template::parse("Version {tag}").expect("a test reads this text"),
+            changelog: Template::parse("Release notes of {tag}").expect("a test reads this text"),
+        }
+    }
+}
+
+/// What is different on one line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LineConfig {
+    /// The branch; one of `lines`.
+    pub name: LineName,
+    /// How fixes are put onto it; otherwise as the repository has it.
+    #[serde(default)]
+    pub strategy: Option<Strategy>,
+    /// How its releases are tagged; otherwise as the repository has it.
+    #[serde(default)]
+    pub tags: Option<TagStyle>,
+    /// The path of a new file with release notes, committed on top of the fixes.
+    #[serde(default)]
+    pub changelog: Option<Template<OfPath>>,
+    /// A script that sets the version, run in the sandbox; its changes are committed last.
+    #[serde(default)]
+    pub version_command: Option<String>,
+    /// Other branches that move to the same commit when it is released.
+    #[serde(default)]
+    pub advances: Vec<LineName>,
+}
+
 /// One public repository of a project.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -121,6 +193,12 @@ pub struct RepositoryConfig {
     /// How releases are tagged.
     #[serde(default = "annotated")]
     pub tags: TagStyle,
+    /// How fixes are put onto its lines.
+    #[serde(default = "merge")]
+    pub strategy: Strategy,
+    /// What is different on single lines.
+    #[serde(rename = "line", default)]
+    pub exceptions: Vec<LineConfig>,
     /// The user name for https.
     #[serde(default)]
     pub username: Option<String>,
@@ -154,6 +232,12 @@ fn an_hour() -> u32 {
 fn annotated() -> TagStyle {
     TagStyle::Annotated
 }
+fn server() -> Signing {
+    Signing::Server
+}
+fn merge() -> Strategy {
+    Strategy::Merge
+}
 
 impl RepositoryConfig {
     /// Returns where the credential for the public repository lies.
@@ -166,6 +250,34 @@ impl RepositoryConfig {
         }
     }
 
+    /// Returns how fixes are put onto a line and how it is tagged, unless a plan says otherwise.
+    pub fn manner(&self, line: &LineName) -> (Strategy, TagStyle) {
+        let other = self.exception(line);
+        (
+            other.and_then(|line| line.strategy).unwrap_or(self.strategy),
+            other.and_then(|line| line.tags).unwrap_or(self.tags),
+        )
+    }
+
+    /// Returns where the release notes of a line are added, if they are.
+    pub fn changelog(&self, line: &LineName) -> Option<&Template<OfPath>> {
+        self.exception(line)?.changelog.as_ref()
+    }
+
+    /// Returns the script that sets the version of a line, if there is one.
+    pub fn version_command(&self, line: &LineName) -> Option<&str> {
+        self.exception(line)?.version_command.as_deref()
+    }
+
+    /// Returns the branches that move with a line.
+    pub fn advances(&self, line: &LineName) -> &[LineName] {
+        self.exception(line).map(|line| line.advances.as_slice()).unwrap_or_default()
+    }
+
+    fn exception(&self, line: &LineName) -> Option<&LineConfig> {
+        self.exceptions.iter().find(|other| &other.name == line)
+    }
+
     /// Says what is wrong, as the end of a sentence that begins with the repository.
     fn check(&self) -> Result<(), String> {
         if let Err(wrong) = self.url.parse::<RemoteUrl>() {
@@ -176,6 +288,20 @@ impl RepositoryConfig {
         }
         if self.lines.iter().collect::<BTreeSet<_>>().len() != self.lines.len() {
             return Err("names a line twice.".to_owned());
+        }
+        let mut named = BTreeSet::new();
+        let mut moved = BTreeSet::new();
+        for LineConfig { name, advances, .. } in &self.exceptions {
+            if !self.lines.contains(name) || !named.insert(name) {
+                return Err(format!("describes the line {name} twice, or a line that is not in `lines`."));
+            }
+            for branch in advances {
+                if self.lines.contains(branch) || !moved.insert(branch) {
+                    return Err(format!(
+                        "lets {branch} move with {name}: a branch moves with one line, and is none of `lines`."
+                    ));
+                }
+            }
         }
         if self.mirror.split_whitespace().count() == 5 {
             return Err(format!(
@@ -235,8 +361,25 @@ impl ProjectConfig {
         self.signer == SignerConfig::default()
     }
 
+    /// Returns who may sign tags offline; none where the server signs.
+    pub fn allowed_signers(&self) -> Option<Allowed> {
+        match self.signing {
+            Signing::Server => None,
+            Signing::Offline => {
+                Some(Allowed { ssh: self.allowed_signers_file.clone(), openpgp: self.openpgp_keys_file.clone() })
+            }
+        }
+    }
+
     pub(super) fn check(&self) -> Result<(), String> {
         let id = &self.id;
+        let named = self.allowed_signers_file.is_some() || self.openpgp_keys_file.is_some();
+        if self.signing == Signing::Offline && !named {
+            return Err(format!(
+                "project {id} has `signing = \"offline\"` and names nobody who may sign: give `allowed_signers_file` or \
+                 `openpgp_keys_file`."
+            ));
+        }
         match (self.team, self.armings) {
             (_, Some(0)) => {
                 return Err(format!("project {id} asks for no arming: `armings` is how many people must, at least 1."));
@@ -271,6 +414,7 @@ impl ProjectConfig {
 
 #[cfg(test)]
 mod tests {
+    use super::{Strategy, TagStyle};
     use crate::config::Config;
 
     fn project(more: &str, repository: &str) -> String {
@@ -300,9 +444,44 @@ mod tests {
     }
 
     #[test]
+    fn tags_are_signed_by_the_server_or_by_those_who_are_named() {
+        let signers = |more: &str| Config::parse(&project(more, "")).map(|config| config.projects[0].allowed_signers());
+        assert_eq!(signers(""), Ok(None));
+        let offline = signers("signing = 'offline'\nallowed_signers_file = '/x'").unwrap().unwrap();
+        assert_eq!((offline.ssh, offline.openpgp), (Some("/x".into()), None));
+        assert!(signers("signing = 'offline'").unwrap_err().contains("names nobody who may sign"));
+        assert_eq!(signers("openpgp_keys_file = '/x'"), Ok(None), "where the server signs, nobody else does");
+    }
+
+    #[test]
     fn a_cron_expression_without_seconds_is_told_so() {
         let said = Config::parse(&project("", "mirror = '*/10 * * * *'")).unwrap_err();
         assert!(said.contains("begins with the seconds here, as in \"0 */10 * * * *\""), "{said}");
+    }
+
+    #[test]
+    fn a_line_may_differ_from_its_repository_and_move_other_branches() {
+        let line = |more: &str| {
+            let config =
+                Config::parse(&project("", &format!("strategy = 'rebase'\n[[project.repository.line]]\n{more}")))?;
+            let repository = config.projects[0].repositories[0].clone();
+            let main = "main".parse().unwrap();
+            Ok::<_, String>((repository.manner(&main), repository.advances(&main).len()))
+        };
+        let lightweight = (Strategy::Squash, TagStyle::Lightweight);
+        let said = "name = 'main'\nstrategy = 'squash'\ntags = 'lightweight'\nadvances = ['stable']";
+        assert_eq!(line(said), Ok((lightweight, 1)));
+        assert_eq!(line("name = 'main'"), Ok(((Strategy::Rebase, TagStyle::Annotated), 0)));
+        assert!(line("name = '2.x'").unwrap_err().contains("not in `lines`"));
+        assert!(line("name = 'main'\nadvances = ['main']").unwrap_err().contains("none of `lines`"));
+    }
+
+    #[test]
+    fn a_template_that_knows_a_name_too_many_is_refused_with_its_line() {
+        let said =
+            Config::parse(&project("messages = { riders = [\n'Fixes: {cve}',\n'Foxes: {fox}'] }", "")).unwrap_err();
+        assert!(said.starts_with("line "), "{said}");
+        assert!(said.contains("a rider knows no {fox}: use {project}"), "{said}");
     }
 
     #[test]

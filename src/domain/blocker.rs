@@ -56,6 +56,8 @@ words! {
         Wave = "wave",
         /// No key to sign tags with.
         SigningKey = "signing_key",
+        /// A tag is not signed by anybody the project allows.
+        Unsigned = "unsigned",
         /// No mail server, or none that can be used.
         Mail = "mail",
         /// A public repository refused a trial of the push.
@@ -98,6 +100,7 @@ impl BlockerKind {
             | Self::Conflict
             | Self::CandidateChecks
             | Self::CandidateApproval
+            | Self::Unsigned
             | Self::Clock => true,
             // A moved fix stops the run; a moved line is found by preflight, on the remote itself.
             Self::RehearsalStale => true,
@@ -141,6 +144,7 @@ impl Blocker {
             | BlockerKind::Clock
             | BlockerKind::Wave
             | BlockerKind::SigningKey
+            | BlockerKind::Unsigned
             | BlockerKind::Mail
             | BlockerKind::Access
             | BlockerKind::Disk => "",

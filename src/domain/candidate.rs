@@ -17,7 +17,7 @@ use super::manifest::ChecksWord;
 use super::project::TeamKind;
 use super::readiness::{Checks, Facts, FixFacts, TargetFacts, counted};
 use super::refusal::Refusal;
-use super::rehearsal::{Candidate, Maker, Target};
+use super::rehearsal::{Candidate, Maker, Rehearsal, Target};
 use super::release::{Policy, Release, ReleaseState};
 use super::repo::{CommitId, LineName, RefName, TagName};
 
@@ -28,6 +28,8 @@ pub struct CandidateFacts {
     pub run: Option<(CheckRunId, CheckState)>,
     /// What a person pushed for the line.
     pub offered: Option<Offered>,
+    /// Approvals of what a version command changed, at the candidate's commit: who, and from when on they count.
+    pub built: Vec<(PersonId, Timestamp)>,
 }
 
 /// What is known of a pushed candidate.
@@ -221,7 +223,47 @@ impl Release {
                 lacks.push((BlockerKind::CandidateApproval, sentence));
             }
         }
+        if candidate.bumped {
+            let missing =
+                policy.approvals.max(1).saturating_sub(counted(&target.1.candidate.built, &[], policy, facts.now));
+            if missing > 0 {
+                let sentence = format!(
+                    "The version command changed {line} at {short}, and no approval of a fix covers that: a release manager \
+                     looks at it and approves it ({missing} missing)."
+                );
+                lacks.push((BlockerKind::CandidateApproval, sentence));
+            }
+        }
         lacks
+    }
+
+    /// Approves what a version command changed on a line, at the candidate's commit.
+    pub fn approve_built(
+        &self,
+        line: LineId,
+        head: &CommitId,
+        person: PersonId,
+        now: Timestamp,
+    ) -> Result<Change<Approval>, Refusal> {
+        self.takes_candidates()?;
+        let of_line = self.targets.iter().filter(|target| target.line == line);
+        let mut built = of_line.filter_map(|target| match &target.rehearsal {
+            Rehearsal::Candidate(candidate) if candidate.bumped => Some(&candidate.commit),
+            Rehearsal::Candidate(_) | Rehearsal::None | Rehearsal::Trouble { .. } => None,
+        });
+        match built.next() {
+            Some(commit) if commit == head => {
+                let object = format!("version of {line} at {head}");
+                let event = Event::of_release(EventKind::CandidateApproved, &self.id, object);
+                Ok(Change::new(Approval { head: head.clone(), person, approved_at: now, counts_at: now }, event))
+            }
+            Some(commit) => Err(Refusal::moment(format!(
+                "The candidate is at {} now, not at {}: look at it again.",
+                commit.short(),
+                head.short()
+            ))),
+            None => Err(Refusal::moment("Nobody pushed a candidate of this line, and no command changed it.")),
+        }
     }
 
     /// Checks that candidates may be pushed, approved and checked again now.

@@ -202,3 +202,18 @@ fn how_soon_it_could_ship_is_told_from_what_was_measured_or_not_at_all() {
     assert_eq!(of(Some(2), &[Some(60), None], 1), None);
     assert_eq!(of(Some(2), &[], 1), None);
 }
+
+#[test]
+fn what_a_version_command_changed_is_approved_at_its_commit_alone() {
+    let bumped = with(|candidate| candidate.bumped = true);
+    assert_eq!(kinds(&bumped, |_| ()), ["candidate_approval"]);
+    assert!(kinds(&bumped, |facts| facts.targets[0].candidate.built = vec![(person(2), at(15))]).is_empty());
+
+    let line = bumped.targets[0].line;
+    let approval = bumped.approve_built(line, &oid("2"), person(2), at(15)).unwrap().next;
+    assert_eq!((approval.head, approval.counts_at), (oid("2"), at(15)));
+    assert!(bumped.approve_built(line, &oid("9"), person(2), at(15)).is_err(), "another commit");
+    assert!(release().approve_built(line, &oid("2"), person(2), at(15)).is_err(), "nothing was changed");
+    let frozen = Release { state: ReleaseState::Frozen, ..bumped };
+    assert!(frozen.approve_built(line, &oid("2"), person(2), at(15)).is_err(), "what is frozen is approved no more");
+}

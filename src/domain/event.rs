@@ -87,6 +87,8 @@ words! {
         ReleasePlanned = "release.planned",
         /// A release was rehearsed.
         ReleaseRehearsed = "release.rehearsed",
+        /// A person signed a tag of a release.
+        TagSigned = "tag.signed",
         /// A release was frozen into a manifest.
         ReleaseFrozen = "release.frozen",
         /// A person armed a release.

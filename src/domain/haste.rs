@@ -94,6 +94,7 @@ impl Skip {
             | BlockerKind::SigningKey
             | BlockerKind::Access
             | BlockerKind::Disk
+            | BlockerKind::Unsigned
             // Whoever pushed it may have pushed anything.
             | BlockerKind::CandidateApproval => None,
         }

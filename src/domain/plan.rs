@@ -8,11 +8,11 @@ use jiff::Timestamp;
 use super::change::{Change, Version};
 use super::event::{Event, EventKind};
 use super::haste::Haste;
-use super::id::{CaseId, LineId, ProjectId, ReleaseId, UpstreamId};
+use super::id::{CaseId, LineId, ProjectId, ReleaseId};
+use super::recipe::Strategy;
 use super::refusal::Refusal;
 use super::rehearsal::{Rehearsal, Target};
 use super::release::{Release, ReleaseState, ahead, whole_second};
-use super::repo::TagName;
 
 /// What a release is made from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub struct Plan {
     /// The cases, in the order their fixes are merged.
     pub cases: Vec<CaseId>,
     /// What is released where.
-    pub targets: Vec<(UpstreamId, LineId, TagName)>,
+    pub targets: Vec<Target>,
     /// The instant.
     pub due_at: Timestamp,
 }
@@ -41,13 +41,17 @@ impl Release {
         if doubled(&plan.cases) {
             return Err(Refusal::input("Name each case of a release once."));
         }
-        let tags: Vec<_> = plan.targets.iter().map(|(upstream, _, tag)| (upstream, tag)).collect();
+        let tags: Vec<_> = plan.targets.iter().map(|target| (&target.upstream, &target.tag)).collect();
         if doubled(&tags) {
             return Err(Refusal::input("A tag can be made once per repository: choose another for the second line."));
         }
+        let differs =
+            |one: &Target| plan.targets.iter().any(|two| one.line == two.line && one.strategy != two.strategy);
+        if plan.targets.iter().any(differs) {
+            return Err(Refusal::input("Fixes are put onto a line in one way: name one strategy for it."));
+        }
         ahead(plan.due_at, now)?;
         let event = Event::of_release(EventKind::ReleasePlanned, &plan.id, format!("for {}", plan.due_at));
-        let target = |(upstream, line, tag)| Target { upstream, line, tag, rehearsal: Rehearsal::None };
         let next = Self {
             id: plan.id,
             project: plan.project,
@@ -55,7 +59,7 @@ impl Release {
             due_at: plan.due_at,
             dated_at: whole_second(plan.due_at),
             cases: plan.cases,
-            targets: plan.targets.into_iter().map(target).collect(),
+            targets: plan.targets,
             frozen: None,
             armings: Vec::new(),
             haste: Haste::default(),
@@ -92,6 +96,28 @@ impl Release {
         let targets = self.targets.into_iter().map(|target| Target { rehearsal: Rehearsal::None, ..target }).collect();
         Ok(Change::new(Self { cases, targets, ..self }, event))
     }
+
+    /// Chooses anew how fixes are put onto a line; it is rehearsed again.
+    pub fn set_strategy(self, line: LineId, strategy: Strategy) -> Result<Change<Self>, Refusal> {
+        match self.state {
+            ReleaseState::Planned => {}
+            ReleaseState::Frozen
+            | ReleaseState::Armed
+            | ReleaseState::Running
+            | ReleaseState::Held
+            | ReleaseState::Done
+            | ReleaseState::Abandoned => return Err(self.out_of_turn("changed", "planned")),
+        }
+        if !self.targets.iter().any(|target| target.line == line) {
+            return Err(Refusal::input("This release does not ship that line."));
+        }
+        let event = self.event(EventKind::ReleasePlanned, format!("{line} by {strategy}"));
+        let set = |target: Target| {
+            if target.line == line { Target { strategy, rehearsal: Rehearsal::None, ..target } } else { target }
+        };
+        let targets = self.targets.into_iter().map(set).collect();
+        Ok(Change::new(Self { targets, ..self }, event))
+    }
 }
 
 fn doubled<T: Ord>(items: &[T]) -> bool {
@@ -106,6 +132,7 @@ mod tests {
     use super::super::rehearsal::{Candidate, Maker};
     use super::*;
     use crate::domain::digest::Digest;
+    use crate::domain::id::Minted;
 
     fn train() -> Release {
         let mut train = release();
@@ -131,19 +158,35 @@ mod tests {
     }
 
     #[test]
+    fn another_strategy_is_rehearsed_anew_on_its_line_alone() {
+        let mut train = train();
+        let other = Target { line: LineId::mint(1, [9; 10]), ..train.targets[0].clone() };
+        train.targets.push(other);
+        let line = train.targets[0].line;
+        let next = train.clone().set_strategy(line, Strategy::Squash).unwrap().next;
+        assert_eq!((next.targets[0].strategy, &next.targets[0].rehearsal), (Strategy::Squash, &Rehearsal::None));
+        assert_eq!(next.targets[1], train.targets[1]);
+        assert!(train.set_strategy(LineId::mint(1, [8; 10]), Strategy::Squash).is_err());
+    }
+
+    #[test]
     fn what_is_frozen_is_reopened_first() {
         let candidate = Candidate {
             base: oid("1"),
             commit: oid("2"),
             tag_object: oid("3"),
             maker: Maker::Server,
+            bumped: false,
             same_as: None,
             inputs: Digest::of(b"inputs"),
+            recipe: Digest::of(b"recipe"),
             at: at(10),
         };
         for state in ReleaseState::ALL.iter().filter(|state| **state != ReleaseState::Planned) {
             let mut train = Release { state: *state, ..train() };
             train.targets[0].rehearsal = Rehearsal::Candidate(candidate.clone());
+            let line = train.targets[0].line;
+            assert!(train.clone().set_strategy(line, Strategy::Rebase).is_err(), "{state}");
             assert!(train.drop_case(&"DEMO-2".parse().unwrap()).is_err(), "{state}");
         }
     }

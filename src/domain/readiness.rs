@@ -14,10 +14,12 @@ use super::digest::Digest;
 use super::embargo::Embargo;
 use super::id::{CaseId, LineId, PersonId, ReleaseId, words};
 use super::manifest::ChecksWord;
+use super::recipe::Recipe;
 use super::refusal::Refusal;
-use super::rehearsal::{Rehearsal, Target, inputs};
+use super::rehearsal::{Candidate, Rehearsal, Target, inputs};
 use super::release::{Policy, Release, ReleaseState};
 use super::repo::{CommitId, LineName, RepoName};
+use super::signing::Signed;
 use super::told::{Lack, LineFacts};
 use super::trial::{Trial, TrialOutcome};
 use super::wave::WaveFacts;
@@ -136,6 +138,10 @@ pub struct TargetFacts {
     pub tag_taken: bool,
     /// What the release would push there.
     pub candidate: CandidateFacts,
+    /// How that is made of the fixes, or why it cannot be.
+    pub recipe: Result<Recipe, Refusal>,
+    /// Whether its tag is signed as the project asks.
+    pub signed: Signed,
 }
 
 /// Proof that nothing blocked this release, at this version of it.
@@ -153,6 +159,13 @@ impl Ready {
         } else {
             Err(Refusal::moment("The release changed while it was being looked at: repeat."))
         }
+    }
+}
+
+impl TargetFacts {
+    /// Tells whether a candidate was made as it would be made now.
+    pub fn made_as(&self, candidate: &Candidate) -> bool {
+        self.recipe.as_ref().is_ok_and(|recipe| recipe.digest() == candidate.recipe)
     }
 }
 
@@ -370,6 +383,19 @@ impl Release {
                         format!("The line {line}, a fix or the instant moved since the rehearsal."),
                     );
                     return;
+                }
+                // What was frozen keeps its words, whatever the configuration says by now.
+                if self.state == ReleaseState::Planned && !known.made_as(candidate) {
+                    let sentence = format!("The words or the branches of {line} changed since the rehearsal.");
+                    add(BlockerKind::RehearsalStale, sentence);
+                    return;
+                }
+                if known.signed == Signed::Missing {
+                    let sentence = format!(
+                        "The tag {tag} on {line} is signed by nobody the project allows: `embargo release sign {}` does it.",
+                        self.id
+                    );
+                    add(BlockerKind::Unsigned, sentence);
                 }
                 for (kind, sentence) in self.candidate_lacks(candidate, (target, known), facts, policy) {
                     add(kind, sentence);

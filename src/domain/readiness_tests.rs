@@ -7,7 +7,8 @@ use crate::domain::id::{CheckRunId, Minted, UpstreamId};
 use crate::domain::mark::Standing;
 use crate::domain::plan::Plan;
 use crate::domain::project::TeamKind;
-use crate::domain::rehearsal::{Candidate, Maker};
+use crate::domain::recipe::tests::recipe;
+use crate::domain::rehearsal::Maker;
 use crate::domain::told::Ships;
 
 pub(in crate::domain) fn at(second: i64) -> Timestamp {
@@ -30,7 +31,7 @@ pub(in crate::domain) fn release() -> Release {
         id: "DEMO-R1".parse().unwrap(),
         project: "demo".parse().unwrap(),
         cases: vec!["DEMO-1".parse().unwrap()],
-        targets: vec![(UpstreamId::mint(1, [1; 10]), line, tag.clone())],
+        targets: vec![Target::of(UpstreamId::mint(1, [1; 10]), line, tag.clone())],
         due_at: at(1_000),
     };
     let candidate = Candidate {
@@ -38,8 +39,10 @@ pub(in crate::domain) fn release() -> Release {
         commit: oid("2"),
         tag_object: oid("3"),
         maker: Maker::Server,
+        bumped: false,
         same_as: Some(oid("4")),
         inputs: inputs(&oid("1"), &[oid("4")], at(1_000), &tag, None),
+        recipe: recipe().digest(),
         at: at(10),
     };
     Release::plan(plan, at(1)).unwrap().next.rehearsed(vec![Rehearsal::Candidate(candidate)]).unwrap().next
@@ -83,6 +86,8 @@ pub(in crate::domain) fn facts(release: &Release) -> Facts {
             tip: Some(oid("1")),
             tag_taken: false,
             candidate: CandidateFacts::default(),
+            recipe: Ok(recipe()),
+            signed: Signed::NotAsked,
         }],
         clock_jumped: None,
         signing_key: true,
@@ -125,7 +130,7 @@ fn nothing_blocks_a_release_in_which_all_is_settled() {
 #[test]
 fn each_thing_amiss_is_named_once_with_who_can_mend_it() {
     type Amiss = (&'static str, fn(&mut Facts));
-    let each: [Amiss; 28] = [
+    let each: [Amiss; 31] = [
         ("case deferred", |facts| facts.cases[0].state = CaseState::Deferred),
         ("case public", |facts| facts.cases[0].published = true),
         ("case elsewhere", |facts| facts.cases[0].elsewhere = Some("DEMO-R2".parse().unwrap())),
@@ -155,6 +160,13 @@ fn each_thing_amiss_is_named_once_with_who_can_mend_it() {
             let run = CheckRunId::mint(1, [2; 10]);
             facts.targets[0].candidate.run = Some((run, CheckState::Failure));
         }),
+        ("words changed", |facts| {
+            if let Ok(recipe) = &mut facts.targets[0].recipe {
+                recipe.tag_message.push('!');
+            }
+        }),
+        ("no words", |facts| facts.targets[0].recipe = Err(Refusal::moment("no title"))),
+        ("unsigned", |facts| facts.targets[0].signed = Signed::Missing),
         ("line gone", |facts| facts.targets[0].tip = None),
         ("tag taken", |facts| facts.targets[0].tag_taken = true),
         ("clock jumped", |facts| facts.clock_jumped = Some(SignedDuration::from_mins(-3))),

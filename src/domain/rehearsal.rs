@@ -4,6 +4,8 @@ use jiff::Timestamp;
 
 use super::digest::Digest;
 use super::id::{LineId, UpstreamId, words};
+use super::project::TagStyle;
+use super::recipe::Strategy;
 use super::repo::{CommitId, TagName};
 
 /// One tag on one line.
@@ -15,8 +17,20 @@ pub struct Target {
     pub line: LineId,
     /// The tag.
     pub tag: TagName,
+    /// How fixes are put onto the line.
+    pub strategy: Strategy,
+    /// How the tag looks.
+    pub style: TagStyle,
     /// How the last rehearsal went here.
     pub rehearsal: Rehearsal,
+}
+
+impl Target {
+    /// Plans a tag on a line: merges and an annotated tag, nothing rehearsed.
+    pub fn of(upstream: UpstreamId, line: LineId, tag: TagName) -> Self {
+        let (strategy, style) = (Strategy::Merge, TagStyle::Annotated);
+        Self { upstream, line, tag, strategy, style, rehearsal: Rehearsal::None }
+    }
 }
 
 /// How a rehearsal went on one target.
@@ -56,10 +70,14 @@ pub struct Candidate {
     pub tag_object: CommitId,
     /// Who made it.
     pub maker: Maker,
+    /// Whether its last commit is what a version command changed: no approval of a fix covers that.
+    pub bumped: bool,
     /// The line's one fix, if this is its very tree: what was checked there was checked here.
     pub same_as: Option<CommitId>,
     /// What it was built from: [`inputs`].
     pub inputs: Digest,
+    /// How it was made of that: the digest of its [`super::recipe::Recipe`].
+    pub recipe: Digest,
     /// When.
     pub at: Timestamp,
 }

@@ -247,7 +247,7 @@ fn a_plan_without_cases_lines_or_future_is_refused() {
         id: "DEMO-R1".parse().unwrap(),
         project: "demo".parse().unwrap(),
         cases: release().cases,
-        targets: release().targets.into_iter().map(|target| (target.upstream, target.line, target.tag)).collect(),
+        targets: release().targets,
         due_at: at(1_000),
     };
     assert!(Release::plan(good(), at(1)).is_ok());

@@ -1,4 +1,4 @@
-//! Merging fixes onto a public line.
+//! Putting fixes onto a public line: as merges here, as replayed or single commits in `replay`.
 //!
 //! Guards: `git merge-tree` decides, the same way a maintainer's git would; the commit's names and times are given, so the
 //! same input makes the same ids, in a rehearsal and at the release. No working tree and no ref is touched. Leaves where
@@ -11,7 +11,9 @@ use super::error::{Error, Result};
 use super::identity::Identity;
 use super::refs;
 use super::{Git, Repo};
+use crate::domain::recipe::Strategy;
 use crate::domain::repo::CommitId;
+use crate::domain::template::with_trailers;
 
 /// Conflicting paths that are named.
 const NAMED: usize = 200;
@@ -27,54 +29,113 @@ pub struct Stamp {
     pub dated_at: Timestamp,
 }
 
-/// A fix to be merged.
+/// A fix to be put onto a line.
 #[derive(Clone, Debug)]
 pub struct Topic {
     /// The approved commit.
     pub head: CommitId,
-    /// The message of the merge.
+    /// The message of the merge, or of the one commit.
     pub message: String,
+    /// Trailers that are added to each commit made for it.
+    pub riders: Vec<String>,
 }
 
-/// How a merge ended.
+/// How putting fixes onto a line ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Merged {
-    /// The merge is clean; the commit is stored, and no ref points to it yet.
+    /// It is clean; the commit is stored, and no ref points to it yet.
     Clean {
-        /// The merge commit, or the line itself if it holds every fix already.
+        /// The last commit made, or the line itself if it holds every fix already.
         commit: CommitId,
         /// Its tree.
         tree: CommitId,
     },
-    /// The merge conflicts.
+    /// A fix conflicts.
     Conflict {
         /// The fix that does not fit.
         head: CommitId,
+        /// Which of its commits does not, where each is replayed.
+        at: Option<CommitId>,
         /// Where, sorted.
         paths: Vec<String>,
     },
+    /// Replayed one by one, its commits do not add up to what was approved.
+    Differs {
+        /// The fix.
+        head: CommitId,
+    },
+}
+
+/// What joining two trees gave.
+pub(super) enum Joined {
+    /// The tree of both.
+    Clean(CommitId),
+    /// The paths that conflict, sorted.
+    Conflict(Vec<String>),
+}
+
+impl Stamp {
+    /// Begins a commit of this tree, without parents.
+    pub(super) fn commit(&self, tree: &CommitId, message: &str) -> Result<Commit> {
+        Ok(Commit {
+            tree: refs::object_id(tree)?,
+            parents: Default::default(),
+            author: self.author.at(self.dated_at),
+            committer: self.committer.at(self.dated_at),
+            encoding: None,
+            message: format!("{}\n", message.trim_end()).into(),
+            extra_headers: Vec::new(),
+        })
+    }
 }
 
 impl Git {
-    /// Merges fixes onto the tip of a line, one after the other, each with a merge commit of its own.
-    pub async fn combine(&self, repo: &Repo, tip: &CommitId, topics: &[Topic], stamp: &Stamp) -> Result<Merged> {
+    /// Puts fixes onto the tip of a line, one after the other.
+    pub async fn combine(
+        &self,
+        repo: &Repo,
+        tip: &CommitId,
+        topics: &[Topic],
+        how: (Strategy, &Stamp),
+    ) -> Result<Merged> {
+        let (strategy, stamp) = how;
         let mut commit = tip.clone();
         for topic in topics {
-            match self.merge(repo, &commit, topic, stamp).await? {
+            // A fix that the line holds already changes nothing.
+            if self.is_ancestor(repo, &topic.head, &commit).await? {
+                continue;
+            }
+            let put = match strategy {
+                Strategy::Merge => self.merge(repo, &commit, topic, stamp).await?,
+                Strategy::Rebase => self.replay(repo, &commit, topic, stamp).await?,
+                Strategy::Squash => self.squash(repo, &commit, topic, stamp).await?,
+            };
+            match put {
                 Merged::Clean { commit: next, .. } => commit = next,
-                conflict @ Merged::Conflict { .. } => return Ok(conflict),
+                other @ (Merged::Conflict { .. } | Merged::Differs { .. }) => return Ok(other),
             }
         }
         let tree = self.commit(repo, &commit).await?.tree;
         Ok(Merged::Clean { commit, tree })
     }
 
-    /// Merges one fix onto the tip of a line. A fix the line holds already changes nothing.
-    pub async fn merge(&self, repo: &Repo, tip: &CommitId, topic: &Topic, stamp: &Stamp) -> Result<Merged> {
-        if self.is_ancestor(repo, &topic.head, tip).await? {
-            let tree = self.commit(repo, tip).await?.tree;
-            return Ok(Merged::Clean { commit: tip.clone(), tree });
+    /// Merges one fix onto the tip of a line.
+    async fn merge(&self, repo: &Repo, tip: &CommitId, topic: &Topic, stamp: &Stamp) -> Result<Merged> {
+        match self.join(repo, tip, &topic.head).await? {
+            Joined::Clean(tree) => {
+                let mut commit = stamp.commit(&tree, &with_trailers(&topic.message, &topic.riders))?;
+                for parent in [tip, &topic.head] {
+                    commit.parents.push(refs::object_id(parent)?);
+                }
+                let commit = self.write(repo, commit).await?;
+                Ok(Merged::Clean { commit, tree })
+            }
+            Joined::Conflict(paths) => Ok(Merged::Conflict { head: topic.head.clone(), at: None, paths }),
         }
+    }
+
+    /// Joins what two commits changed since they parted into one tree.
+    pub(super) async fn join(&self, repo: &Repo, ours: &CommitId, theirs: &CommitId) -> Result<Joined> {
         let what = "merging a fix";
         let output = self
             .command(what)
@@ -82,53 +143,21 @@ impl Git {
             .config("merge.conflictStyle", "merge")
             .config("merge.renames", "true")
             .config("merge.directoryRenames", "conflict")
-            .args([
-                "merge-tree",
-                "--write-tree",
-                "-z",
-                "--name-only",
-                "--no-messages",
-                tip.as_str(),
-                topic.head.as_str(),
-            ])
+            .args(["merge-tree", "--write-tree", "-z", "--name-only", "--no-messages", ours.as_str(), theirs.as_str()])
             .run(b"")
             .await?;
         let mut fields = output.stdout.split(|byte| *byte == 0).map(String::from_utf8_lossy);
         let first = fields.next().unwrap_or_default();
         match (output.code, first.trim().parse::<CommitId>()) {
-            (Some(0), Ok(tree)) => self.merge_commit(repo, tree, [tip, &topic.head], &topic.message, stamp).await,
+            (Some(0), Ok(tree)) => Ok(Joined::Clean(tree)),
             (Some(1), Ok(_)) => {
                 let mut paths: Vec<_> = fields.take(NAMED).map(String::from).filter(|path| !path.is_empty()).collect();
                 paths.sort();
                 paths.dedup();
-                Ok(Merged::Conflict { head: topic.head.clone(), paths })
+                Ok(Joined::Conflict(paths))
             }
             (code, _) => Err(Error::Failed { what, code, said: output.said }),
         }
-    }
-
-    async fn merge_commit(
-        &self,
-        repo: &Repo,
-        tree: CommitId,
-        parents: [&CommitId; 2],
-        message: &str,
-        stamp: &Stamp,
-    ) -> Result<Merged> {
-        let mut commit = Commit {
-            tree: refs::object_id(&tree)?,
-            parents: Default::default(),
-            author: stamp.author.at(stamp.dated_at),
-            committer: stamp.committer.at(stamp.dated_at),
-            encoding: None,
-            message: format!("{}\n", message.trim_end()).into(),
-            extra_headers: Vec::new(),
-        };
-        for parent in parents {
-            commit.parents.push(refs::object_id(parent)?);
-        }
-        let commit = self.write(repo, commit).await?;
-        Ok(Merged::Clean { commit, tree })
     }
 
     /// Stores an object and returns its id.
@@ -142,21 +171,21 @@ impl Git {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::sample::Sample;
     use super::*;
 
-    fn stamp() -> Stamp {
+    pub(in crate::git) fn stamp() -> Stamp {
         let dated_at = "2026-02-01T12:00:00Z".parse().unwrap();
         Stamp { author: Sample::identity(), committer: Sample::identity(), dated_at }
     }
 
-    fn topic(head: &CommitId) -> Topic {
-        Topic { head: head.clone(), message: "Merge a fix".to_owned() }
+    pub(in crate::git) fn topic(head: &CommitId) -> Topic {
+        Topic { head: head.clone(), message: "Merge a fix".to_owned(), riders: Vec::new() }
     }
 
     /// Commits a change on a branch of its own, based on `base`.
-    async fn fix(sample: &Sample, base: &str, name: &str, text: &str) -> CommitId {
+    pub(in crate::git) async fn fix(sample: &Sample, base: &str, name: &str, text: &str) -> CommitId {
         sample.user(["checkout", "-q", "--detach", base]).await;
         let commit = sample.write(name, text).await;
         sample.user(["branch", "-f", &format!("kept-{}", commit.short()), commit.as_str()]).await;
@@ -171,8 +200,8 @@ mod tests {
         sample.update().await.unwrap();
         let (repo, tip) = (Repo::Mirror(sample.id), sample.head("main").await);
         let topics = [topic(&one), topic(&two)];
-        let first = sample.git.combine(&repo, &tip, &topics, &stamp()).await.unwrap();
-        let again = sample.git.combine(&repo, &tip, &topics, &stamp()).await.unwrap();
+        let first = sample.git.combine(&repo, &tip, &topics, (Strategy::Merge, &stamp())).await.unwrap();
+        let again = sample.git.combine(&repo, &tip, &topics, (Strategy::Merge, &stamp())).await.unwrap();
         assert_eq!(first, again);
         let Merged::Clean { commit, tree } = first else { panic!("{first:?}") };
         sample.user(["checkout", "-q", "main"]).await;
@@ -197,8 +226,9 @@ mod tests {
         let two = fix(&sample, "1.x", "lib.c", "one\n2\nthree\nfour\nfive\n").await;
         sample.update().await.unwrap();
         let (repo, tip) = (Repo::Mirror(sample.id), sample.head("main").await);
-        let merged = sample.git.combine(&repo, &tip, &[topic(&one), topic(&two)], &stamp()).await.unwrap();
-        assert_eq!(merged, Merged::Conflict { head: two, paths: vec!["lib.c".to_owned()] });
+        let merged =
+            sample.git.combine(&repo, &tip, &[topic(&one), topic(&two)], (Strategy::Merge, &stamp())).await.unwrap();
+        assert_eq!(merged, Merged::Conflict { head: two, at: None, paths: vec!["lib.c".to_owned()] });
     }
 
     #[tokio::test]
@@ -206,7 +236,9 @@ mod tests {
         let sample = Sample::new().await;
         sample.update().await.unwrap();
         let (repo, tip, old) = (Repo::Mirror(sample.id), sample.head("main").await, sample.head("1.x").await);
-        let merged = sample.git.merge(&repo, &tip, &topic(&old), &stamp()).await.unwrap();
-        assert!(matches!(merged, Merged::Clean { commit, .. } if commit == tip));
+        for strategy in Strategy::ALL {
+            let merged = sample.git.combine(&repo, &tip, &[topic(&old)], (*strategy, &stamp())).await.unwrap();
+            assert!(matches!(merged, Merged::Clean { commit, .. } if commit == tip));
+        }
     }
 }

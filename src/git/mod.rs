@@ -7,12 +7,14 @@
 //! Layout below the data folder: `repos/mirror/<upstream>.git`, `repos/case/<case>/<upstream>.git`,
 //! `repos/release/<release>/<upstream>.git`, `hooks/`, and `scratch/`, which is emptied at start.
 
+mod addition;
 mod arrival;
 mod body;
 mod command;
 mod error;
 mod fetch;
 mod refs;
+mod replay;
 mod trouble;
 
 pub mod checkout;

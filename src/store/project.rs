@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::domain::actor::Actor;
 use crate::domain::event::{Event, EventKind};
 use crate::domain::id::{CaseId, LineId, Prefix, ProjectId, ReleaseId, UpstreamId};
-use crate::domain::project::{Line, Project, TagStyle, Upstream, UpstreamState};
+use crate::domain::project::{Line, Project, Upstream, UpstreamState};
 use crate::domain::repo::{LineName, RepoName};
 
 use super::{Error, Result, Rows, Tx, one_row, parsed};
@@ -53,19 +53,17 @@ pub async fn configure_upstream(
 }
 
 /// Brings a line's row up to what the configuration says.
-pub async fn configure_line(tx: &mut Tx, line: &Line, position: i64, style: TagStyle) -> Result<LineId> {
+pub async fn configure_line(tx: &mut Tx, line: &Line, position: i64) -> Result<LineId> {
     let (id, upstream, branch) = (line.id.to_string(), line.upstream.to_string(), line.name.to_string());
-    let style = style.as_str();
     let row = sqlx::query!(
-        "insert into line (id, upstream, branch, position, tag_style) values (?, ?, ?, ?, ?)
+        "insert into line (id, upstream, branch, position) values (?, ?, ?, ?)
          on conflict (upstream, branch) do update set
-           position = excluded.position, tag_style = excluded.tag_style, retired_at = null, version = version + 1
+           position = excluded.position, retired_at = null, version = version + 1
          returning id",
         id,
         upstream,
         branch,
-        position,
-        style
+        position
     )
     .fetch_one(tx.conn())
     .await?;
@@ -234,13 +232,6 @@ pub async fn lines(rows: &mut impl Rows, project: &ProjectId) -> Result<Vec<Line
             })
         })
         .collect()
-}
-
-/// Returns how a line is tagged.
-pub async fn tag_style(rows: &mut impl Rows, line: LineId) -> Result<TagStyle> {
-    let id = line.to_string();
-    let row = sqlx::query!("select tag_style from line where id = ?", id).fetch_one(rows.conn()).await?;
-    parsed(&row.tag_style, "line", "tag_style")
 }
 
 /// Takes the next case id of a project.

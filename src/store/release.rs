@@ -120,12 +120,16 @@ struct TargetRow {
     upstream: String,
     line: String,
     tag: String,
+    strategy: String,
+    tag_style: String,
     base: Option<String>,
     candidate: Option<String>,
     tag_object: Option<String>,
     maker: Option<String>,
+    bumped: i64,
     same_as: Option<String>,
     inputs: Option<Vec<u8>>,
+    recipe: Option<Vec<u8>>,
     trouble: String,
     rehearsed_at: Option<i64>,
 }
@@ -135,18 +139,20 @@ impl TryFrom<TargetRow> for Target {
     fn try_from(row: TargetRow) -> Result<Self> {
         const TABLE: &str = "release_target";
         let at = instant_opt(row.rehearsed_at, TABLE, "rehearsed_at")?;
-        let built = (row.base, row.candidate, row.tag_object, row.maker, row.inputs);
+        let built = (row.base, row.candidate, row.tag_object, row.maker, row.inputs.zip(row.recipe));
         let rehearsal = match (at, built) {
             (None, (None, None, None, None, None)) => Rehearsal::None,
             (Some(at), (None, None, None, None, None)) => Rehearsal::Trouble { sentence: row.trouble, at },
-            (Some(at), (Some(base), Some(commit), Some(tag_object), Some(maker), Some(inputs))) => {
+            (Some(at), (Some(base), Some(commit), Some(tag_object), Some(maker), Some((inputs, recipe)))) => {
                 Rehearsal::Candidate(Candidate {
                     base: parsed(&base, TABLE, "base")?,
                     commit: parsed(&commit, TABLE, "candidate")?,
                     tag_object: parsed(&tag_object, TABLE, "tag_object")?,
                     maker: parsed(&maker, TABLE, "maker")?,
+                    bumped: row.bumped != 0,
                     same_as: parsed_opt(row.same_as.as_deref(), TABLE, "same_as")?,
                     inputs: digest_of(&inputs, TABLE, "inputs")?,
+                    recipe: digest_of(&recipe, TABLE, "recipe")?,
                     at,
                 })
             }
@@ -156,6 +162,8 @@ impl TryFrom<TargetRow> for Target {
             upstream: parsed(&row.upstream, TABLE, "upstream")?,
             line: parsed(&row.line, TABLE, "line")?,
             tag: parsed(&row.tag, TABLE, "tag")?,
+            strategy: parsed(&row.strategy, TABLE, "strategy")?,
+            style: parsed(&row.tag_style, TABLE, "tag_style")?,
             rehearsal,
         })
     }
@@ -196,7 +204,8 @@ pub async fn find(rows: &mut impl Rows, grants: &Grants, id: &ReleaseId) -> Resu
 async fn targets(rows: &mut impl Rows, release: &str) -> Result<Vec<Target>> {
     let found = sqlx::query_as!(
         TargetRow,
-        "select upstream, line, tag, base, candidate, tag_object, maker, same_as, inputs, trouble, rehearsed_at
+        "select upstream, line, tag, strategy, tag_style, base, candidate, tag_object, maker, bumped, same_as, inputs, recipe, trouble,
+           rehearsed_at
          from release_target where release = ? order by position",
         release
     )
@@ -289,6 +298,7 @@ async fn write_targets(tx: &mut Tx, release: &Release) -> Result<()> {
     sqlx::query!("delete from release_target where release = ?", id).execute(tx.conn()).await?;
     for (position, target) in (0_i64..).zip(&release.targets) {
         let (upstream, line, tag) = (target.upstream.to_string(), target.line.to_string(), target.tag.to_string());
+        let (strategy, style) = (target.strategy.as_str(), target.style.as_str());
         let (candidate, trouble, at) = match &target.rehearsal {
             Rehearsal::None => (None, "", None),
             Rehearsal::Trouble { sentence, at } => (None, sentence.as_str(), Some(*at)),
@@ -298,25 +308,31 @@ async fn write_targets(tx: &mut Tx, release: &Release) -> Result<()> {
         let commit = candidate.map(|candidate| candidate.commit.as_str());
         let tag_object = candidate.map(|candidate| candidate.tag_object.as_str());
         let maker = candidate.map(|candidate| candidate.maker.as_str());
+        let bumped = i64::from(candidate.is_some_and(|candidate| candidate.bumped));
         let same_as = candidate.and_then(|candidate| candidate.same_as.as_ref()).map(CommitId::as_str);
         let inputs = candidate.map(|candidate| candidate.inputs.as_bytes().as_slice());
+        let recipe = candidate.map(|candidate| candidate.recipe.as_bytes().as_slice());
         let at = at.map(Timestamp::as_millisecond);
         sqlx::query!(
             "insert into release_target
-               (release, upstream, line, tag, position, base, candidate, tag_object, maker, same_as, inputs, trouble,
-                rehearsed_at)
-             values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+               (release, upstream, line, tag, position, strategy, tag_style, base, candidate, tag_object, maker, bumped,
+                same_as, inputs, recipe, trouble, rehearsed_at)
+             values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             id,
             upstream,
             line,
             tag,
             position,
+            strategy,
+            style,
             base,
             commit,
             tag_object,
             maker,
+            bumped,
             same_as,
             inputs,
+            recipe,
             trouble,
             at
         )

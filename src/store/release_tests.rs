@@ -12,6 +12,7 @@ use crate::domain::id::{LineId, MemberId, Minted, UpstreamId};
 use crate::domain::manifest::{Document, FrozenAdvisory, Manifest, Repository};
 use crate::domain::plan::Plan;
 use crate::domain::project::{Line, Project, TagStyle, TeamKind};
+use crate::domain::recipe::Strategy;
 use crate::domain::rehearsal::Maker;
 use crate::domain::release::Policy;
 use crate::store::{Reader, Store, case, effect, event, member, project, publication};
@@ -60,7 +61,7 @@ impl House {
         let name = "core".parse().unwrap();
         project::configure_upstream(&mut tx, upstream(), &demo.id, &name, "https://example.org/core").await.unwrap();
         let main = Line { id: line(), upstream: upstream(), name: "main".parse().unwrap() };
-        project::configure_line(&mut tx, &main, 0, TagStyle::Annotated).await.unwrap();
+        project::configure_line(&mut tx, &main, 0).await.unwrap();
         for n in [1, 2] {
             let (id, handle) = (person(n).to_string(), format!("sample{n}"));
             sqlx::query("insert into person (id, handle, name, state, created_at) values (?, ?, ?, 'active', 1)")
@@ -130,7 +131,11 @@ fn plan(n: u32, cases: &[u32]) -> Plan {
         id: ReleaseId::new("DEMO".parse().unwrap(), n),
         project: "demo".parse().unwrap(),
         cases: cases.iter().copied().map(case_id).collect(),
-        targets: vec![(upstream(), line(), "v1.0.1".parse().unwrap())],
+        targets: vec![Target {
+            strategy: Strategy::Squash,
+            style: TagStyle::Lightweight,
+            ..Target::of(upstream(), line(), "v1.0.1".parse().unwrap())
+        }],
         due_at: at(1_000),
     }
 }
@@ -202,8 +207,10 @@ async fn a_release_survives_its_row() {
         commit: oid("2"),
         tag_object: oid("3"),
         maker: Maker::Person,
+        bumped: true,
         same_as: Some(oid("4")),
         inputs: Digest::of(b"inputs"),
+        recipe: Digest::of(b"recipe"),
         at: at(50),
     });
     let mut tx = house.tx().await;

@@ -10,4 +10,5 @@ pub mod problem;
 pub mod project;
 pub mod release;
 pub mod report;
+pub mod sign;
 pub mod wave;

@@ -56,6 +56,12 @@ pub struct LineView {
     pub name: String,
     /// The commit it is at in the mirror.
     pub head: Option<String>,
+    /// How fixes are put onto it, unless a plan says otherwise: `merge`, `rebase` or `squash`.
+    #[serde(default)]
+    pub strategy: String,
+    /// How its releases are tagged, unless a plan says otherwise: `annotated` or `lightweight`.
+    #[serde(default)]
+    pub tags: String,
 }
 
 /// One member of the team.

@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::wave::WaveView;
 use crate::domain::id::{CaseId, ProjectId};
+use crate::domain::project::TagStyle;
+use crate::domain::recipe::Strategy;
 use crate::domain::repo::{CommitId, LineName, RepoName, TagName};
 
 /// What to plan: `POST /api/v1/releases`.
@@ -31,6 +33,25 @@ pub struct PlanTarget {
     pub line: LineName,
     /// The tag.
     pub tag: TagName,
+    /// How fixes are put onto the line; without it, as the configuration has it.
+    #[serde(default)]
+    pub strategy: Option<Strategy>,
+    /// How the tag looks; without it, as the configuration has it.
+    #[serde(default)]
+    pub tags: Option<TagStyle>,
+}
+
+/// Another way to put fixes onto a line: `POST /api/v1/releases/{id}/set-strategy`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SetStrategy {
+    /// The repository; needed only if several have a line of this name.
+    #[serde(default)]
+    pub repository: Option<RepoName>,
+    /// The line.
+    pub line: LineName,
+    /// How.
+    pub strategy: Strategy,
 }
 
 /// A new instant: `POST /api/v1/releases/{id}/postpone`.
@@ -146,6 +167,38 @@ pub struct TargetView {
     pub standing: Option<CandidateView>,
     /// Why what a person pushed for the line is used no more.
     pub fallen: Option<String>,
+    /// How fixes are put onto the line: `merge`, `rebase` or `squash`.
+    #[serde(default)]
+    pub strategy: String,
+    /// How the tag looks: `annotated` or `lightweight`.
+    #[serde(default)]
+    pub tag_style: String,
+    /// Other branches that move to the same commit.
+    #[serde(default)]
+    pub advances: Vec<String>,
+    /// The commits that would become public, newest first; the fifty newest.
+    #[serde(default)]
+    pub commits: Vec<CommitView>,
+    /// What the version command changed, as a patch; cut after 64 KiB.
+    #[serde(default)]
+    pub version_patch: Option<String>,
+    /// The message of the tag.
+    #[serde(default)]
+    pub tag_message: Option<String>,
+    /// Whom the tag's signature is of, where people sign.
+    #[serde(default)]
+    pub signed_by: Option<String>,
+}
+
+/// A commit that would become public.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct CommitView {
+    /// Its id.
+    pub id: String,
+    /// Who wrote it: name and address.
+    pub author: String,
+    /// The whole message.
+    pub message: String,
 }
 
 /// What speaks for a candidate.
@@ -161,6 +214,9 @@ pub struct CandidateView {
     pub run: Option<String>,
     /// Whether the asker may run the checks again.
     pub may_rerun: bool,
+    /// Whether its last commit is what a version command changed.
+    #[serde(default)]
+    pub bumped: bool,
     /// Who pushed it.
     pub pushed_by: Option<String>,
     /// Who approved it at this commit.

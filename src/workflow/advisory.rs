@@ -117,6 +117,8 @@ pub async fn edit(app: &App, actor: &Actor, case: &CaseId, wish: &EditAdvisory) 
     wish.advisory.leaves_reporters_out(&known.wishes)?;
     let sealed = known.unsealing.seal(DRAFT, &case.to_string(), &wish.advisory)?;
     store::advisory::edit(&mut tx, &grant, &sealed, wish.version.map(Version)).await?;
+    // Title and ids may stand in what a release pushes.
+    super::rehearsal::rehearse_open(&mut tx, &known.case.project).await?;
     Ok(app.commit(tx).await?)
 }
 

@@ -17,7 +17,6 @@ use crate::domain::id::{PersonId, ReleaseId, UpstreamId};
 use crate::domain::owner::{Owner, Pass};
 use crate::domain::project::{Line, TeamKind};
 use crate::domain::readiness::{Checks, Facts};
-use crate::domain::refusal::Refusal;
 use crate::domain::rehearsal::{Candidate, Maker, Rehearsal, Target};
 use crate::domain::release::Release;
 use crate::domain::repo::{CommitId, LineName, RefName, RefUpdate, RepoName};
@@ -40,6 +39,13 @@ pub(super) async fn facts(
         }
         Rehearsal::None | Rehearsal::Trouble { .. } => None,
     };
+    let built = match &target.rehearsal {
+        Rehearsal::Candidate(candidate) if candidate.bumped => {
+            let given = store::candidate::approvals(rows, of, line.id, &candidate.commit).await?;
+            given.into_iter().map(|approval| (approval.person, approval.counts_at)).collect()
+        }
+        Rehearsal::Candidate(_) | Rehearsal::None | Rehearsal::Trouble { .. } => Vec::new(),
+    };
     let offered = match store::candidate::of_line(rows, of, line.id).await? {
         Some(pushed) => {
             let pushers = store::push::candidate_pushers(rows, &of.0.id, line).await?;
@@ -49,7 +55,7 @@ pub(super) async fn facts(
         }
         None => None,
     };
-    Ok(CandidateFacts { run: run.map(|run| (run.id, run.state)), offered })
+    Ok(CandidateFacts { run: run.map(|run| (run.id, run.state)), offered, built })
 }
 
 /// Says what a pushed candidate of each line that ships in a repository has to hold now.
@@ -122,11 +128,16 @@ pub async fn approve(
     let layout = Layout::of(&mut tx, &release.project).await?;
     let (line, _) = layout.named(which.0, which.1)?;
     let of = (&**release, grants);
-    let pushed = store::candidate::of_line(&mut tx, of, line.id).await?;
-    let pushed = pushed.ok_or_else(|| Refusal::moment(format!("Nobody pushed candidate/{}.", line.name)))?;
-    let pushers = store::push::candidate_pushers(&mut tx, id, line).await?;
     let now = tx.now();
-    let change = pushed.approve(head, (person, &pushers), team(app, release), now)?;
+    let pushed = store::candidate::of_line(&mut tx, of, line.id).await?;
+    let change = match (release.approve_built(line.id, head, person, now), pushed) {
+        (Ok(change), _) => change,
+        (Err(_), Some(pushed)) => {
+            let pushers = store::push::candidate_pushers(&mut tx, id, line).await?;
+            pushed.approve(head, (person, &pushers), team(app, release), now)?
+        }
+        (Err(refusal), None) => return Err(refusal.into()),
+    };
     store::candidate::approve(&mut tx, of, line.id, change).await?;
     Ok(app.commit(tx).await?)
 }
@@ -151,10 +162,18 @@ pub(super) async fn view(
         checks_by: checks.by.to_string(),
         run: checks.run.filter(|_| may(Action::ReadCandidate)).map(|run| run.to_string()),
         may_rerun: may(Action::CheckCandidate) && release.takes_candidates().is_ok(),
+        bumped: candidate.bumped,
         pushed_by: None,
         approved_by: Vec::new(),
         may_approve: false,
     };
+    if candidate.bumped {
+        for (person, _) in &known.built {
+            view.approved_by.push(super::release::named(tx, *person).await?);
+        }
+        let new = me.is_some_and(|me| known.built.iter().all(|(person, _)| *person != me));
+        view.may_approve = new && may(Action::ApproveCandidate) && release.takes_candidates().is_ok();
+    }
     if let Some(offered) = pushed {
         view.pushed_by = Some(super::release::named(tx, offered.pushed.pushed_by).await?);
         for (person, _) in &offered.approvals {

@@ -30,19 +30,23 @@ pub mod limit;
 pub mod mail;
 pub mod mark;
 pub mod plan;
+mod preview;
 pub mod project;
 mod public;
 pub mod publication;
 pub mod push;
 mod readiness;
+mod recipe;
 pub mod rehearsal;
 pub mod release;
 pub mod reminder;
 pub mod remote;
 pub mod report;
+pub mod sign;
 pub mod sweep;
 mod told;
 pub mod trial;
+mod version;
 pub mod wave;
 
 /// How a use case fails. `Display` is fit for the person; the source is for the log.

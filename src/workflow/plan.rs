@@ -10,11 +10,12 @@ use crate::domain::job::Job;
 use crate::domain::plain::AdvisoryId;
 use crate::domain::plan::Plan;
 use crate::domain::refusal::Refusal;
+use crate::domain::rehearsal::Target;
 use crate::domain::release::Release;
 use crate::domain::repo::RefName;
 use crate::git::Repo;
 use crate::store::{self, Tx};
-use crate::wire::release::PlanRelease;
+use crate::wire::release::{PlanRelease, SetStrategy};
 
 const CHORE: Actor = Actor::System(Chore::Disclose);
 
@@ -27,7 +28,11 @@ pub async fn plan(app: &App, actor: &Actor, wish: &PlanRelease) -> Result<Releas
     let mut targets = Vec::new();
     for target in &wish.targets {
         let (line, upstream) = layout.named(target.repository.as_ref(), &target.line)?;
-        targets.push((upstream.id, line.id, target.tag.clone()));
+        let manner = super::project::settings(app, upstream).map(|settings| settings.manner(&line.name));
+        let mut planned = Target::of(upstream.id, line.id, target.tag.clone());
+        planned.strategy = target.strategy.or(manner.map(|manner| manner.0)).unwrap_or(planned.strategy);
+        planned.style = target.tags.or(manner.map(|manner| manner.1)).unwrap_or(planned.style);
+        targets.push(planned);
     }
     for case in &wish.cases {
         let grant = open(&mut tx, actor, case, Action::PlanRelease).await?;
@@ -93,6 +98,19 @@ pub async fn drop_case(app: &App, actor: &Actor, id: &ReleaseId, case: &CaseId) 
     let change = release.clone().drop_case(case)?;
     super::wave::keep(app, &mut tx, (&release, &grants), case).await?;
     super::candidate::forget(&mut tx, (&release, &grants)).await?;
+    store::release::save(&mut tx, actor, change).await?;
+    let now = tx.now();
+    store::job::queue(&mut tx, &Job::Rehearse { release: id.clone() }, now).await?;
+    Ok(app.commit(tx).await?)
+}
+
+/// Chooses anew how fixes are put onto a line of a planned release; it is rehearsed again.
+pub async fn set_strategy(app: &App, actor: &Actor, id: &ReleaseId, wish: &SetStrategy) -> Result<()> {
+    let mut tx = app.begin("release.set_strategy").await?;
+    let (release, _) = open_release(&mut tx, actor, id, Action::PlanRelease).await?;
+    let layout = Layout::of(&mut tx, &release.project).await?;
+    let (line, _) = layout.named(wish.repository.as_ref(), &wish.line)?;
+    let change = release.set_strategy(line.id, wish.strategy)?;
     store::release::save(&mut tx, actor, change).await?;
     let now = tx.now();
     store::job::queue(&mut tx, &Job::Rehearse { release: id.clone() }, now).await?;

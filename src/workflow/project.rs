@@ -41,7 +41,7 @@ pub async fn configure(app: &App) -> Result<()> {
             upstreams.insert(upstream);
             for (position, name) in (0..).zip(&repository.lines) {
                 let line = Line { id: app.mint::<LineId>(), upstream, name: name.clone() };
-                lines.insert(store::project::configure_line(&mut tx, &line, position, repository.tags).await?);
+                lines.insert(store::project::configure_line(&mut tx, &line, position).await?);
             }
             let now = tx.now();
             store::job::queue(&mut tx, &Job::Mirror { upstream }, now).await?;
@@ -255,7 +255,13 @@ async fn repository_view(app: &App, upstream: Upstream, lines: Vec<Line>) -> Res
     let mut views = Vec::new();
     for line in lines {
         let head = if app.git.exists(&mirror) { app.git.resolve(&mirror, &line.branch()).await? } else { None };
-        views.push(LineView { name: line.name.to_string(), head: head.map(|head| head.to_string()) });
+        let manner = settings(app, &upstream).map(|settings| settings.manner(&line.name));
+        views.push(LineView {
+            name: line.name.to_string(),
+            head: head.map(|head| head.to_string()),
+            strategy: manner.map(|manner| manner.0.to_string()).unwrap_or_default(),
+            tags: manner.map(|manner| manner.1.to_string()).unwrap_or_default(),
+        });
     }
     let checked_at = upstream.checked_at.and_then(|at| jiff::Timestamp::from_millisecond(at).ok()).map(shown_at);
     Ok(RepositoryView {

@@ -18,10 +18,12 @@ use crate::domain::manifest::Document;
 use crate::domain::plain::{AdvisoryId, RepositoryUrl};
 use crate::domain::project::{Line, Project, TagStyle, Upstream};
 use crate::domain::readiness::{AdvisoryFacts, CaseFacts, Checks, Facts, FixFacts, TargetFacts};
+use crate::domain::recipe::Advance;
 use crate::domain::refusal::{Malformed, Refusal};
-use crate::domain::rehearsal::Target;
+use crate::domain::rehearsal::{Maker, Rehearsal, Target};
 use crate::domain::release::{Policy, Release};
 use crate::domain::repo::{CommitId, LineName, RefName, RepoName};
+use crate::domain::signing::{Signed, Signing};
 use crate::domain::trial::Trial;
 use crate::export::{Documents, Published, PublishedLine};
 use crate::git::Repo;
@@ -76,6 +78,8 @@ pub(super) struct Layout {
 struct Seen {
     tip: Option<CommitId>,
     tag_taken: bool,
+    advances: Vec<Advance>,
+    signed: Signed,
 }
 
 impl Layout {
@@ -186,7 +190,7 @@ async fn gather_once(
     drop(rows);
     let mut seen = Vec::new();
     for target in &release.targets {
-        seen.push(look(app, &layout, target).await?);
+        seen.push(look(app, &layout, &release, target).await?);
     }
     let mut tx = app.begin(name).await?;
     let (found, grants) = open_release(&mut tx, actor, id, action).await?;
@@ -203,24 +207,12 @@ async fn gather_once(
     // Grants come in any order; the release says the order of its cases.
     cases.sort_by_key(|known| found.cases.iter().position(|case| case == &known.case));
     advisories.sort_by_key(|known| found.cases.iter().position(|case| case == &known.case));
-    let mut targets = Vec::new();
-    let mut signs = false;
-    for (target, seen) in found.targets.iter().zip(seen) {
-        let (line, upstream) = layout.place(target)?;
-        signs |= store::project::tag_style(&mut tx, line.id).await? == TagStyle::Annotated;
-        let candidate = super::candidate::facts(&mut tx, (&found, &grants), line, target).await?;
-        targets.push(TargetFacts {
-            repository: upstream.name.clone(),
-            line: line.name.clone(),
-            tip: seen.tip,
-            tag_taken: seen.tag_taken,
-            candidate,
-        });
-    }
-    let facts = Facts {
+    let offline = app.config.project(&found.project).is_some_and(|settings| settings.signing == Signing::Offline);
+    let signs = !offline && found.targets.iter().any(|target| target.style == TagStyle::Annotated);
+    let mut facts = Facts {
         now: tx.now(),
         cases,
-        targets,
+        targets: Vec::new(),
         clock_jumped: app.clock_jumped(),
         signing_key: !signs || app.keys.tag_signer().is_some(),
         mail_trouble: super::mail::trouble(app),
@@ -228,6 +220,21 @@ async fn gather_once(
         disk_left: app.disk_left(),
         waves: super::wave::facts(app, &mut tx, (&found, &grants)).await?,
     };
+    for (target, seen) in found.targets.iter().zip(seen) {
+        let (line, upstream) = layout.place(target)?;
+        let candidate = super::candidate::facts(&mut tx, (&found, &grants), line, target).await?;
+        let of = (target, seen.advances);
+        let recipe = super::recipe::of(app, &mut tx, (&found, &facts, &layout), &advisories, of).await?;
+        facts.targets.push(TargetFacts {
+            repository: upstream.name.clone(),
+            line: line.name.clone(),
+            tip: seen.tip,
+            tag_taken: seen.tag_taken,
+            candidate,
+            recipe,
+            signed: seen.signed,
+        });
+    }
     let policy = policy(app, &layout.project);
     Ok((tx, Gathered { release: found, grants, facts, policy, advisories, layout }))
 }
@@ -257,15 +264,23 @@ pub(super) fn policy(app: &App, project: &Project) -> Policy {
     }
 }
 
-async fn look(app: &App, layout: &Layout, target: &Target) -> Result<Seen> {
+async fn look(app: &App, layout: &Layout, release: &Release, target: &Target) -> Result<Seen> {
     let (line, upstream) = layout.place(target)?;
     let mirror = Repo::Mirror(upstream.id);
     if !app.git.exists(&mirror) {
-        return Ok(Seen { tip: None, tag_taken: false });
+        return Ok(Seen { tip: None, tag_taken: false, advances: Vec::new(), signed: Signed::Missing });
     }
     let tip = app.git.resolve(&mirror, &line.branch()).await?;
     let tag_taken = app.git.resolve(&mirror, &RefName::tag(&target.tag)).await?.is_some();
-    Ok(Seen { tip, tag_taken })
+    let mut advances = Vec::new();
+    for branch in
+        super::project::settings(app, upstream).map(|settings| settings.advances(&line.name)).unwrap_or_default()
+    {
+        let tip = app.git.resolve(&mirror, &RefName::branch(branch)).await?;
+        advances.push(Advance { branch: branch.clone(), tip });
+    }
+    let signed = super::sign::signed(app, release, target).await?;
+    Ok(Seen { tip, tag_taken, advances, signed })
 }
 
 async fn case_facts(
@@ -293,7 +308,7 @@ async fn case_facts(
     let advisory = advisory.map(|advisory| advisory.against(&lines, package.as_ref()));
     let rendered = match (&draft, &advisory) {
         (Some(Draft { public_id: Some(id), .. }), Some(advisory)) => {
-            let heads = fixes.iter().filter_map(|fix| Some((fix.line, fix.head.clone()?))).collect::<Vec<_>>();
+            let heads = fixes.iter().filter_map(|fix| Some((fix.line, public_fix(release, fix)?))).collect::<Vec<_>>();
             let known = (&case.id, advisory, heads.as_slice(), parted);
             let lines = told::published(app, layout, Some(release), known).await?;
             let published = published(app, (release, layout), (id, advisory), lines)?;
@@ -336,6 +351,18 @@ async fn case_facts(
         },
     };
     Ok((facts, rendered))
+}
+
+/// Returns the public commit that will hold a fix: the approved one itself, or, where the line takes no merges, what the last
+/// rehearsal made of it.
+fn public_fix(release: &Release, fix: &FixFacts) -> Option<CommitId> {
+    let target = release.targets.iter().find(|target| target.line == fix.line);
+    match target.filter(|target| !target.strategy.keeps_commits()).map(|target| &target.rehearsal) {
+        None => fix.head.clone(),
+        Some(Rehearsal::Candidate(candidate)) if candidate.maker == Maker::Person => fix.head.clone(),
+        Some(Rehearsal::Candidate(candidate)) => fix.head.as_ref().map(|_| candidate.commit.clone()),
+        Some(Rehearsal::None | Rehearsal::Trouble { .. }) => None,
+    }
 }
 
 /// Opens a draft.

@@ -8,6 +8,7 @@ use std::time::Instant;
 use jiff::SignedDuration;
 
 use super::readiness::{Gathered, Layout, gather, open_release};
+use super::version::Bumped;
 use super::{Error, Result, check};
 use crate::app::App;
 use crate::crypto::sshsig;
@@ -18,10 +19,12 @@ use crate::domain::id::{CaseId, LineId, ProjectId, ReleaseId, UpstreamId};
 use crate::domain::job::Job;
 use crate::domain::project::{Line, TagStyle};
 use crate::domain::readiness::{Facts, FixFacts};
+use crate::domain::recipe::{Advance, FixRecipe, Recipe, Strategy};
 use crate::domain::refusal::Refusal;
-use crate::domain::rehearsal::{Candidate, Maker, Rehearsal, Target, inputs};
+use crate::domain::rehearsal::{Candidate, Maker, Rehearsal, inputs};
 use crate::domain::release::{Release, ReleaseState};
 use crate::domain::repo::{CommitId, LineName};
+use crate::domain::signing::Signing;
 use crate::git::Repo;
 use crate::git::combine::{Merged, Stamp, Topic};
 use crate::git::identity::Identity;
@@ -73,18 +76,12 @@ pub async fn rehearse(app: &App, id: &ReleaseId) -> Result<Settled> {
     }
     let plan = (&release, &facts, &layout);
     let mut results = Vec::new();
-    let mut styles = Vec::new();
-    let mut rows = app.read().await?;
-    for target in &release.targets {
-        styles.push(store::project::tag_style(&mut rows, target.line).await?);
-    }
-    drop(rows);
     let begun = Instant::now();
     if (0..release.targets.len()).any(|at| !current(plan, at)) {
         prepare(app, plan).await?;
     }
     for (at, target) in release.targets.iter().enumerate() {
-        results.push(rehearse_target(app, plan, at, styles[at]).await.or_else(|error| match error {
+        results.push(rehearse_target(app, plan, at).await.or_else(|error| match error {
             Error::Refused(refusal) => Ok(Rehearsal::Trouble { sentence: refusal.to_string(), at: app.clock.now() }),
             other => Err(other),
         })?);
@@ -128,7 +125,8 @@ fn current(plan: (&Release, &Facts, &Layout), at: usize) -> bool {
     let (target, known) = (&release.targets[at], &facts.targets[at]);
     let (Rehearsal::Candidate(candidate), Some(tip)) = (&target.rehearsal, &known.tip) else { return false };
     let heads = release.fixes_on(target.line, facts);
-    candidate.inputs == inputs(tip, &heads, release.dated_at, &target.tag, known.candidate.offered_head())
+    let from = inputs(tip, &heads, release.dated_at, &target.tag, known.candidate.offered_head());
+    candidate.inputs == from && known.made_as(candidate)
 }
 
 /// Makes the repositories the release is built in, or brings what they show up to date.
@@ -168,20 +166,16 @@ fn same(one: &Rehearsal, two: &Rehearsal) -> bool {
         (Rehearsal::None, Rehearsal::None) => true,
         (Rehearsal::Trouble { sentence: a, .. }, Rehearsal::Trouble { sentence: b, .. }) => a == b,
         (Rehearsal::Candidate(a), Rehearsal::Candidate(b)) => {
-            let parts =
-                |it: &Candidate| (it.base.clone(), it.commit.clone(), it.tag_object.clone(), it.inputs, it.maker);
+            let parts = |it: &Candidate| {
+                (it.base.clone(), it.commit.clone(), it.tag_object.clone(), it.inputs, it.recipe, it.maker)
+            };
             parts(a) == parts(b)
         }
         (Rehearsal::None | Rehearsal::Trouble { .. } | Rehearsal::Candidate(_), _) => false,
     }
 }
 
-async fn rehearse_target(
-    app: &App,
-    plan: (&Release, &Facts, &Layout),
-    at: usize,
-    style: TagStyle,
-) -> Result<Rehearsal> {
+async fn rehearse_target(app: &App, plan: (&Release, &Facts, &Layout), at: usize) -> Result<Rehearsal> {
     let (release, facts, layout) = plan;
     let target = &release.targets[at];
     let (line, upstream) = layout.place(target)?;
@@ -199,8 +193,9 @@ async fn rehearse_target(
     }
     let offered = facts.targets[at].candidate.offered_head();
     let built_from = inputs(&tip, &heads, release.dated_at, &target.tag, offered);
+    let recipe = facts.targets[at].recipe.clone()?;
     let repo = Repo::Release(release.id.clone(), upstream.id);
-    let signer = signer(app, &layout.project.id)?;
+    let signer = Identity::new(&recipe.signer.0, &recipe.signer.1)?;
     let stamp = Stamp { author: signer.clone(), committer: signer.clone(), dated_at: release.dated_at };
     let usable = match offered {
         Some(head) if holds(app, &repo, head, (&tip, &heads)).await? => Some(head.clone()),
@@ -208,16 +203,39 @@ async fn rehearse_target(
     };
     let (commit, maker) = match usable {
         Some(head) => (head, Maker::Person),
-        None => match app.git.combine(&repo, &tip, &topics(plan, at, line), &stamp).await? {
+        None => match app.git.combine(&repo, &tip, &topics(&recipe), (recipe.strategy, &stamp)).await? {
             Merged::Clean { commit, .. } => (commit, Maker::Server),
-            Merged::Conflict { head, paths } => {
+            Merged::Conflict { head, at: commit, paths } => {
                 let place = (line, upstream.name.as_str());
-                return trouble(conflict(app, plan, (at, place), (&head, paths.len())));
+                return trouble(conflict(app, plan, (at, place), (&head, commit.as_ref(), paths.len())));
             }
+            Merged::Differs { head } => return trouble(differs(plan, line, &head)),
         },
+    };
+    // What a person pushed is what others approved, to the byte: nothing is added to it.
+    let commit = match (&recipe.changelog, maker) {
+        (Some(changelog), Maker::Server) if commit != tip => {
+            app.git.add_file(&repo, &commit, changelog, &stamp).await?
+        }
+        (Some(_), Maker::Server | Maker::Person) | (None, _) => commit,
+    };
+    let (commit, bumped) = match (&recipe.bump, maker) {
+        (Some(bump), Maker::Server) if commit != tip => {
+            match super::version::bump(app, &repo, &commit, bump, &stamp).await? {
+                Bumped::Changed(commit) => (commit, true),
+                Bumped::Nothing => (commit, false),
+                Bumped::Failed(sentence) => return trouble(sentence),
+            }
+        }
+        (Some(_), Maker::Server | Maker::Person) | (None, _) => (commit, false),
     };
     if commit == tip {
         return trouble("the public line holds the fix already: what it fixes is public.".to_owned());
+    }
+    for advance in &recipe.advances {
+        if let Some(sentence) = held_back(app, &repo, advance, &commit).await? {
+            return trouble(sentence);
+        }
     }
     let same_as = match heads.as_slice() {
         [only] if app.git.commit(&repo, only).await?.tree == app.git.commit(&repo, &commit).await?.tree => {
@@ -225,7 +243,7 @@ async fn rehearse_target(
         }
         _ => None,
     };
-    let tag_object = match style {
+    let tag_object = match recipe.style {
         TagStyle::Lightweight => commit.clone(),
         TagStyle::Annotated => {
             let text = TagText {
@@ -233,18 +251,50 @@ async fn rehearse_target(
                 target: commit.clone(),
                 tagger: signer,
                 dated_at: release.dated_at,
-                message: tag_message(layout, release, target),
-            };
-            let Some(key) = app.keys.tag_signer() else {
-                return trouble("there is no key to sign the tag with.".to_owned());
+                message: recipe.tag_message.clone(),
             };
             let draft = TagDraft::new(&text)?;
-            let signature = key.sign(sshsig::GIT, &draft.payload()?)?;
-            app.git.write_tag(&repo, draft.sign(&signature)?).await?
+            match (recipe.signing, app.keys.tag_signer()) {
+                // People sign these bytes before anything freezes.
+                (Signing::Offline, _) => app.git.write_unsigned_tag(&repo, draft).await?,
+                (Signing::Server, Some(key)) => {
+                    let signature = key.sign(sshsig::GIT, &draft.payload()?)?;
+                    app.git.write_tag(&repo, draft.sign(&signature)?).await?
+                }
+                (Signing::Server, None) => return trouble("there is no key to sign the tag with.".to_owned()),
+            }
         }
     };
     app.git.keep(&repo, &[commit.clone(), tag_object.clone()]).await?;
-    Ok(Rehearsal::Candidate(Candidate { base: tip, commit, tag_object, maker, same_as, inputs: built_from, at: now }))
+    let recipe = recipe.digest();
+    Ok(Rehearsal::Candidate(Candidate {
+        base: tip,
+        commit,
+        tag_object,
+        maker,
+        bumped,
+        same_as,
+        inputs: built_from,
+        recipe,
+        at: now,
+    }))
+}
+
+/// Says why a branch cannot move with its line; nothing if it can.
+async fn held_back(app: &App, repo: &Repo, advance: &Advance, commit: &CommitId) -> Result<Option<String>> {
+    let branch = &advance.branch;
+    let Some(tip) = &advance.tip else {
+        return Ok(Some(format!(
+            "{branch} moves with this line, and there is no such branch in public: make it there."
+        )));
+    };
+    match app.git.is_ancestor(repo, tip, commit).await {
+        Ok(true) => Ok(None),
+        Ok(false) | Err(crate::git::Error::Missing) => Ok(Some(format!(
+            "{branch} moves with this line, and holds commits that the line does not: merge it into the line first."
+        ))),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Tells whether what a person pushed still holds the public tip and every fix.
@@ -259,15 +309,26 @@ async fn holds(app: &App, repo: &Repo, head: &CommitId, all: (&CommitId, &[Commi
     Ok(true)
 }
 
-/// Lists what is merged onto a target's line, in the order of the cases.
-fn topics(plan: (&Release, &Facts, &Layout), at: usize, line: &Line) -> Vec<Topic> {
+/// Lists what is put onto a line, in the order of the cases.
+fn topics(recipe: &Recipe) -> Vec<Topic> {
+    let topic =
+        |fix: &FixRecipe| Topic { head: fix.head.clone(), message: fix.message.clone(), riders: fix.riders.clone() };
+    recipe.fixes.iter().map(topic).collect()
+}
+
+/// Says that the commits of a fix, one by one, are not what was approved, and the ways out.
+fn differs(plan: (&Release, &Facts, &Layout), line: &Line, head: &CommitId) -> String {
     let (release, facts, _) = plan;
-    let merged = release.merged_on(release.targets[at].line, facts);
-    let topic = |(case, fix): (&CaseId, &FixFacts)| {
-        let head = fix.head.clone()?;
-        Some(Topic { head, message: format!("Merge the fix of {case} into {}", line.name) })
-    };
-    merged.filter_map(topic).collect()
+    let which = fix_of(release.merged_on(line.id, facts), head);
+    let (name, id) = (&line.name, &release.id);
+    format!(
+        "{which} holds a merge, and its commits alone do not add up to what was approved: rebase fix/{name} and push it, or put it          onto the line otherwise: embargo release set-strategy {id} {name}=squash",
+    )
+}
+
+fn fix_of<'a>(mut merged: impl Iterator<Item = (&'a CaseId, &'a FixFacts)>, head: &CommitId) -> String {
+    let which = merged.find(|(_, fix)| fix.head.as_ref() == Some(head));
+    which.map_or_else(|| "a fix".to_owned(), |(case, _)| format!("the fix of {case}"))
 }
 
 /// Says that a fix does not fit, and the two ways out. Read by those who may see every case of the release.
@@ -275,18 +336,21 @@ fn conflict(
     app: &App,
     plan: (&Release, &Facts, &Layout),
     of: (usize, (&Line, &str)),
-    what: (&CommitId, usize),
+    what: (&CommitId, Option<&CommitId>, usize),
 ) -> String {
-    let ((release, facts, _), (at, (line, repository)), (head, files)) = (plan, of, what);
+    let ((release, facts, _), (at, (line, repository)), (head, commit, files)) = (plan, of, what);
     let name = &line.name;
-    let mut merged = release.merged_on(line.id, facts);
-    let which = merged.find(|(_, fix)| fix.head.as_ref() == Some(head)).map(|(case, _)| case);
-    let which = which.map_or_else(|| "a fix".to_owned(), |case| format!("the fix of {case}"));
+    let which = fix_of(release.merged_on(line.id, facts), head);
+    let which = commit.map_or_else(|| which.clone(), |commit| format!("{} of {which}", commit.short()));
     let fallen = facts.targets[at].candidate.offered_head().map(|head| fallen(name, head)).unwrap_or_default();
     let merges: Vec<_> =
         release.merged_on(line.id, facts).map(|(case, _)| format!("git merge origin/fix/{case}/{name}")).collect();
+    let mend = match release.targets[at].strategy {
+        Strategy::Merge | Strategy::Squash => "merge the line into",
+        Strategy::Rebase => "rebase onto the line",
+    };
     format!(
-        "{fallen}{which} does not merge with the line or another fix, in {files} files: merge the line into fix/{name} and push, \
+        "{fallen}{which} does not merge with the line or another fix, in {files} files: {mend} fix/{name} and push, \
          or resolve it for this release alone: git clone -b {name} {} && cd {repository} && {} && git push origin \
          HEAD:refs/heads/candidate/{name}",
         app.url(&format!("/{}/{repository}", release.id)),
@@ -300,14 +364,4 @@ pub(super) fn fallen(line: &LineName, head: &CommitId) -> String {
         "candidate/{line} at {} fell away, because the public line or a fix moved on since it was pushed. ",
         head.short()
     )
-}
-
-fn tag_message(layout: &Layout, release: &Release, target: &Target) -> String {
-    let cases = release.cases.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    format!("{} {}\n\nSecurity release. Fixes {cases}.", layout.project.name, target.tag)
-}
-
-fn signer(app: &App, project: &ProjectId) -> Result<Identity> {
-    let settings = app.config.project(project).map(|settings| settings.signer.clone()).unwrap_or_default();
-    Ok(Identity::new(&settings.name, &settings.email)?)
 }

@@ -78,6 +78,7 @@ pub async fn show(app: &App, actor: &Actor, id: &ReleaseId) -> Result<ReleaseVie
             view.standing = Some(super::candidate::view(app, &mut tx, (&release, &grants), of).await?);
         }
         view.fallen = super::candidate::fallen(target, &known.line, &known.candidate);
+        super::preview::words(&mut view, target, known);
         targets.push(view);
     }
     let ready_in = super::candidate::ready_in(app, &mut tx, (&release, &grants), &facts).await?;
@@ -88,6 +89,10 @@ pub async fn show(app: &App, actor: &Actor, id: &ReleaseId) -> Result<ReleaseVie
     let waves = super::wave::views(&mut tx, (&release, &grants), (&facts.waves, &embargoes)).await?;
     let journal = super::journal::views(&mut tx, (&release, &grants), &layout, manages).await?;
     app.commit(tx).await?;
+    for (view, target) in targets.iter_mut().zip(&release.targets) {
+        view.commits = super::preview::commits(app, &release, target).await?;
+        view.version_patch = super::preview::version_patch(app, &release, target).await?;
+    }
     let blockers = match release.state {
         ReleaseState::Planned | ReleaseState::Frozen | ReleaseState::Armed | ReleaseState::Held => {
             release.readiness(&facts, &policy).err().unwrap_or_default()
@@ -186,9 +191,9 @@ fn manifest(release: &Release, facts: &Facts, advisories: &[Rendered], layout: &
         };
         let checks = release.candidate_checks(candidate, (target, known), facts);
         candidates.push(checks.frozen(target, candidate));
-        let known = repositories.iter().position(|repository| repository.upstream == upstream.id);
-        let at = known.unwrap_or(repositories.len());
-        if known.is_none() {
+        let place = repositories.iter().position(|repository| repository.upstream == upstream.id);
+        let at = place.unwrap_or(repositories.len());
+        if place.is_none() {
             let here = |case: &CaseId| {
                 let known = facts.cases.iter().find(|known| &known.case == case);
                 let lines = |fix: LineId| layout.lines.iter().any(|l| l.id == fix && l.upstream == upstream.id);
@@ -205,6 +210,16 @@ fn manifest(release: &Release, facts: &Facts, advisories: &[Rendered], layout: &
         let branch = RefMove { name: line.branch(), old: candidate.base.clone(), new: candidate.commit.clone() };
         if !refs.contains(&branch) {
             refs.push(branch);
+        }
+        for advance in known.recipe.as_ref().map(|recipe| recipe.advances.as_slice()).unwrap_or_default() {
+            let moved = RefMove {
+                name: RefName::branch(&advance.branch),
+                old: advance.tip.clone().unwrap_or_else(CommitId::zero),
+                new: candidate.commit.clone(),
+            };
+            if moved.old != moved.new && !refs.contains(&moved) {
+                refs.push(moved);
+            }
         }
         let tag = RefName::tag(&target.tag);
         refs.push(RefMove { name: tag, old: CommitId::zero(), new: candidate.tag_object.clone() });
@@ -271,7 +286,10 @@ pub async fn reopen(app: &App, actor: &Actor, id: &ReleaseId) -> Result<()> {
 pub(super) async fn recall(app: &App, tx: &mut Tx, case: &CaseId) -> Result<()> {
     let Some(id) = store::release::live_of(tx, case, None).await? else { return Ok(()) };
     let (before, grants) = open_release(tx, &CHORE, &id, Action::Maintain).await?;
-    let Some(change) = before.clone().recall()? else { return Ok(()) };
+    let Some(change) = before.clone().recall()? else {
+        // A name may stand in what is rehearsed.
+        return wake_at_its_time(tx, &before).await;
+    };
     super::wave::news::follow(app, tx, (&before, &grants), &change.next).await?;
     let release = store::release::save(tx, &CHORE, change).await?;
     super::disclose::call(app, tx, &release).await?;
@@ -375,6 +393,7 @@ fn allowed(release: &Release, ready: bool, may_arm: bool) -> Vec<String> {
         ("rehearse", planned),
         ("drop", planned && release.cases.len() > 1),
         ("wave", planned || release.state == ReleaseState::Frozen),
+        ("set-strategy", planned),
         ("freeze", planned && ready),
         ("arm", release.state == ReleaseState::Frozen && ready && may_arm),
         ("disclose-now", release.may_hasten().is_ok() && !release.haste.in_force()),
@@ -417,6 +436,13 @@ fn target_view(layout: &Layout, target: &Target) -> Result<TargetView> {
         rehearsed_at: at.map(shown_at),
         standing: None,
         fallen: None,
+        strategy: String::new(),
+        tag_style: String::new(),
+        advances: Vec::new(),
+        commits: Vec::new(),
+        tag_message: None,
+        version_patch: None,
+        signed_by: None,
     })
 }
 

@@ -89,6 +89,9 @@ pub(crate) const ROUTES: &[(&str, &str, Body)] = &[
     ("POST", "/api/v1/releases/{release}/checks", Json(r#"{"line":"main"}"#)),
     ("POST", "/api/v1/releases/{release}/approve-candidate", Json(r#"{"line":"main","commit":"{commit}"}"#)),
     ("POST", "/api/v1/releases/{release}/drop", Json(r#"{"case":"{case}"}"#)),
+    ("GET", "/api/v1/releases/{release}/tags", Nothing),
+    ("POST", "/api/v1/releases/{release}/sign", Json(SIGN)),
+    ("POST", "/api/v1/releases/{release}/set-strategy", Json(r#"{"line":"main","strategy":"squash"}"#)),
     ("POST", "/api/v1/releases/{release}/freeze", Nothing),
     ("POST", "/api/v1/releases/{release}/arm", Nothing),
     ("POST", "/api/v1/releases/{release}/disarm", Nothing),
@@ -138,6 +141,7 @@ pub(crate) const ROUTES: &[(&str, &str, Body)] = &[
     ("POST", "/releases/{release}/checks", Form("repository=sample&line=main")),
     ("POST", "/releases/{release}/approve-candidate", Form("repository=sample&line=main&commit={commit}")),
     ("POST", "/releases/{release}/drop", Form("case={case}")),
+    ("POST", "/releases/{release}/set-strategy", Form("repository=sample&line=main&strategy=squash")),
     ("POST", "/releases/{release}/freeze", Form("")),
     ("POST", "/releases/{release}/arm", Form("")),
     ("POST", "/releases/{release}/disarm", Form("")),
@@ -153,6 +157,10 @@ pub(crate) const ROUTES: &[(&str, &str, Body)] = &[
 ];
 
 const REPORT: &str = r#"{"title":"Sample","text":"A sample.","severity":"unsaid","credit":{"credit":"unnamed"}}"#;
+const SIGN: &str = concat!(
+    r#"{"line":"main","tag":"v2.0","sha256":"0000000000000000000000000000000000000000000000000000000000000000","signature":"#,
+    r#""-----BEGIN SSH SIGNATURE-----\nAAAA\n-----END SSH SIGNATURE-----"}"#
+);
 const RELEASE: &str = r#"{"project":"{project}","cases":["{case}"],"due_at":"2026-02-01T12:00:00Z",
     "targets":[{"line":"main","tag":"v2.0"}]}"#;
 
@@ -291,7 +299,13 @@ async fn filled(test: &TestApp, by: (&Actor, &Actor), case: &CaseId) -> Vec<(&'s
 }
 
 async fn plan(test: &TestApp, manager: &Actor, case: &CaseId) -> String {
-    let targets = vec![PlanTarget { repository: None, line: "main".parse().unwrap(), tag: "v2.0".parse().unwrap() }];
+    let targets = vec![PlanTarget {
+        repository: None,
+        line: "main".parse().unwrap(),
+        tag: "v2.0".parse().unwrap(),
+        strategy: None,
+        tags: None,
+    }];
     let due_at = "2026-02-01T12:00:00Z".parse().unwrap();
     let wish = PlanRelease { project: "sample".parse().unwrap(), cases: vec![case.clone()], targets, due_at };
     plan::plan(&test.app, manager, &wish).await.unwrap().to_string()

@@ -26,20 +26,20 @@ use crate::support::site::Site;
 const INSTANT: &str = "2026-04-02T12:00:00Z";
 
 /// Two release managers, and two cases with a fix of `main` each.
-struct Scene {
-    test: TestApp,
+pub(crate) struct Scene {
+    pub(crate) test: TestApp,
     /// Pushes.
-    alice: Actor,
+    pub(crate) alice: Actor,
     /// Approves.
-    bob: Actor,
+    pub(crate) bob: Actor,
     git: Git,
-    cases: [CaseId; 2],
-    heads: Vec<CommitId>,
+    pub(crate) cases: [CaseId; 2],
+    pub(crate) heads: Vec<CommitId>,
 }
 
 impl Scene {
     /// Pushes these files as the fixes of the two cases.
-    async fn set(site: Site, fixes: [(&str, &str); 2]) -> Self {
+    pub(crate) async fn set(site: Site, fixes: [(&str, &str); 2]) -> Self {
         let test = TestApp::on(site).await;
         test.settle().await;
         let alice = test.member("alice", Role::ReleaseManager).await;
@@ -84,9 +84,14 @@ impl Scene {
         head
     }
 
-    async fn plan(&self, cases: &[CaseId]) -> ReleaseId {
-        let targets =
-            vec![PlanTarget { repository: None, line: "main".parse().unwrap(), tag: "v2.0".parse().unwrap() }];
+    pub(crate) async fn plan(&self, cases: &[CaseId]) -> ReleaseId {
+        let targets = vec![PlanTarget {
+            repository: None,
+            line: "main".parse().unwrap(),
+            tag: "v2.0".parse().unwrap(),
+            strategy: None,
+            tags: None,
+        }];
         let project = "sample".parse().unwrap();
         let wish = PlanRelease { project, cases: cases.to_vec(), targets, due_at: INSTANT.parse().unwrap() };
         let id = plan::plan(&self.test.app, &self.alice, &wish).await.unwrap();
@@ -94,11 +99,11 @@ impl Scene {
         id
     }
 
-    async fn view(&self, id: &ReleaseId) -> ReleaseView {
+    pub(crate) async fn view(&self, id: &ReleaseId) -> ReleaseView {
         release::show(&self.test.app, &self.alice, id).await.unwrap()
     }
 
-    async fn target(&self, id: &ReleaseId) -> TargetView {
+    pub(crate) async fn target(&self, id: &ReleaseId) -> TargetView {
         self.view(id).await.targets.remove(0)
     }
 
@@ -144,7 +149,7 @@ impl Scene {
     }
 
     /// Says that the other line is not affected, writes the advisories and has them approved.
-    async fn told(&self) {
+    pub(crate) async fn told(&self) {
         let app = &self.test.app;
         for case in &self.cases {
             let other = MarkRequest { line: "1.x".parse().unwrap(), repository: None, standing: Standing::NotAffected };
@@ -164,7 +169,7 @@ impl Scene {
     }
 
     /// Moves the public line on, and has the server see it.
-    async fn move_line(&self) {
+    pub(crate) async fn move_line(&self) {
         let (git, work) = (Git::anonymous(), self.test.site.work());
         git.commit(&work, "NEWS", "even more\n").await;
         git.succeed(&work, &["push", "-q", "origin", "main"]).await;

@@ -50,6 +50,8 @@ impl Scene {
             repository: None,
             line: line.parse().unwrap(),
             tag: tag.parse().unwrap(),
+            strategy: None,
+            tags: None,
         };
         let wish = PlanRelease {
             project: "sample".parse().unwrap(),

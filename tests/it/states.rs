@@ -13,12 +13,13 @@ use embargo::domain::hold::HoldReason;
 use embargo::domain::job::JobState;
 use embargo::domain::mark::Standing;
 use embargo::domain::project::{TagStyle, TeamKind, UpstreamState};
+use embargo::domain::recipe::Strategy;
 use embargo::domain::recipient::Affect;
 use embargo::domain::rehearsal::Maker;
 use embargo::domain::release::ReleaseState;
 use embargo::domain::session::{LinkKind, SessionKind};
-use embargo::domain::trial::TrialOutcome;
 use embargo::domain::severity::SeverityWord;
+use embargo::domain::trial::TrialOutcome;
 use embargo::store::mail::MailState;
 
 /// Returns the words of a closed set, in alphabetical order.
@@ -37,7 +38,6 @@ fn known() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         ("session.kind", all!(SessionKind)),
         ("project.team", all!(TeamKind)),
         ("upstream.state", all!(UpstreamState)),
-        ("line.tag_style", all!(TagStyle)),
         ("team_member.role", all!(Role)),
         ("case.state", all!(CaseState)),
         ("case.verdict", all!(Verdict)),
@@ -51,6 +51,8 @@ fn known() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         ("release.state", all!(ReleaseState)),
         ("release.hold", all!(HoldReason)),
         ("release_target.maker", all!(Maker)),
+        ("release_target.strategy", all!(Strategy)),
+        ("release_target.tag_style", all!(TagStyle)),
         ("effect.phase", all!(Phase)),
         ("trial.outcome", all!(TrialOutcome)),
         ("effect.state", all!(EffectState)),

@@ -14,8 +14,12 @@ use std::process::{Command, Stdio};
 /// Returns the armored signature; `None` if it would not sign. Its own words go to the terminal.
 pub(super) fn ssh_sign(key: &Path, namespace: &str, message: &[u8]) -> io::Result<Option<String>> {
     let arguments = [OsStr::new("-Y"), OsStr::new("sign"), OsStr::new("-n"), OsStr::new(namespace), OsStr::new("-f")];
-    let mut child =
-        child("ssh-keygen").args(arguments).arg(key).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+    fed(child("ssh-keygen").args(arguments).arg(key), message)
+}
+
+/// Gives a program a message and returns what it printed; `None` if it did not succeed.
+fn fed(command: &mut Command, message: &[u8]) -> io::Result<Option<String>> {
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
     let mut input = child.stdin.take().expect("standard input was asked for above");
     let written = input.write_all(message);
     drop(input);
@@ -25,6 +29,13 @@ pub(super) fn ssh_sign(key: &Path, namespace: &str, message: &[u8]) -> io::Resul
         return Ok(None);
     }
     Ok(String::from_utf8(ended.stdout).ok())
+}
+
+/// Signs a message with `gpg`, which asks for what it needs by itself.
+///
+/// Returns the armored signature; `None` if it would not sign. Its own words go to the terminal.
+pub(super) fn gpg_sign(key: &str, message: &[u8]) -> io::Result<Option<String>> {
+    fed(child("gpg").args(["--detach-sign", "--armor", "--local-user", key]), message)
 }
 
 /// Opens a file in the desktop's browser; tells whether there was something to open it with.

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use clap::{Args, Subcommand};
 
+use super::backport::Backport;
 use super::command::{ask_git, git};
 use super::credential::{Scope, install, no_git};
 use super::mark::{Mark, words};
@@ -37,6 +38,8 @@ pub(in crate::cli) enum FixCommand {
         /// The case
         case: CaseId,
     },
+    /// Put the fix of one line onto others by cherry-pick, and push what fits
+    Backport(Backport),
     /// Say how a line stands to the flaw: affected, not affected, or left as it is
     Mark(Mark),
     /// Approve the fix of a line at the commit you looked at
@@ -63,11 +66,15 @@ pub(in crate::cli) struct Approve {
 }
 
 /// Where a fix begins. Its branch is called after case and line, so that the fixes of several cases live in one clone.
-struct Start<'a> {
-    folder: &'a Path,
-    case: &'a CaseId,
-    url: &'a str,
-    line: LineName,
+pub(super) struct Start<'a> {
+    /// The clone.
+    pub(super) folder: &'a Path,
+    /// The case.
+    pub(super) case: &'a CaseId,
+    /// Its private remote.
+    pub(super) url: &'a str,
+    /// The line.
+    pub(super) line: LineName,
 }
 
 /// The file beside the clone's configuration that says how the branches of cases are pushed.
@@ -98,6 +105,7 @@ pub(super) async fn run(command: &FixCommand, url: Option<&str>, output: Output)
             let text = if view.fixes.is_empty() { "Nothing is pushed yet.".to_owned() } else { described(&view.fixes) };
             output.result(&view.fixes, text.trim_start())
         }
+        FixCommand::Backport(backport) => super::backport::run(&server, backport, output).await,
         FixCommand::Mark(mark) => super::mark::run(&server, mark, output).await,
         FixCommand::Approve(approve) => self::approve(&server, approve, output).await,
     }
@@ -186,7 +194,8 @@ fn no_line(asked: &Approve, fixes: &[FixView]) -> String {
     format!("{} has no line {}{repository}; its lines are {}.", asked.case, asked.line, names.join(", "))
 }
 
-fn remote_of<'a>(view: &'a CaseView, repository: Option<&RepoName>, server: &str) -> Result<&'a RemoteView> {
+/// Finds the private remote of a repository; only one below the server's own address is let through to git.
+pub(super) fn remote_of<'a>(view: &'a CaseView, repository: Option<&RepoName>, server: &str) -> Result<&'a RemoteView> {
     let case = shown(&view.summary.id);
     let mut found = view.remotes.iter().filter(|remote| repository.is_none_or(|name| remote.name == name.as_str()));
     let Some(remote) = found.next() else {
@@ -222,8 +231,14 @@ async fn only_line(server: &Server, view: &CaseView, remote: &RemoteView) -> Res
 }
 
 impl Start<'_> {
-    /// Sets the clone up; doing it twice changes nothing more.
+    /// Sets the clone up and switches to the branch; doing it twice changes nothing more.
     fn begin(&self, server: &str, output: Output) -> Result<()> {
+        self.connect(server, output)?;
+        self.switch(output)
+    }
+
+    /// Adds the private remote, fetches it, and lets pushes go to where they belong.
+    pub(super) fn connect(&self, server: &str, output: Output) -> Result<()> {
         let inside = ask_git(self.folder, &["rev-parse", "--is-inside-work-tree"]).map_err(no_git)?;
         if inside.as_deref() != Some("true") {
             return Err(Failure::Refused("Stand in a clone of the public repository: this folder is none.".to_owned()));
@@ -245,15 +260,16 @@ impl Start<'_> {
         }
         self.run(&["fetch", "--quiet", "--", remote])?;
         output.remark(&format!("Fetched {remote}."));
-        self.push_to_its_own()?;
-        self.switch(output)
+        self.push_to_its_own()
     }
 
-    fn remote(&self) -> String {
+    /// Returns the name of the remote in the clone.
+    pub(super) fn remote(&self) -> String {
         format!("embargo-{}", self.case)
     }
 
-    fn branch(&self) -> String {
+    /// Returns the branch of the fix in the clone.
+    pub(super) fn branch(&self) -> String {
         format!("{}/fix/{}", self.case, self.line)
     }
 
@@ -269,7 +285,8 @@ impl Start<'_> {
         self.run(&["config", "--local", &format!("includeIf.onbranch:{}/.path", self.case), PUSHING])
     }
 
-    fn switch(&self, output: Output) -> Result<()> {
+    /// Switches to the branch, which is made from what is pushed, or else from the public line.
+    pub(super) fn switch(&self, output: Output) -> Result<()> {
         let (remote, line, branch) = (self.remote(), &self.line, self.branch());
         let key = |name: &str| format!("branch.{branch}.{name}");
         if self.exists(&format!("refs/heads/{branch}"))? {
@@ -302,15 +319,18 @@ impl Start<'_> {
         Ok(())
     }
 
-    fn exists(&self, name: &str) -> Result<bool> {
+    /// Tells whether a ref exists.
+    pub(super) fn exists(&self, name: &str) -> Result<bool> {
         Ok(self.ask(&["rev-parse", "--verify", "--quiet", "--end-of-options", name])?.is_some())
     }
 
-    fn ask(&self, arguments: &[&str]) -> Result<Option<String>> {
+    /// Asks git something that may have no answer.
+    pub(super) fn ask(&self, arguments: &[&str]) -> Result<Option<String>> {
         ask_git(self.folder, arguments).map_err(no_git)
     }
 
-    fn run(&self, arguments: &[&str]) -> Result<()> {
+    /// Runs git, which must succeed.
+    pub(super) fn run(&self, arguments: &[&str]) -> Result<()> {
         let ran = git(self.folder, arguments).map_err(no_git)?;
         ran.map(drop).ok_or_else(|| Failure::failed(format!("`git {}` did not succeed.", arguments[0])))
     }

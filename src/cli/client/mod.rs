@@ -8,6 +8,7 @@ use super::{Failure, Result};
 mod account;
 mod advisory;
 mod attachment;
+mod backport;
 mod case;
 mod check;
 mod command;
@@ -23,6 +24,7 @@ mod release;
 mod report;
 mod screen;
 mod server;
+mod sign;
 mod told;
 mod wave;
 

@@ -8,15 +8,19 @@ use jiff::Timestamp;
 use super::date::instant;
 use super::follow;
 use super::server::Server;
+use super::sign::Sign;
 use super::wave::{self, WaveCommand};
 use super::{Failure, Output, Result, prompt};
 use crate::domain::id::{CaseId, ProjectId, ReleaseId};
+use crate::domain::project::TagStyle;
+use crate::domain::recipe::Strategy;
 use crate::domain::refusal::Malformed;
 use crate::domain::repo::{CommitId, LineName, RepoName};
 use crate::domain::text::shown;
 use crate::wire::advisory::WaiveChecks;
 use crate::wire::release::{
-    ApproveCandidate, CandidateView, DropCase, GiveUp, PlanRelease, PlanTarget, Postpone, ReleaseSummary, ReleaseView,
+    ApproveCandidate, CandidateView, CommitView, DropCase, GiveUp, PlanRelease, PlanTarget, Postpone, ReleaseSummary,
+    ReleaseView, SetStrategy, TargetView,
 };
 
 /// Commands about releases.
@@ -46,7 +50,15 @@ pub(crate) enum ReleaseCommand {
         /// The case
         case: CaseId,
     },
-    /// Approve what somebody else pushed to a line's candidate, at the commit you looked at
+    /// Put fixes onto a line of a planned release in another way, and rehearse it
+    SetStrategy {
+        /// Which release
+        release: ReleaseId,
+        /// The line and how: LINE=merge, LINE=rebase or LINE=squash; or REPOSITORY:LINE=...
+        #[arg(value_name = "LINE=STRATEGY", value_parser = strategy)]
+        strategy: SetStrategy,
+    },
+    /// Approve what somebody else pushed to a line's candidate, or what its version command changed, at the commit you looked at
     ApproveCandidate {
         /// Which release
         release: ReleaseId,
@@ -60,6 +72,8 @@ pub(crate) enum ReleaseCommand {
         #[arg(long)]
         repository: Option<RepoName>,
     },
+    /// Sign the release's tags on this machine, where the project has them signed by people
+    Sign(Sign),
     /// Freeze what was rehearsed: from now on it is fixed to the byte
     Freeze {
         /// Which release
@@ -149,12 +163,45 @@ pub(crate) struct Plan {
     /// A line and its tag: LINE=TAG, or REPOSITORY:LINE=TAG
     #[arg(long = "tag", required = true, value_parser = target)]
     targets: Vec<PlanTarget>,
+    /// How fixes are put onto a line: LINE=merge, LINE=rebase or LINE=squash [default: as configured]
+    #[arg(long = "strategy", value_name = "LINE=STRATEGY", value_parser = strategy)]
+    strategies: Vec<SetStrategy>,
+    /// How a line is tagged: LINE=annotated or LINE=lightweight [default: as configured]
+    #[arg(long = "tags", value_name = "LINE=STYLE", value_parser = style)]
+    styles: Vec<(Option<RepoName>, LineName, TagStyle)>,
     /// The instant, such as `2030-01-15T13:00:00Z` or `2030-01-15T14:00[Europe/Berlin]`
     #[arg(long, value_name = "INSTANT", value_parser = instant)]
     at: Timestamp,
 }
 
 impl Plan {
+    /// Joins tags, strategies and styles, line by line; a strategy of a line that does not ship is refused.
+    fn targets(&self) -> Result<Vec<PlanTarget>> {
+        let mut targets = self.targets.clone();
+        let mut find = |repository: &Option<RepoName>, line: &LineName, set: &dyn Fn(&mut PlanTarget)| {
+            let mut known = false;
+            for target in targets.iter_mut().filter(|target| {
+                &target.line == line
+                    && (repository.is_none() || target.repository.is_none() || &target.repository == repository)
+            }) {
+                set(target);
+                known = true;
+            }
+            if known {
+                Ok(())
+            } else {
+                Err(Failure::Refused(format!("{line} gets no tag in this plan: name it with --tag.")))
+            }
+        };
+        for SetStrategy { repository, line, strategy } in &self.strategies {
+            find(repository, line, &|target| target.strategy = Some(*strategy))?;
+        }
+        for (repository, line, style) in &self.styles {
+            find(repository, line, &|target| target.tags = Some(*style))?;
+        }
+        Ok(targets)
+    }
+
     /// Names what it is about, as a plan that meets nothing says it.
     fn named(&self) -> String {
         let cases: Vec<_> = self.cases.iter().map(ToString::to_string).collect();
@@ -183,7 +230,7 @@ pub(super) async fn run(command: &ReleaseCommand, url: Option<&str>, output: Out
             let wish = PlanRelease {
                 project: plan.project.clone(),
                 cases: plan.cases.clone(),
-                targets: plan.targets.clone(),
+                targets: plan.targets()?,
                 due_at: plan.at,
             };
             server.post_about("/releases", &wish, &plan.named()).await?
@@ -200,6 +247,9 @@ pub(super) async fn run(command: &ReleaseCommand, url: Option<&str>, output: Out
             ));
             server.post(&format!("/releases/{release}/drop"), &DropCase { case: case.clone() }).await?
         }
+        ReleaseCommand::SetStrategy { release, strategy } => {
+            server.post(&format!("/releases/{release}/set-strategy"), strategy).await?
+        }
         ReleaseCommand::ApproveCandidate { release, line, commit, repository } => {
             output.remark(&format!(
                 "Will approve candidate/{line} of {release} at {}: as it is, it may ship.",
@@ -208,6 +258,7 @@ pub(super) async fn run(command: &ReleaseCommand, url: Option<&str>, output: Out
             let wish = ApproveCandidate { repository: repository.clone(), line: line.clone(), commit: commit.clone() };
             server.post(&format!("/releases/{release}/approve-candidate"), &wish).await?
         }
+        ReleaseCommand::Sign(sign) => super::sign::run(&server, sign, output).await?,
         ReleaseCommand::Freeze { release } => act(&server, release, "freeze").await?,
         ReleaseCommand::Arm { release } => {
             output.remark(&format!(
@@ -262,6 +313,13 @@ fn told(view: &ReleaseView) -> String {
     for target in &view.targets {
         let state = target.trouble.as_deref().or(target.candidate.as_deref()).unwrap_or("not rehearsed yet");
         lines.push(format!("{} {} {}: {state}", target.repository, target.line, target.tag));
+        let signed = target.signed_by.as_ref().map(|who| format!(", signed by {}", shown(who))).unwrap_or_default();
+        lines.push(format!("    {}, {} tag{signed}{}", target.strategy, target.tag_style, along(target)));
+        let subject = |commit: &CommitView| {
+            let first = commit.message.lines().next().unwrap_or_default();
+            format!("    {} {} ({})", commit.id.get(..12).unwrap_or(&commit.id), shown(first), shown(&commit.author))
+        };
+        lines.extend(target.commits.iter().map(subject));
         lines.extend(target.standing.as_ref().map(stands));
         lines.extend(target.fallen.as_ref().map(|why| format!("    {why}")));
     }
@@ -321,6 +379,11 @@ fn stands(standing: &CandidateView) -> String {
     if let Some(run) = &standing.run {
         said += &format!(", embargo check watch {run}");
     }
+    if standing.bumped {
+        let approved = standing.approved_by.join(" ");
+        let approved = if approved.is_empty() { "nobody yet" } else { &approved };
+        said += &format!("\n    its last commit is what the version command changed, approved by {approved}");
+    }
     if let Some(pusher) = &standing.pushed_by {
         let approved = standing.approved_by.join(" ");
         let approved = if approved.is_empty() { "nobody yet" } else { &approved };
@@ -329,14 +392,38 @@ fn stands(standing: &CandidateView) -> String {
     said
 }
 
+/// Names the branches that move with a line.
+fn along(target: &TargetView) -> String {
+    if target.advances.is_empty() { String::new() } else { format!(", moves {} along", target.advances.join(", ")) }
+}
+
 /// Reads `<line>=<tag>` or `<repository>:<line>=<tag>`.
 fn target(text: &str) -> Result<PlanTarget, Malformed> {
-    let (place, tag) = text.split_once('=').ok_or(Malformed::new("a line and its tag look like main=v1.2.3"))?;
+    let (repository, line, tag) = of_line(text, Malformed::new("a line and its tag look like main=v1.2.3"))?;
+    Ok(PlanTarget { repository, line, tag: tag.parse()?, strategy: None, tags: None })
+}
+
+/// Reads `<line>=<strategy>` or `<repository>:<line>=<strategy>`.
+fn strategy(text: &str) -> Result<SetStrategy, Malformed> {
+    let (repository, line, word) = of_line(text, Malformed::new("a line and its strategy look like main=squash"))?;
+    let strategy: Strategy = word.parse()?;
+    Ok(SetStrategy { repository, line, strategy })
+}
+
+/// Reads `<line>=<style>` or `<repository>:<line>=<style>`.
+fn style(text: &str) -> Result<(Option<RepoName>, LineName, TagStyle), Malformed> {
+    let (repository, line, word) =
+        of_line(text, Malformed::new("a line and its kind of tag look like main=lightweight"))?;
+    Ok((repository, line, word.parse()?))
+}
+
+fn of_line(text: &str, rule: Malformed) -> Result<(Option<RepoName>, LineName, &str), Malformed> {
+    let (place, value) = text.split_once('=').ok_or(rule)?;
     let (repository, line) = match place.split_once(':') {
         Some((repository, line)) => (Some(repository.parse()?), line),
         None => (None, place),
     };
-    Ok(PlanTarget { repository, line: line.parse()?, tag: tag.parse()? })
+    Ok((repository, line.parse()?, value))
 }
 
 #[cfg(test)]
@@ -349,5 +436,8 @@ mod tests {
         assert_eq!((plain.line.as_str(), plain.tag.as_str()), ("release/1.x", "v1.2.3"));
         assert_eq!(target("core:main=v2").unwrap().repository.unwrap().as_str(), "core");
         assert!(target("main").is_err());
+        assert_eq!(strategy("core:main=squash").unwrap().strategy, Strategy::Squash);
+        assert!(strategy("main=fold").unwrap_err().to_string().contains("merge rebase squash"));
+        assert_eq!(style("main=lightweight").unwrap().2, TagStyle::Lightweight);
     }
 }

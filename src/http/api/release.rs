@@ -14,9 +14,10 @@ use crate::http::caller::{Client, Named};
 use crate::http::problem::{Api, ApiError};
 use crate::wire::check::RunView;
 use crate::wire::release::{
-    ApproveCandidate, CheckCandidate, DropCase, GiveUp, PlanRelease, Postpone, ReleaseSummary, ReleaseView,
+    ApproveCandidate, CheckCandidate, DropCase, GiveUp, PlanRelease, Postpone, ReleaseSummary, ReleaseView, SetStrategy,
 };
-use crate::workflow::{candidate, channel, check, haste, plan, rehearsal, release};
+use crate::wire::sign::{SignTag, TagToSign};
+use crate::workflow::{self, candidate, channel, check, haste, plan, rehearsal, release};
 
 type Result<T> = std::result::Result<T, ApiError>;
 type ReleaseName = Named<ReleaseId, Api>;
@@ -28,6 +29,9 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/releases/{release}", get(show))
         .route("/releases/{release}/rehearse", post(rehearse))
         .route("/releases/{release}/drop", post(drop_case))
+        .route("/releases/{release}/set-strategy", post(set_strategy))
+        .route("/releases/{release}/tags", get(tags))
+        .route("/releases/{release}/sign", post(sign))
         .route("/releases/{release}/freeze", post(freeze))
         .route("/releases/{release}/arm", post(arm))
         .route("/releases/{release}/disclose-now", post(disclose_now))
@@ -60,6 +64,30 @@ async fn show(State(app): State<Arc<App>>, client: Client, id: ReleaseName) -> R
 
 async fn rehearse(State(app): State<Arc<App>>, client: Client, id: ReleaseName) -> Result<Json<ReleaseView>> {
     rehearsal::rehearse_now(&app, &client.actor, &id.0).await?;
+    Ok(Json(release::show(&app, &client.actor, &id.0).await?))
+}
+
+async fn tags(State(app): State<Arc<App>>, client: Client, id: ReleaseName) -> Result<Json<Vec<TagToSign>>> {
+    Ok(Json(workflow::sign::tags(&app, &client.actor, &id.0).await?))
+}
+
+async fn sign(
+    State(app): State<Arc<App>>,
+    client: Client,
+    id: ReleaseName,
+    Json(wish): Json<SignTag>,
+) -> Result<Json<ReleaseView>> {
+    workflow::sign::sign(&app, &client.actor, &id.0, &wish).await?;
+    Ok(Json(release::show(&app, &client.actor, &id.0).await?))
+}
+
+async fn set_strategy(
+    State(app): State<Arc<App>>,
+    client: Client,
+    id: ReleaseName,
+    Json(wish): Json<SetStrategy>,
+) -> Result<Json<ReleaseView>> {
+    plan::set_strategy(&app, &client.actor, &id.0, &wish).await?;
     Ok(Json(release::show(&app, &client.actor, &id.0).await?))
 }
 

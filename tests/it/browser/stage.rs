@@ -69,7 +69,13 @@ impl Stage {
         let wish = PlanRelease {
             project: "sample".parse().unwrap(),
             cases: vec![case.clone()],
-            targets: vec![PlanTarget { repository: None, line: "main".parse().unwrap(), tag: tag.parse().unwrap() }],
+            targets: vec![PlanTarget {
+                repository: None,
+                line: "main".parse().unwrap(),
+                tag: tag.parse().unwrap(),
+                strategy: None,
+                tags: None,
+            }],
             due_at: due_at.parse().unwrap(),
         };
         let id = plan::plan(&self.test.app, &self.manager, &wish).await.unwrap();

@@ -11,6 +11,7 @@ mod hold;
 mod kill;
 mod late;
 mod mail;
+mod manner;
 mod package;
 mod remind;
 mod several;

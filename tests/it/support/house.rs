@@ -259,6 +259,8 @@ impl House {
             repository: Some(repository.parse().unwrap()),
             line: line.parse().unwrap(),
             tag: tag.parse().unwrap(),
+            strategy: None,
+            tags: None,
         };
         let targets = self.train.targets.iter().map(target).collect();
         PlanRelease { project: "demo".parse().unwrap(), cases: cases.to_vec(), targets, due_at }
@@ -346,6 +348,14 @@ impl House {
         self.draft(app, team, of).await;
         let read = advisory::show(app, &team.bob, of.0).await.unwrap();
         advisory::approve(app, &team.bob, of.0, &read.digest.unwrap()).await.unwrap();
+    }
+
+    /// Has every advisory of a release approved as it would be published now.
+    pub(crate) async fn write_again(&self, app: &App, frozen: &Frozen) {
+        for case in &frozen.cases {
+            let read = advisory::show(app, &frozen.team.bob, case).await.unwrap();
+            advisory::approve(app, &frozen.team.bob, case, &read.digest.unwrap()).await.unwrap();
+        }
     }
 
     /// Writes the advisory of a planned case for the targets it is fixed on.

@@ -21,7 +21,9 @@ pub(super) fn standing(view: &ReleaseView, target: &TargetView, frame: &Frame<'_
                     button.plain aria-label={ "Run the checks of candidate/" (target.line) " again" } { "Run again" }
                 }
             }
-            @if let Some(pusher) = &standing.pushed_by { (pushed(view, (target, standing, pusher), frame)) }
+            @if let Some(pusher) = &standing.pushed_by { p.small { "Pushed by " (foreign(pusher)) "." } }
+            @if standing.bumped { p.small { "Its last commit is what the version command changed." } }
+            @if standing.bumped || standing.pushed_by.is_some() { (approval(view, (target, standing), frame)) }
         }
         @if let Some(why) = &target.fallen { p.small { (mark(Tone::Waiting, "not used")) " " (shown(why)) } }
     }
@@ -58,10 +60,9 @@ fn asks_again(standing: &CandidateView) -> bool {
 }
 
 /// The approval names the commit on the screen: if another was pushed meanwhile, the button refuses.
-fn pushed(view: &ReleaseView, of: (&TargetView, &CandidateView, &str), frame: &Frame<'_>) -> Markup {
-    let (target, standing, pusher) = of;
+fn approval(view: &ReleaseView, of: (&TargetView, &CandidateView), frame: &Frame<'_>) -> Markup {
+    let (target, standing) = of;
     html! {
-        p.small { "Pushed by " (foreign(pusher)) "." }
         @if standing.approved_by.is_empty() { (mark(Tone::Waiting, "not approved")) } @else {
             (mark(Tone::Good, "approved")) " "
             span.soft { "by " @for (n, name) in standing.approved_by.iter().enumerate() { @if n > 0 { ", " } (foreign(name)) } }

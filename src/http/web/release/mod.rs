@@ -13,15 +13,18 @@ use super::field::Instant;
 use super::{Nothing, Result, frame_of};
 use crate::app::App;
 use crate::domain::id::{CaseId, ProjectId, ReleaseId};
+use crate::domain::recipe::Strategy;
 use crate::domain::refusal::Refusal;
 use crate::domain::repo::{CommitId, LineName, RepoName};
 use crate::http::caller::{Form, Member, Named};
 use crate::http::problem::Page;
-use crate::wire::release::{PlanRelease, PlanTarget};
+use crate::wire::release::{PlanRelease, PlanTarget, SetStrategy};
 use crate::workflow::{self, channel, check, haste, plan, rehearsal, release};
 
 mod candidate;
 pub(crate) mod page;
+mod plan_form;
+mod pushed;
 pub(crate) mod wave;
 
 type ReleaseName = Named<ReleaseId, Page>;
@@ -35,6 +38,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/releases/{release}", get(show))
         .route("/releases/{release}/rehearse", post(rehearse))
         .route("/releases/{release}/drop", post(drop_case))
+        .route("/releases/{release}/set-strategy", post(set_strategy))
         .route("/releases/{release}/freeze", post(freeze))
         .route("/releases/{release}/arm", post(arm))
         .route("/releases/{release}/disclose-now", post(disclose_now))
@@ -51,6 +55,13 @@ pub(super) fn routes() -> Router<Arc<App>> {
 #[derive(Deserialize)]
 struct Drop {
     case: CaseId,
+}
+
+#[derive(Deserialize)]
+struct Put {
+    repository: RepoName,
+    line: LineName,
+    strategy: Strategy,
 }
 
 #[derive(Deserialize)]
@@ -97,6 +108,13 @@ async fn rehearse(State(app): State<Arc<App>>, id: ReleaseName, form: Form<Membe
 
 async fn drop_case(State(app): State<Arc<App>>, id: ReleaseName, form: Form<Member, Drop>) -> Done {
     plan::drop_case(&app, &form.by.actor, &id.0, &form.value.case).await?;
+    Ok(to(&id.0))
+}
+
+async fn set_strategy(State(app): State<Arc<App>>, id: ReleaseName, form: Form<Member, Put>) -> Done {
+    let Put { repository, line, strategy } = &form.value;
+    let wish = SetStrategy { repository: Some(repository.clone()), line: line.clone(), strategy: *strategy };
+    plan::set_strategy(&app, &form.by.actor, &id.0, &wish).await?;
     Ok(to(&id.0))
 }
 
@@ -157,7 +175,8 @@ async fn rerun(State(app): State<Arc<App>>, id: ReleaseName, form: Form<Member, 
     Ok(Redirect::to(&format!("/checks/{run}")))
 }
 
-/// Reads the plan from its fields: `case` as often as there are cases, `tag:<repository>:<line>`, and `at`.
+/// Reads the plan from its fields: `case` as often as there are cases, `tag:<repository>:<line>` with `strategy:…` and `tags:…`
+/// of the same place, and `at`.
 fn wish(project: ProjectId, fields: &[(String, String)]) -> Result<PlanRelease, Refusal> {
     let (mut cases, mut targets, mut due_at) = (Vec::new(), Vec::new(), None);
     for (name, value) in fields {
@@ -169,7 +188,13 @@ fn wish(project: ProjectId, fields: &[(String, String)]) -> Result<PlanRelease, 
             let tag = value.trim();
             if !tag.is_empty() {
                 let repository = Some(repository.parse()?);
-                targets.push(PlanTarget { repository, line: line.parse()?, tag: tag.parse()? });
+                let of_place = |what: &str| {
+                    let name = format!("{what}:{}", name.trim_start_matches("tag:"));
+                    fields.iter().find(|(field, value)| *field == name && !value.is_empty()).map(|(_, value)| value)
+                };
+                let strategy = of_place("strategy").map(|word| word.parse()).transpose()?;
+                let tags = of_place("tags").map(|word| word.parse()).transpose()?;
+                targets.push(PlanTarget { repository, line: line.parse()?, tag: tag.parse()?, strategy, tags });
             }
         }
     }
@@ -187,12 +212,19 @@ mod tests {
 
     #[test]
     fn a_line_without_a_tag_does_not_ship() {
-        let fields =
-            [("case", "DEMO-1"), ("tag:demo:main", "v1.1.0"), ("tag:demo:1.0.x", " "), ("at", "2030-05-01T12:00")];
+        let fields = [
+            ("case", "DEMO-1"),
+            ("strategy:demo:main", "rebase"),
+            ("tags:demo:main", ""),
+            ("tag:demo:main", "v1.1.0"),
+            ("tag:demo:1.0.x", " "),
+            ("at", "2030-05-01T12:00"),
+        ];
         let fields = fields.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let wish = wish("demo".parse().unwrap(), &fields).unwrap();
         assert_eq!((wish.cases.len(), wish.targets.len()), (1, 1));
         assert_eq!(wish.targets[0].tag.to_string(), "v1.1.0");
+        assert_eq!((wish.targets[0].strategy, wish.targets[0].tags), (Some(Strategy::Rebase), None));
         assert_eq!(wish.due_at.to_string(), "2030-05-01T12:00:00Z");
     }
 }

@@ -2,7 +2,8 @@
 
 use maud::{Markup, html};
 
-use super::candidate;
+use super::plan_form::plan_form;
+use super::{candidate, pushed};
 use crate::domain::effect::{EffectState, Phase};
 use crate::domain::release::ReleaseState;
 use crate::domain::text::shown;
@@ -40,6 +41,7 @@ pub(crate) fn release_page(view: &ReleaseView, frame: &Frame<'_>) -> Markup {
                 thead { tr { th scope="col" { "Line" } th scope="col" { "Tag" } th scope="col" { "Rehearsal" } th scope="col" { "Candidate" } } }
                 tbody { @for target in &view.targets { (target_row(view, target, frame)) } }
             }
+            (pushed::commits(view))
             @if !view.channels.is_empty() { p.soft { "Published on this server's own pages, and through " (view.channels.join(", ")) "." } }
             @for sentence in &view.awaits { p.soft { (sentence) } }
             @for trial in &view.trials {
@@ -93,32 +95,6 @@ pub(crate) fn releases(
                     }
                 }
             }
-        }
-    }
-}
-
-fn plan_form(project: &ProjectView, cases: &[&CaseSummary], frame: &Frame<'_>) -> Markup {
-    html! {
-        form method="post" action={ "/projects/" (project.id) "/releases" } {
-            (frame.token())
-            fieldset {
-                legend { "Cases" }
-                @for case in cases {
-                    label.choice { input type="checkbox" name="case" value=(case.id); span { (case.id) " " (foreign(&case.title)) } }
-                }
-            }
-            fieldset {
-                legend { "Tags" }
-                p.hint { "One for each line that ships. Leave a line empty that does not." }
-                @for (at, repository) in project.repositories.iter().enumerate() {
-                    @for (n, line) in repository.lines.iter().enumerate() {
-                        label for={ "tag-" (at) "-" (n) } { (repository.name) " " code { (foreign(&line.name)) } }
-                        input id={ "tag-" (at) "-" (n) } name={ "tag:" (repository.name) ":" (line.name) } autocomplete="off" spellcheck="false" placeholder="v1.2.3";
-                    }
-                }
-            }
-            (instant_field("due-at", "The instant"))
-            button.primary { "Plan" }
         }
     }
 }
@@ -290,7 +266,10 @@ fn target_row(view: &ReleaseView, target: &TargetView, frame: &Frame<'_>) -> Mar
     html! {
         tr {
             th scope="row" { code { (foreign(&target.line)) } br; span.soft.small { (target.repository) } }
-            td data-label="Tag" { code { (foreign(&target.tag)) } }
+            td data-label="Tag" {
+                code { (foreign(&target.tag)) } br; span.soft.small { (word(&target.tag_style)) }
+                @if let Some(who) = &target.signed_by { br; (mark(Tone::Good, "signed")) " " span.small { (foreign(who)) } }
+            }
             td data-label="Rehearsal" {
                 @match target.rehearsal.as_str() {
                     "clean" => (mark(Tone::Good, "merges cleanly")),
@@ -299,6 +278,7 @@ fn target_row(view: &ReleaseView, target: &TargetView, frame: &Frame<'_>) -> Mar
                 }
                 @if let Some(at) = &target.rehearsed_at { " " span.soft.small { (moment(at)) } }
                 @if let Some(why) = &target.trouble { p.small { (sentence(why)) } }
+                (pushed::strategy(view, target, frame))
             }
             td data-label="Candidate" {
                 (commit(&target.candidate)) @if target.base.is_some() { br; span.soft.small { "on " (commit(&target.base)) } }
@@ -348,7 +328,7 @@ fn effect_row(effect: &EffectView, view: &ReleaseView, frame: &Frame<'_>) -> Mar
     }
 }
 
-fn may(view: &ReleaseView, verb: &str) -> bool {
+pub(super) fn may(view: &ReleaseView, verb: &str) -> bool {
     view.allowed.iter().any(|allowed| allowed == verb)
 }
 
