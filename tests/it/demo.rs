@@ -13,7 +13,7 @@ const STORY: [&str; 6] = ["upstream", "report", "accept", "audience", "disclosed
 
 /// Tells the story; returns its code and document.
 async fn tell(home: &Path, mut command: Command) -> (i32, Value) {
-    command.env("HOME", home).args(["--json", "demo", "--once", "--at", "10"]);
+    command.env("HOME", home).args(["--json", "demo", "--once", "--at", "20"]);
     let ended = command.output().await.unwrap();
     let said = String::from_utf8_lossy(&ended.stderr).into_owned();
     let document = serde_json::from_slice(&ended.stdout).unwrap_or_else(|_| panic!("one document, and not {said}"));

@@ -174,7 +174,7 @@ async fn mail(stage: &Stage<'_>, released: &Released, tale: &mut Tale) -> Result
     let all = letters(stage.folder)?.len();
     tale.step(
         "mail",
-        format!("{REPORTER_MAIL} heard of {}; {all} mails in all, none says what it is about", released.advisory),
+        format!("{REPORTER_MAIL} heard of {}; {all} mails in all, none says what was found", released.advisory),
     );
     Ok(())
 }

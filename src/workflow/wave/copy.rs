@@ -153,7 +153,8 @@ async fn write(
     send: &mpsc::Sender<io::Result<Bytes>>,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let mark = &plan.copy.recipient.mark;
-    let dated = u64::try_from(plan.copy.manifest.dated_at).unwrap_or_default();
+    // Not the release's own date, which lies ahead.
+    let dated = u64::try_from(plan.copy.recipient.told_at.as_second()).unwrap_or_default();
     let mut archive = Archive { builder: tar::Builder::new(Vec::new()), dated, send };
     archive.add("README.txt", canary::marked(&note(plan), mark).as_bytes()).await?;
     for (id, text) in &plan.texts {
