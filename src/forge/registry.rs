@@ -9,7 +9,6 @@ use std::time::Duration;
 use reqwest::header::ACCEPT;
 use reqwest::{Client, StatusCode, redirect};
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 
 use super::{Answer, Forge};
 use crate::domain::awaited::{FrozenPackage, PackageVersion, Registry, Sight};
@@ -47,7 +46,12 @@ impl Default for Yanked {
 /// A package at npm, in the short form that installing asks for.
 #[derive(Deserialize)]
 struct Packument {
-    versions: BTreeMap<String, IgnoredAny>,
+    versions: BTreeMap<String, NpmVersion>,
+}
+
+#[derive(Deserialize)]
+struct NpmVersion {
+    version: String,
 }
 
 /// One line of a sparse index.
@@ -102,7 +106,8 @@ impl Forge {
                 let asked = get(index.join(&format!("/{name}"))).header(ACCEPT, "application/vnd.npm.install-v1+json");
                 seen(Self::answer(asked).await, |body| {
                     let packument: Packument = serde_json::from_slice(body).ok()?;
-                    Some(packument.versions.contains_key(version.as_str()))
+                    let found = packument.versions.get(version.as_str());
+                    Some(found.is_some_and(|found| found.version == version.as_str()))
                 })
             }
             Registry::Cargo { index, package } => {
@@ -157,8 +162,9 @@ fn normal(name: &str) -> String {
 fn is_of(file: &str, name: &str, version: &str) -> bool {
     // Wheels write `-` in a version as `_`; an index may write letters small.
     let loose = |text: &str| text.to_ascii_lowercase().replace(['-', '_'], "_");
-    let Some(stem) = [".tar.gz", ".zip", ".whl"].iter().find_map(|end| file.strip_suffix(end)) else { return false };
-    let wheel = file.ends_with(".whl");
+    let ends = [(".tar.gz", false), (".zip", false), (".whl", true)];
+    let stem = ends.iter().find_map(|(end, wheel)| file.strip_suffix(end).map(|stem| (stem, *wheel)));
+    let Some((stem, wheel)) = stem else { return false };
     // Neither part of a wheel's name holds a dash; in an old source archive's name, dashes may stand in both.
     (1..stem.len()).filter(|at| stem.as_bytes()[*at] == b'-').any(|at| {
         let (found, rest) = (&stem[..at], &stem[at + 1..]);

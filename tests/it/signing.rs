@@ -22,6 +22,11 @@ struct House {
     machine: Machine,
 }
 
+/// The command that signs a release with a key.
+fn signs<'a>(id: &'a str, with: [&'a str; 2]) -> Vec<&'a str> {
+    vec!["release", "sign", id, with[0], with[1], "--yes"]
+}
+
 impl House {
     async fn stand(site: Site) -> Self {
         let scene = Scene::set(site, [("one.c", "one\n"), ("two.c", "two\n")]).await;
@@ -33,10 +38,6 @@ impl House {
 
     async fn blockers(&self) -> Vec<String> {
         self.scene.view(&self.id).await.blockers.into_iter().map(|blocker| blocker.kind).collect()
-    }
-
-    fn signs<'a>(&'a self, id: &'a str, with: [&'a str; 2]) -> Vec<&'a str> {
-        vec!["release", "sign", id, with[0], with[1], "--yes"]
     }
 
     /// Signs what the server would push now with a key of SSH, and sends it as if it were of these bytes.
@@ -94,7 +95,7 @@ async fn a_release_waits_for_a_signature_of_its_very_bytes_by_somebody_the_proje
     // Neither a key that is not allowed nor a signature of something else will do.
     let id = house.id.to_string();
     let (good_file, stranger_file) = (good.to_str().unwrap(), stranger.to_str().unwrap());
-    let said = house.machine.refused(&house.signs(&id, ["--key", stranger_file])).await;
+    let said = house.machine.refused(&signs(&id, ["--key", stranger_file])).await;
     assert!(said.contains("by anybody the project allows"), "{said}");
     let payload = house.payload().await;
     let other = payload.replace("tag v2.0", "tag v9.9");
@@ -104,7 +105,7 @@ async fn a_release_waits_for_a_signature_of_its_very_bytes_by_somebody_the_proje
     assert_eq!(house.blockers().await, ["unsigned"]);
 
     // Signed, and the line moves on: the tag is another, and the older signature is of no use.
-    let first = house.machine.json(&house.signs(&id, ["--key", good_file])).await;
+    let first = house.machine.json(&signs(&id, ["--key", good_file])).await;
     assert_eq!(first["targets"][0]["signed_by"], "manager@example.org", "{first}");
     assert_eq!(house.blockers().await, Vec::<String>::new());
     house.scene.move_line().await;
@@ -112,7 +113,7 @@ async fn a_release_waits_for_a_signature_of_its_very_bytes_by_somebody_the_proje
     let older = ssh_signature(&good, &payload).await;
     assert!(house.send(&older, &house.payload().await).await.unwrap_err().contains("no valid signature"));
 
-    house.machine.json(&house.signs(&id, ["--key", good_file])).await;
+    house.machine.json(&signs(&id, ["--key", good_file])).await;
     embargo::workflow::rehearsal::rehearse_now(app, alice, &house.id).await.unwrap();
     house.scene.test.settle().await;
     assert_eq!(house.blockers().await, Vec::<String>::new(), "what is not built anew keeps its signature");
@@ -164,7 +165,7 @@ async fn a_tag_may_be_signed_with_openpgp() {
     });
     let house = House::stand(site).await;
     let id = house.id.to_string();
-    let signed = house.machine.json(&house.signs(&id, ["--gpg", "manager@example.org"])).await;
+    let signed = house.machine.json(&signs(&id, ["--gpg", "manager@example.org"])).await;
     assert_eq!(signed["targets"][0]["signed_by"], user, "{signed}");
     assert_eq!(house.blockers().await, Vec::<String>::new());
     let ended = program::other("gpgconf").env("HOME", &home).args(["--kill", "all"]).status().await.unwrap();

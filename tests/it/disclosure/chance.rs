@@ -56,6 +56,12 @@ struct World {
 struct Dice(u64);
 
 impl Dice {
+    /// Returns one of these.
+    fn pick<T, const N: usize>(&mut self, of: [T; N]) -> T {
+        let at = self.throw(N as u64);
+        of.into_iter().zip(0..).find(|(_, place)| *place == at).unwrap().0
+    }
+
     fn throw(&mut self, sides: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
@@ -106,9 +112,12 @@ impl World {
 
     /// Gives everybody a day of some kind.
     fn have_a_day(&self, dice: &mut Dice) {
-        self.receiver.answer([204, 204, 503, 0][dice.throw(4) as usize]);
-        let moods = [Mood::Fine, Mood::Fine, Mood::Answers(503), Mood::LosesAnswers, Mood::Forgets(502), Mood::Trails];
-        self.hub.be(moods[dice.throw(6) as usize].clone());
+        // Whoever does not answer costs a second of waiting: a rare kind of day.
+        self.receiver.answer(dice.pick([204, 204, 204, 204, 503, 503, 503, 0]));
+        let bad = [Mood::Answers(503), Mood::LosesAnswers, Mood::Forgets(502)];
+        let rare = dice.throw(8) == 0;
+        let bad = dice.pick(bad);
+        self.hub.be(if rare { Mood::Trails } else { dice.pick([Mood::Fine, bad]) });
         if dice.throw(2) == 0 {
             self.registry.publish("0.3.1");
         }

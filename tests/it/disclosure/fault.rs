@@ -1,7 +1,5 @@
 //! What public repositories do to a push, and where the run stands then: one table, over real git and its hooks.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
-
 use std::os::unix::fs::PermissionsExt as _;
 
 use embargo::app::CrashPoint;

@@ -1,7 +1,5 @@
 //! How fixes reach a line: merged, replayed or as one commit, with the project's words, and pushed as it was rehearsed.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
-
 use embargo::domain::recipe::Strategy;
 use embargo::wire::release::SetStrategy;
 use embargo::workflow::{plan, publication, release};

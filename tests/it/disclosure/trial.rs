@@ -1,7 +1,5 @@
 //! Pushes that are tried while there is time: a token that may not write, a forge that does not answer, a mail server that is gone.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
-
 use embargo::app::App;
 use embargo::workflow::release;
 use jiff::SignedDuration;
