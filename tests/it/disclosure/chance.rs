@@ -10,18 +10,19 @@ use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use embargo::app::{App, CrashPoint};
 use embargo::workflow::{publication, release};
 use jiff::{SignedDuration, Timestamp};
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 
+use super::channel::files;
 use super::{DOUBLE, House, INSTANT, PLANNED, PUBLIC, at, house, settle};
 use crate::support::house::Frozen;
 use crate::support::hub::{Hub, Mood, TOKEN};
 use crate::support::mail::MailServer;
+use crate::support::program;
 use crate::support::receiver::{Receiver, SECRET};
 use crate::support::registry::Registry;
 
@@ -196,15 +197,6 @@ impl World {
     }
 }
 
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() { found.extend(files(&path)) } else { found.push(path) }
-    }
-    found
-}
-
 async fn killed(runs: std::ops::Range<u64>) {
     let world = World::stand().await;
     let app = world.house.open(PLANNED).await;
@@ -284,14 +276,8 @@ async fn left_alone(root: &Path) {
 
 /// Starts a server of a house that runs what is due in it.
 fn child(house: &House, now: Timestamp) -> Child {
-    Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "disclosure::chance::a_child_runs_what_is_due", "--nocapture"])
-        .env(CHILD.0, house.root())
-        .env(CHILD.1, now.to_string())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap()
+    let mut command = program::itself("disclosure::chance::a_child_runs_what_is_due");
+    command.env(CHILD.0, house.root()).env(CHILD.1, now.to_string()).spawn().unwrap()
 }
 
 /// The body of the child: does nothing unless it was started as one.

@@ -98,7 +98,8 @@ impl Wide {
     }
 }
 
-fn files(folder: &Path) -> Vec<PathBuf> {
+/// Returns every file below a folder.
+pub(super) fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();

@@ -3,12 +3,10 @@
 //! The server that is killed is this test binary, started again as a child that runs the jobs that are due; or the real
 //! program, over its real instant.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 #![expect(clippy::disallowed_methods, reason = "the test starts itself as a child, and reads what it was told then")]
 
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
-use std::process::Stdio;
 
 use embargo::app::{App, Clock, CrashPoint};
 use embargo::workflow::release;
@@ -82,17 +80,9 @@ async fn ended_well(house: &House, app: &App, armed: &Frozen) {
 
 /// Runs what is due in a process of its own that dies at the point; returns the signal it died of.
 pub(super) async fn child(house: &House, point: &str) -> Option<i32> {
-    let status = tokio::process::Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "disclosure::kill::a_child_runs_what_is_due", "--nocapture"])
-        .env(CHILD.0, point)
-        .env(CHILD.1, house.root())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .await
-        .unwrap();
-    assert!(status.success() || status.signal().is_some(), "the child failed by itself: {status}");
-    status.signal()
+    let mut command = program::itself("disclosure::kill::a_child_runs_what_is_due");
+    command.env(CHILD.0, point).env(CHILD.1, house.root());
+    program::died_of(command).await
 }
 
 /// The body of the child: does nothing unless it was started as one.

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Output, Stdio};
 
@@ -23,6 +24,21 @@ pub(crate) fn other(name: &str) -> Command {
     command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").env("HOME", "/nonexistent");
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     command
+}
+
+/// Prepares this test binary to run one of its tests in a process of its own, which may be killed.
+pub(crate) fn itself(test: &str) -> Command {
+    #[expect(clippy::disallowed_methods, reason = "the test starts itself as a child")]
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", test, "--nocapture"]).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+}
+
+/// Waits for a child that is to be killed at a point; returns the signal it died of.
+pub(crate) async fn died_of(mut command: Command) -> Option<i32> {
+    let status = command.status().await.unwrap();
+    assert!(status.success() || status.signal().is_some(), "the child failed by itself: {status}");
+    status.signal()
 }
 
 /// Runs the program to its end.

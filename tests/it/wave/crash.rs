@@ -2,14 +2,13 @@
 
 #![expect(clippy::disallowed_methods, reason = "the test starts itself as a child, and reads what it was told then")]
 
-use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
-use std::process::Stdio;
 
 use embargo::app::CrashPoint;
 
 use super::{Scene, TOLD, before_due, code_in, opened, set, settle};
 use crate::support::house;
+use crate::support::program;
 
 /// Which crash point the child is to die at, and where its house is.
 const CHILD: (&str, &str) = ("EMBARGO_TEST_WAVE_CRASH_AT", "EMBARGO_TEST_WAVE_HOUSE");
@@ -43,17 +42,9 @@ async fn killed_around_a_wave_and_started_again_everybody_is_told_by_one_link() 
 
 /// Tells the audience in a process of its own that dies at the point; returns the signal it died of.
 async fn child(scene: &Scene, point: &str) -> Option<i32> {
-    let status = tokio::process::Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "wave::crash::a_child_tells_who_is_due", "--nocapture"])
-        .env(CHILD.0, point)
-        .env(CHILD.1, scene.house.root())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .await
-        .unwrap();
-    assert!(status.success() || status.signal().is_some(), "the child failed by itself: {status}");
-    status.signal()
+    let mut command = program::itself("wave::crash::a_child_tells_who_is_due");
+    command.env(CHILD.0, point).env(CHILD.1, scene.house.root());
+    program::died_of(command).await
 }
 
 /// The body of the child: does nothing unless it was started as one.
