@@ -11,13 +11,13 @@ use super::audience::{self, AudienceOptions};
 use super::awaited::{self, AwaitConfig};
 use crate::domain::audience::{Audience, AudienceName};
 use crate::domain::awaited::Awaited;
-use crate::domain::channel::Channel;
+use crate::domain::channel::{Channel, ChannelUrl, ForgeKind, ForgePlace};
 use crate::domain::haste::{HastePolicy, Skip};
 use crate::domain::id::{Prefix, ProjectId};
 use crate::domain::project::{TagStyle, TeamKind};
 use crate::domain::recipe::Strategy;
 use crate::domain::repo::{LineName, RepoName};
-use crate::domain::signing::Signing;
+use crate::domain::signing::{Commits, Signing};
 use crate::domain::template::{OfFix, OfPath, OfRider, OfTag, Template};
 use crate::forge::options::{self, ChannelOptions};
 use crate::git::remote::{CredentialFiles, RemoteUrl};
@@ -66,6 +66,9 @@ pub struct ProjectConfig {
     /// Where the key is that signs tags: `server` or `offline`.
     #[serde(default = "server")]
     pub signing: Signing,
+    /// Whether the commits that the server makes for a release are signed with its key.
+    #[serde(default = "unsigned")]
+    pub commits: Commits,
     /// The file with the SSH keys that may sign tags offline.
     #[serde(default)]
     pub allowed_signers_file: Option<PathBuf>,
@@ -205,12 +208,27 @@ pub struct RepositoryConfig {
     /// The file that holds the token for https.
     #[serde(default)]
     pub password_file: Option<PathBuf>,
+    /// Where its forge is asked beforehand which rules it applies to a push.
+    #[serde(default)]
+    pub forge: Option<ForgeConfig>,
     /// The private key for ssh.
     #[serde(default)]
     pub identity_file: Option<PathBuf>,
     /// The host keys for ssh.
     #[serde(default)]
     pub known_hosts_file: Option<PathBuf>,
+}
+
+/// Where a forge tells of a public repository, to the token of its `password_file`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ForgeConfig {
+    /// Whose API it speaks.
+    pub kind: ForgeKind,
+    /// Where the API is.
+    pub api: ChannelUrl,
+    /// The repository there.
+    pub place: ForgePlace,
 }
 
 fn several() -> TeamKind {
@@ -234,6 +252,9 @@ fn annotated() -> TagStyle {
 }
 fn server() -> Signing {
     Signing::Server
+}
+fn unsigned() -> Commits {
+    Commits::Unsigned
 }
 fn merge() -> Strategy {
     Strategy::Merge
@@ -288,6 +309,14 @@ impl RepositoryConfig {
         }
         if self.lines.iter().collect::<BTreeSet<_>>().len() != self.lines.len() {
             return Err("names a line twice.".to_owned());
+        }
+        if let Some(forge) = &self.forge {
+            if self.password_file.is_none() {
+                return Err("has a `forge` to ask for its rules, and no `password_file` to ask with.".to_owned());
+            }
+            if !forge.api.is_base() {
+                return Err("has a `forge` whose `api` is no plain address: leave its query out.".to_owned());
+            }
         }
         let mut named = BTreeSet::new();
         let mut moved = BTreeSet::new();

@@ -2,7 +2,7 @@
 //!
 //! A pure function over [`Facts`]. [`Ready`] is its proof: only a release found free of blockers is frozen or armed.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::access::Role;
 use super::blocker::{Blocker, BlockerKind};
@@ -20,8 +20,8 @@ use super::rehearsal::{Candidate, Rehearsal, Target, inputs};
 use super::release::{Policy, Release, ReleaseState};
 use super::repo::{CommitId, LineName, RepoName};
 use super::signing::Signed;
+use super::surroundings::Surroundings;
 use super::told::{Lack, LineFacts};
-use super::trial::{Trial, TrialOutcome};
 use super::wave::WaveFacts;
 
 words! {
@@ -53,22 +53,11 @@ pub struct Facts {
     pub cases: Vec<CaseFacts>,
     /// Its targets, in their order.
     pub targets: Vec<TargetFacts>,
-    /// How far the server's clock jumped, if too far to be trusted: positive for ahead.
-    pub clock_jumped: Option<SignedDuration>,
-    /// Whether tags can be signed: `true` where none has to be.
-    pub signing_key: bool,
-    /// What keeps mail from getting out, if anything does.
-    pub mail_trouble: Option<String>,
-    /// The last trial push on each public repository.
-    pub trials: Vec<(RepoName, Trial)>,
-    /// Bytes that the data folder's disk has left.
-    pub disk_left: u64,
+    /// What surrounds it.
+    pub around: Surroundings,
     /// Who is told before the instant.
     pub waves: Vec<WaveFacts>,
 }
-
-/// What the disk must have left for a release: candidates, documents and the journal are small, and SQLite wants to breathe.
-const DISK: u64 = 256 * 1024 * 1024;
 
 /// What is known of one case.
 #[derive(Clone, Debug)]
@@ -230,38 +219,7 @@ impl Release {
             }
         }
         self.waves(facts, &mut blockers);
-        if let Some(off) = facts.clock_jumped {
-            let way = if off.is_negative() { "back" } else { "ahead" };
-            let minutes = off.abs().as_mins();
-            let sentence =
-                format!("The server's clock jumped {way} by {minutes} minutes: set it right, then restart the server.");
-            blockers.push(self.blocker(BlockerKind::Clock, sentence, Role::ReleaseManager));
-        }
-        if !facts.signing_key {
-            let sentence = "No key to sign tags with: the operator names one in `config.toml`.";
-            blockers.push(self.blocker(BlockerKind::SigningKey, sentence, Role::ReleaseManager));
-        }
-        if let Some(sentence) = &facts.mail_trouble {
-            blockers.push(self.blocker(BlockerKind::Mail, sentence, Role::ReleaseManager));
-        }
-        for (name, trial) in &facts.trials {
-            if trial.outcome == TrialOutcome::Refused {
-                let sentence = format!(
-                    "The public repository {name} refused a trial of this push at {}: give the server's key or token \
-                     the right to push its lines and tags.",
-                    trial.tried_at.strftime("%Y-%m-%d %H:%M UTC")
-                );
-                blockers.push(self.blocker(BlockerKind::Access, sentence, Role::ReleaseManager));
-            }
-        }
-        if facts.disk_left < DISK {
-            let sentence = format!(
-                "The disk of the data folder has {} MiB left: make room, at least {} MiB.",
-                facts.disk_left / 1024 / 1024,
-                DISK / 1024 / 1024
-            );
-            blockers.push(self.blocker(BlockerKind::Disk, sentence, Role::ReleaseManager));
-        }
+        blockers.extend(self.surroundings(&facts.around, facts.now));
         blockers.retain(|blocker| !self.haste.passes(blocker.kind));
         if blockers.is_empty() { Ok(Ready { release: self.id.clone(), version: self.version }) } else { Err(blockers) }
     }
@@ -411,7 +369,7 @@ impl Release {
         fixes.filter(|fix| fix.line == line).filter_map(|fix| fix.head.clone()).collect()
     }
 
-    fn blocker(&self, kind: BlockerKind, sentence: impl Into<String>, owner: Role) -> Blocker {
+    pub(super) fn blocker(&self, kind: BlockerKind, sentence: impl Into<String>, owner: Role) -> Blocker {
         Blocker { kind, sentence: sentence.into(), owner, link: format!("/releases/{}", self.id) }
     }
 }

@@ -8,7 +8,7 @@ use super::digest::Digest;
 use super::id::words;
 use super::project::TagStyle;
 use super::repo::{CommitId, LineName};
-use super::signing::Signing;
+use super::signing::{Commits, Signing};
 
 words! {
     /// How a fix is put onto a line.
@@ -83,6 +83,8 @@ pub struct Recipe {
     pub tag_message: String,
     /// Where the key is that signs the tag.
     pub signing: Signing,
+    /// Whether the commits that the server makes are signed.
+    pub commits: Commits,
     /// Name and address that stand on what the server makes.
     pub signer: (String, String),
     /// Branches that move with the line.
@@ -108,6 +110,7 @@ impl Recipe {
             self.style.as_str().as_bytes(),
             self.tag_message.as_bytes(),
             self.signing.as_str().as_bytes(),
+            self.commits.as_str().as_bytes(),
             self.signer.0.as_bytes(),
             self.signer.1.as_bytes(),
         ];
@@ -147,6 +150,7 @@ pub(in crate::domain) mod tests {
             bump: None,
             tag_message: "Sample v1".to_owned(),
             signing: Signing::Server,
+            commits: Commits::Unsigned,
             signer: ("Sample".to_owned(), "security@example.org".to_owned()),
             advances: vec![Advance { branch: "stable".parse().unwrap(), tip: None }],
         }
@@ -154,7 +158,7 @@ pub(in crate::domain) mod tests {
 
     #[test]
     fn each_part_is_part_of_the_digest() {
-        let changes: [fn(&mut Recipe); 12] = [
+        let changes: [fn(&mut Recipe); 13] = [
             |recipe| recipe.strategy = Strategy::Squash,
             |recipe| recipe.style = TagStyle::Lightweight,
             |recipe| recipe.fixes[0].head = "5".repeat(40).parse().unwrap(),
@@ -171,6 +175,7 @@ pub(in crate::domain) mod tests {
                 recipe.bump = Some(Bump { command: text, line, tag, message });
             },
             |recipe| recipe.signing = Signing::Offline,
+            |recipe| recipe.commits = Commits::Signed,
             |recipe| recipe.signer.1.push('x'),
             |recipe| recipe.advances[0].tip = Some("6".repeat(40).parse().unwrap()),
             |recipe| recipe.advances.clear(),

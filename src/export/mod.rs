@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 
+use data_encoding::HEXLOWER;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
@@ -124,6 +125,11 @@ impl Published {
 }
 
 impl Document {
+    /// Tells whether it is a page for browsers.
+    pub fn is_page(&self) -> bool {
+        self.media_type.starts_with("text/html")
+    }
+
     /// Returns the SHA-256 of the bytes.
     pub fn sha256(&self) -> [u8; 32] {
         Sha256::digest(&self.bytes).into()
@@ -134,6 +140,21 @@ impl Documents {
     /// Returns the files.
     pub fn as_slice(&self) -> &[Document] {
         &self.0
+    }
+
+    /// Adds a list of the files' hashes, as `sha256sum` checks them, and a signature over that list. The page is not in it: it is
+    /// served inside another.
+    pub fn signed<E>(mut self, id: &AdvisoryId, sign: impl FnOnce(&[u8]) -> Result<String, E>) -> Result<Self, E> {
+        let mut sums = String::new();
+        for document in self.0.iter().filter(|document| !document.is_page()) {
+            let _ = writeln!(sums, "{}  {}", HEXLOWER.encode(&document.sha256()), document.path);
+        }
+        let signature = sign(sums.as_bytes())?;
+        let path = format!("advisories/{id}.sha256");
+        for (path, text) in [(format!("{path}.sig"), signature), (path, sums)] {
+            self.0.push(Document { path, media_type: "text/plain; charset=utf-8", bytes: text.into_bytes() });
+        }
+        Ok(self)
     }
 
     /// Hands the files over.

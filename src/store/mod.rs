@@ -20,6 +20,7 @@ pub mod candidate;
 pub mod case;
 pub mod channel;
 pub mod check;
+pub mod dress;
 pub mod effect;
 pub mod event;
 pub mod fix;

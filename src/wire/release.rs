@@ -113,6 +113,9 @@ pub struct ReleaseView {
     /// How the push fared that was last tried on each public repository, without sending anything.
     #[serde(default)]
     pub trials: Vec<TrialView>,
+    /// How the whole disclosure went when it was performed on copies and stand-ins last.
+    #[serde(default)]
+    pub dress: Option<DressView>,
     /// Who is told before the instant, when, and how much.
     #[serde(default)]
     pub waves: Vec<WaveView>,
@@ -347,6 +350,37 @@ impl TrialView {
             "fine" => "would be let in",
             "refused" => "was refused",
             _ => "could not be told: it did not answer, or its lines moved",
+        }
+    }
+}
+
+/// How a disclosure went that was performed on copies of the public repositories and stand-ins of its channels.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct DressView {
+    /// `fine`, `trouble` or `waiting`.
+    pub outcome: String,
+    /// What went wrong, or what it waits for.
+    pub note: String,
+    /// How many steps were performed.
+    pub steps: u32,
+    /// How long they took together.
+    pub milliseconds: u64,
+    /// When, RFC 3339.
+    pub tried_at: String,
+}
+
+impl DressView {
+    /// Says how it went, in a sentence.
+    pub fn words(&self) -> String {
+        let Self { note, steps, .. } = self;
+        match self.outcome.as_str() {
+            "fine" => format!(
+                "Performed on copies, the whole disclosure took {steps} steps and {}.{} s, and ended as planned",
+                self.milliseconds / 1000,
+                self.milliseconds % 1000 / 100
+            ),
+            "trouble" => format!("Performed on copies, the disclosure did not go as planned: {note}"),
+            _ => format!("The disclosure cannot be performed on copies yet: {note}"),
         }
     }
 }

@@ -216,7 +216,10 @@ pub(super) async fn ready_in(
     }
     let build = store::candidate::build_time(tx, of).await?;
     let checks: Vec<_> = lines.into_values().collect();
-    Ok(crate::domain::candidate::ready_in(build, &checks, app.config.ci.slots))
+    let ready = crate::domain::candidate::ready_in(build, &checks, app.config.ci.slots);
+    // What was never performed on copies is not known to take any time.
+    let run = facts.around.dress.as_ref().map_or(SignedDuration::ZERO, |dress| dress.took);
+    Ok(ready.map(|ready| ready + run))
 }
 
 /// Says that what a person pushed for a line is used no more, where it is not.

@@ -22,6 +22,7 @@ pub mod channel;
 pub mod check;
 pub mod console;
 pub mod disclose;
+pub mod dress;
 pub mod fix;
 pub mod haste;
 mod hold;

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::told::{self, Parted, Said};
 use super::{Error, Result, open};
 use crate::app::{App, Unsealing};
+use crate::crypto::sshsig;
 use crate::domain::access::{Action, Denied, Grant, Grants};
 use crate::domain::actor::Actor;
 use crate::domain::advisory::Advisory;
@@ -23,7 +24,8 @@ use crate::domain::refusal::{Malformed, Refusal};
 use crate::domain::rehearsal::{Maker, Rehearsal, Target};
 use crate::domain::release::{Policy, Release};
 use crate::domain::repo::{CommitId, LineName, RefName, RepoName};
-use crate::domain::signing::{Signed, Signing};
+use crate::domain::signing::{Commits, Signed, Signing};
+use crate::domain::surroundings::Surroundings;
 use crate::domain::trial::Trial;
 use crate::export::{Documents, Published, PublishedLine};
 use crate::git::Repo;
@@ -207,17 +209,23 @@ async fn gather_once(
     // Grants come in any order; the release says the order of its cases.
     cases.sort_by_key(|known| found.cases.iter().position(|case| case == &known.case));
     advisories.sort_by_key(|known| found.cases.iter().position(|case| case == &known.case));
-    let offline = app.config.project(&found.project).is_some_and(|settings| settings.signing == Signing::Offline);
-    let signs = !offline && found.targets.iter().any(|target| target.style == TagStyle::Annotated);
+    let settings = app.config.project(&found.project);
+    let offline = settings.is_some_and(|settings| settings.signing == Signing::Offline);
+    let signs = !offline && found.targets.iter().any(|target| target.style == TagStyle::Annotated)
+        || settings.is_some_and(|settings| settings.commits == Commits::Signed);
     let mut facts = Facts {
         now: tx.now(),
         cases,
         targets: Vec::new(),
-        clock_jumped: app.clock_jumped(),
-        signing_key: !signs || app.keys.tag_signer().is_some(),
-        mail_trouble: super::mail::trouble(app),
-        trials: tried(&mut tx, (&found, &grants), &layout).await?,
-        disk_left: app.disk_left(),
+        around: Surroundings {
+            clock_jumped: app.clock_jumped(),
+            signing_key: !signs || app.keys.tag_signer().is_some(),
+            mail_trouble: super::mail::trouble(app),
+            trials: tried(&mut tx, (&found, &grants), &layout).await?,
+            dress: store::dress::of_release(&mut tx, &grants, id).await?,
+            certificate: app.door.seen(),
+            disk_left: app.disk_left(),
+        },
         waves: super::wave::facts(app, &mut tx, (&found, &grants)).await?,
     };
     for (target, seen) in found.targets.iter().zip(seen) {
@@ -312,7 +320,7 @@ async fn case_facts(
             let known = (&case.id, advisory, heads.as_slice(), parted);
             let lines = told::published(app, layout, Some(release), known).await?;
             let published = published(app, (release, layout), (id, advisory), lines)?;
-            let documents = published.render();
+            let documents = rendered(app, &published)?;
             Some(Rendered { case: case.id.clone(), id: id.clone(), published, documents })
         }
         _ => None,
@@ -351,6 +359,15 @@ async fn case_facts(
         },
     };
     Ok((facts, rendered))
+}
+
+/// Renders the files of an advisory, with their hashes signed where the server has a key.
+pub(super) fn rendered(app: &App, published: &Published) -> Result<Documents> {
+    let documents = published.render();
+    match app.keys.tag_signer() {
+        Some(key) => Ok(documents.signed(&published.id, |sums| key.sign(sshsig::FILE, sums))?),
+        None => Ok(documents),
+    }
 }
 
 /// Returns the public commit that will hold a fix: the approved one itself, or, where the line takes no merges, what the last

@@ -16,7 +16,7 @@ use crate::domain::refusal::Refusal;
 use crate::domain::rehearsal::Target;
 use crate::domain::release::Release;
 use crate::domain::repo::{RepoName, TagName};
-use crate::domain::signing::Signing;
+use crate::domain::signing::{Commits, Signing};
 use crate::domain::template::{OfFix, Slot, Template, Values};
 use crate::export::notes;
 use crate::store::{self, Tx};
@@ -35,6 +35,7 @@ pub(super) async fn of(
     let messages = settings.map(|settings| settings.messages.clone()).unwrap_or_default();
     let signer = settings.map(|settings| settings.signer.clone()).unwrap_or_default();
     let signing = settings.map_or(Signing::Server, |settings| settings.signing);
+    let commits = settings.map_or(Commits::Unsigned, |settings| settings.commits);
     let here = Values::default()
         .with(Slot::Project, &layout.project.name)
         .with(Slot::Line, line.name.as_str())
@@ -86,7 +87,8 @@ pub(super) async fn of(
     let tag_message = messages.tag.write(&tag_values);
     let SignerConfig { name, email } = signer;
     let (strategy, style) = (target.strategy, target.style);
-    Ok(Ok(Recipe { strategy, style, fixes, changelog, bump, tag_message, signing, signer: (name, email), advances }))
+    let signer = (name, email);
+    Ok(Ok(Recipe { strategy, style, fixes, changelog, bump, tag_message, signing, commits, signer, advances }))
 }
 
 /// Returns the template of the message that a strategy writes; none where commits keep their own.

@@ -3,6 +3,7 @@
 //! Guards: ids depend on public tips, fixes, dates and key alone, so the ids people arm are the ids that become public, and
 //! what the release repository borrows is kept by who lends it. Leaves what a result means to `domain::readiness`.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use jiff::SignedDuration;
@@ -24,9 +25,9 @@ use crate::domain::refusal::Refusal;
 use crate::domain::rehearsal::{Candidate, Maker, Rehearsal, inputs};
 use crate::domain::release::{Release, ReleaseState};
 use crate::domain::repo::{CommitId, LineName};
-use crate::domain::signing::Signing;
+use crate::domain::signing::{Commits, Signing};
 use crate::git::Repo;
-use crate::git::combine::{Merged, Stamp, Topic};
+use crate::git::combine::{Merged, Seal, Stamp, Topic};
 use crate::git::identity::Identity;
 use crate::git::release::ShownFix;
 use crate::git::tag::{TagDraft, TagText};
@@ -196,7 +197,15 @@ async fn rehearse_target(app: &App, plan: (&Release, &Facts, &Layout), at: usize
     let recipe = facts.targets[at].recipe.clone()?;
     let repo = Repo::Release(release.id.clone(), upstream.id);
     let signer = Identity::new(&recipe.signer.0, &recipe.signer.1)?;
-    let stamp = Stamp { author: signer.clone(), committer: signer.clone(), dated_at: release.dated_at };
+    let seal = match (recipe.commits, app.keys.tag_signer()) {
+        (Commits::Unsigned, _) => None,
+        (Commits::Signed, Some(key)) => {
+            let key = Arc::clone(key);
+            Some(Seal::new(move |payload| key.sign(sshsig::GIT, payload)))
+        }
+        (Commits::Signed, None) => return trouble("there is no key to sign commits with.".to_owned()),
+    };
+    let stamp = Stamp { author: signer.clone(), committer: signer.clone(), dated_at: release.dated_at, seal };
     let usable = match offered {
         Some(head) if holds(app, &repo, head, (&tip, &heads)).await? => Some(head.clone()),
         Some(_) | None => None,

@@ -5,6 +5,7 @@
 
 use jiff::Timestamp;
 
+use super::channel::Prepared;
 use super::readiness::{Gathered, Layout, Rendered, gather, open_release, policy};
 use super::{Error, Result, open, shown_at};
 use crate::app::App;
@@ -107,7 +108,8 @@ pub async fn show(app: &App, actor: &Actor, id: &ReleaseId) -> Result<ReleaseVie
         targets,
         channels,
         awaits,
-        trials: facts.trials.iter().map(trial_view).collect(),
+        trials: facts.around.trials.iter().map(trial_view).collect(),
+        dress: facts.around.dress.as_ref().map(super::dress::view),
         waves,
         blockers: blockers.iter().map(blocker_view).collect(),
         digest: release.digest().map(|digest| digest.to_string()),
@@ -139,16 +141,9 @@ pub(super) async fn write_down(
     actor: &Actor,
     (ready, gathered): (Ready, Gathered),
 ) -> Result<(Release, Facts)> {
-    let Gathered { release, grants, facts, advisories, layout, .. } = gathered;
+    let (manifest, channels) = composed(app, &gathered)?;
+    let Gathered { release, grants, facts, advisories, .. } = gathered;
     let id = release.id.clone();
-    let packages = super::awaited::prepare(app, &release, &facts, &layout)?;
-    let channels = super::channel::prepare(app, (&release, &layout), &advisories, &packages)?;
-    let manifest = Manifest {
-        packages,
-        channels: channels.iter().map(|channel| channel.frozen.clone()).collect(),
-        waves: facts.waves.iter().map(|known| known.planned.wave.clone()).collect(),
-        ..manifest(&release, &facts, &advisories, &layout)?
-    };
     super::channel::freeze(app, tx, (&id, &grants), &channels).await?;
     for rendered in advisories {
         let grant = grant_of(&grants, &rendered.case)?;
@@ -165,6 +160,20 @@ pub(super) async fn write_down(
     let sealed = sealing.seal(MANIFEST, &id.to_string(), &manifest)?;
     let change = release.freeze(ready, &manifest, sealed)?;
     Ok((store::release::save(tx, actor, change).await?, facts))
+}
+
+/// Puts together what a freezing writes down, and what the channels will publish.
+pub(super) fn composed(app: &App, gathered: &Gathered) -> Result<(Manifest, Vec<Prepared>)> {
+    let Gathered { release, facts, advisories, layout, .. } = gathered;
+    let packages = super::awaited::prepare(app, release, facts, layout)?;
+    let channels = super::channel::prepare(app, (release, layout), advisories, &packages)?;
+    let manifest = Manifest {
+        packages,
+        channels: channels.iter().map(|channel| channel.frozen.clone()).collect(),
+        waves: facts.waves.iter().map(|known| known.planned.wave.clone()).collect(),
+        ..manifest(release, facts, advisories, layout)?
+    };
+    Ok((manifest, channels))
 }
 
 pub(super) fn grant_of<'a>(grants: &'a Grants, case: &CaseId) -> Result<&'a crate::domain::access::Grant> {

@@ -325,11 +325,16 @@ fn told(view: &ReleaseView) -> String {
     }
     if matches!(view.summary.state.as_str(), "planned" | "frozen" | "armed") {
         let soon = view.ready_in_seconds.map_or_else(|| "unknown".to_owned(), |s| format!("{} min", s / 60 + 1));
-        lines.push(format!("if it leaked now: merged and checked within {soon}, as last measured"));
+        lines.push(format!(
+            "if it leaked now: merged, checked and disclosed within {soon} once people say so, as last measured"
+        ));
     }
     if !view.channels.is_empty() {
         lines.push(format!("channels: {}", view.channels.join(" ")));
     }
+    lines.extend(
+        view.dress.as_ref().map(|dress| format!("rehearsed in dress at {}: {}", dress.tried_at, dress.words())),
+    );
     lines.extend(
         view.trials
             .iter()

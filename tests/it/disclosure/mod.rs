@@ -5,6 +5,7 @@
 mod calendar;
 mod chance;
 mod channel;
+mod dress;
 mod fault;
 mod haste;
 mod hold;
@@ -15,6 +16,7 @@ mod manner;
 mod package;
 mod remind;
 mod several;
+mod signed;
 mod ssh;
 mod trial;
 
