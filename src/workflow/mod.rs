@@ -90,6 +90,7 @@ impl From<store::Error> for Error {
         match error {
             store::Error::Conflict => Self::Conflict,
             other @ (store::Error::Open { .. }
+            | store::Error::Damaged { .. }
             | store::Error::Database(_)
             | store::Error::Migrate(_)
             | store::Error::Inconsistent { .. }) => Self::Internal(Box::new(other)),

@@ -7,6 +7,7 @@ use embargo::domain::account::{KeyKind, PersonState};
 use embargo::domain::audience::Level;
 use embargo::domain::case::{CaseState, Verdict};
 use embargo::domain::check::CheckState;
+use embargo::domain::dress::DressOutcome;
 use embargo::domain::effect::{EffectState, Phase};
 use embargo::domain::embargo::{EmbargoState, Side};
 use embargo::domain::hold::HoldReason;
@@ -55,6 +56,7 @@ fn known() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         ("release_target.tag_style", all!(TagStyle)),
         ("effect.phase", all!(Phase)),
         ("trial.outcome", all!(TrialOutcome)),
+        ("dress.outcome", all!(DressOutcome)),
         ("effect.state", all!(EffectState)),
         ("effect.reason", all!(HoldReason)),
         ("mail.state", all!(MailState)),

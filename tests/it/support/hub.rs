@@ -14,6 +14,7 @@ use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method};
 use axum::response::Response;
+use embargo::domain::channel::ForgeKind;
 use futures_util::{StreamExt as _, stream};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -169,7 +170,8 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
     let sent = to_bytes(body, usize::MAX).await.unwrap();
     let wish = serde_json::from_slice::<Value>(&sent).unwrap_or_default();
     let rest = place.get(2).copied().unwrap_or_default();
-    let done = if parts.method == Method::GET { shared.rules.lock().unwrap().told(rest) } else { None };
+    let kind = if path == parts.uri.path() { ForgeKind::GitHub } else { ForgeKind::Forgejo };
+    let done = if parts.method == Method::GET { shared.rules.lock().unwrap().told(kind, rest) } else { None };
     let done = done.or_else(|| shared.done(&parts.method, (&repository, rest), &wish));
     match (mood, done) {
         (Mood::LosesAnswers, Some((200..300, _))) if writes => std::future::pending().await,
@@ -317,7 +319,7 @@ fn said(status: u16, body: &Value) -> Response {
 
 impl Rules {
     /// Tells of a repository and its rules, as both forges do; nothing of anything else.
-    fn told(&self, path: &str) -> Option<(u16, Value)> {
+    fn told(&self, forge: ForgeKind, path: &str) -> Option<(u16, Value)> {
         let rule = |kind: &&str| match *kind {
             "pull_request" => json!({ "type": kind, "parameters": {
                 "dismiss_stale_reviews_on_push": false, "require_code_owner_review": false,
@@ -344,16 +346,23 @@ impl Rules {
                 "conditions": { "ref_name": { "include": [include], "exclude": [] } }, "rules": rules,
             })
         };
+        let permissions = json!({ "admin": false, "push": !self.reads_only, "pull": true });
         match path {
+            "" if forge == ForgeKind::Forgejo => {
+                Some((200, json!({ "full_name": "sample/demo", "permissions": permissions })))
+            }
             "" => {
-                // GitHub says so much of a repository that its own example has to do; it fits Forgejo, too.
+                // GitHub says so much of a repository that its own example has to do.
                 let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/forge/node_modules/.described/github.json");
                 let described: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
                 let examples = &described["components"]["examples"];
                 let mut said = examples["full-repository-default-response"]["value"].clone();
-                // The one part its example leaves out.
+                // The one part its example leaves out, also where it names other repositories.
                 said["language"] = Value::Null;
-                said["permissions"] = json!({ "admin": false, "push": !self.reads_only, "pull": true });
+                for other in ["parent", "source", "template_repository"] {
+                    said.as_object_mut().unwrap().remove(other);
+                }
+                said["permissions"] = permissions;
                 Some((200, said))
             }
             "rulesets" => Some((200, json!([ruleset(8, "tag", pattern, &[])]))),
