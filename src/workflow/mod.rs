@@ -24,6 +24,7 @@ pub mod console;
 pub mod disclose;
 pub mod fix;
 pub mod haste;
+pub mod history;
 mod hold;
 mod journal;
 pub mod limit;
