@@ -180,14 +180,16 @@ create table published_advisory (
     modified_at integer not null
 ) strict;
 
--- What the public reads, byte for byte as approved.
+-- What the public reads, byte for byte as approved. Rows are only ever added: of a path, the highest revision is read.
 create table publication (
-    path text primary key,                       -- such as osv/<id>.json
+    path text not null,                          -- such as osv/<id>.json
+    revision integer not null,                   -- of its advisory; 1 is what was first published
     advisory text not null references published_advisory (id),
     media_type text not null,
     body blob not null,
     sha256 blob not null,
-    published_at integer not null
+    published_at integer not null,
+    primary key (path, revision)
 ) strict;
 
 -- Mails say that there is news, never what. Recipients are sealed under the case's key.

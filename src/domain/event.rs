@@ -127,6 +127,8 @@ words! {
         WaveHandedOut = "wave.handed_out",
         /// An advisory became public.
         AdvisoryPublished = "advisory.published",
+        /// What is public of an advisory was changed.
+        AdvisoryRevised = "advisory.revised",
         /// A mail was handed to the server, or given up.
         MailSettled = "mail.settled",
     }

@@ -45,6 +45,7 @@ pub mod release;
 pub mod reminder;
 pub mod repo;
 pub mod report;
+pub mod revision;
 pub mod sealed;
 pub mod session;
 pub mod severity;

@@ -64,6 +64,8 @@ macro_rules! bounded {
 bounded! {
     /// One line of 1 to 200 characters: a case's or an advisory's title.
     Title: |text| one_line(text, 200, "a title is one line of 1 to 200 characters without control characters");
+    /// One line of 1 to 500 characters: why something public was changed.
+    Sentence: |text| one_line(text, 500, "a sentence is one line of 1 to 500 characters without control characters");
     /// One line of 1 to 100 characters: a display name, a credit, a file name.
     Label: |text| one_line(text, 100, "a name is one line of 1 to 100 characters without control characters");
     /// Text of several lines, 1 byte to 64 KiB: a report, a message, an advisory's description.

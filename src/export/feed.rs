@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use super::instant;
 use crate::domain::id::{ReleaseId, ReportId};
 use crate::domain::plain::{AdvisoryId, Link};
+use crate::domain::revision::RevisionKind;
 use crate::domain::severity::SeverityWord;
 use crate::domain::text::{Label, Title};
 
@@ -25,7 +26,9 @@ pub struct FeedEntry {
     pub published_at: Timestamp,
     /// When it was last changed.
     pub modified_at: Timestamp,
-    /// The page's body as it was published: HTML.
+    /// What its newest revision did: one that is withdrawn says so in its title.
+    pub kind: RevisionKind,
+    /// The page's body as it is public now: HTML.
     pub html: String,
 }
 
@@ -59,8 +62,9 @@ pub fn advisories(base_url: &Link, since: Timestamp, entries: &[FeedEntry], plan
         entries: planned
             .chain(entries.into_iter().map(|entry| {
                 let page = base_url.join(&format!("advisories/{}", entry.id));
+                let withdrawn = if entry.kind.withdrawn() { "Withdrawn: " } else { "" };
                 Entry {
-                    title: plain(entry.title.as_str()),
+                    title: plain(&format!("{withdrawn}{}", entry.title)),
                     id: page.clone(),
                     updated: fixed(entry.modified_at),
                     published: Some(fixed(entry.published_at)),
@@ -169,6 +173,7 @@ mod tests {
             project: published.project.clone(),
             published_at: at,
             modified_at: at,
+            kind: RevisionKind::Published,
             html: crate::export::html::advisory(&published).into_string(),
         }
     }
@@ -189,6 +194,14 @@ mod tests {
         assert_eq!(feed.entries()[1].id(), "https://security.example.org/advisories/DEMO-2026-0001");
         assert_eq!(feed.entries()[1].content().unwrap().value().unwrap(), entries[0].html);
         assert_eq!(bytes, advisories(&base(), Timestamp::UNIX_EPOCH, &entries, &[]));
+    }
+
+    #[test]
+    fn what_was_withdrawn_says_so_before_its_title() {
+        let withdrawn = FeedEntry { kind: RevisionKind::Withdrawn, ..entry("DEMO-2026-0001", "Sample flaw", 1) };
+        let feed = advisories(&base(), Timestamp::UNIX_EPOCH, &[withdrawn], &[]);
+        let feed = Feed::read_from(feed.as_slice()).unwrap();
+        assert_eq!(feed.entries()[0].title().as_str(), "Withdrawn: Sample flaw");
     }
 
     #[test]

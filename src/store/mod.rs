@@ -34,6 +34,7 @@ pub mod push;
 pub mod recipient;
 pub mod release;
 pub mod report;
+pub mod revision;
 pub mod session;
 pub mod trial;
 pub mod wave;

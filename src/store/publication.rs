@@ -8,6 +8,7 @@ use crate::domain::event::{Event, EventKind};
 use crate::domain::id::{CaseId, ProjectId, ReleaseId};
 use crate::domain::manifest::{Document, DocumentPath, FrozenAdvisory};
 use crate::domain::plain::AdvisoryId;
+use crate::domain::revision::{Revision, RevisionKind};
 use crate::domain::sealed::Sealed;
 use crate::domain::text::Title;
 
@@ -30,6 +31,8 @@ pub struct Publication {
     pub sha256: Digest,
     /// When it was put up.
     pub published_at: Timestamp,
+    /// The revision of its advisory it is of, from 1.
+    pub revision: u32,
 }
 
 /// An advisory in the public list.
@@ -45,6 +48,8 @@ pub struct Published {
     pub published_at: Timestamp,
     /// When it was last changed.
     pub modified_at: Timestamp,
+    /// What its newest revision did.
+    pub kind: RevisionKind,
 }
 
 /// Keeps the files of one case of a release, sealed, until its run; in place of those of an earlier freezing.
@@ -132,24 +137,17 @@ pub async fn publish(
     )
     .execute(tx.conn())
     .await?;
+    // What the documents say of themselves, whenever they are put up.
+    let dated = sqlx::query!("select dated_at from release where id = ?", release).fetch_one(tx.conn()).await?.dated_at;
+    let at = instant(dated, "release", "dated_at")?;
+    let first = Revision { number: 1, kind: RevisionKind::Published, at, why: None };
+    super::revision::add(tx, &advisory.id, &first).await?;
     for document in &advisory.documents {
-        let body = bodies.iter().find(|(path, _)| path == &document.path).map(|(_, body)| body);
         // What is put up is what was frozen, or nothing is.
-        let Some(body) = body.filter(|body| Digest::of(body) == document.sha256) else {
+        let Some((_, body)) = bodies.iter().find(|(path, _)| path == &document.path) else {
             return Err(Error::Inconsistent { table: "release_document", column: "body" });
         };
-        let (path, sha256) = (document.path.as_str(), document.sha256.as_bytes().as_slice());
-        sqlx::query!(
-            "insert into publication (path, advisory, media_type, body, sha256, published_at) values (?, ?, ?, ?, ?, ?)",
-            path,
-            id,
-            document.media_type,
-            body,
-            sha256,
-            now
-        )
-        .execute(tx.conn())
-        .await?;
+        super::revision::put_up(tx, (&advisory.id, first.number), document, body).await?;
     }
     let event = Event::of_case(EventKind::AdvisoryPublished, grant.case(), id);
     super::event::append(tx, grant.actor(), &event).await
@@ -163,13 +161,16 @@ pub async fn of_case(rows: &mut impl Rows, case: &CaseId) -> Result<Option<Advis
     row.map(|row| parsed(&row.id, "published_advisory", "id")).transpose()
 }
 
-/// Finds a public file by its path.
+/// Finds a public file by its path, as its newest revision has it.
 pub async fn file(rows: &mut impl Rows, path: &DocumentPath) -> Result<Option<Publication>> {
     let path = path.as_str();
-    let row =
-        sqlx::query!("select advisory, media_type, body, sha256, published_at from publication where path = ?", path)
-            .fetch_optional(rows.conn())
-            .await?;
+    let row = sqlx::query!(
+        "select advisory, revision, media_type, body, sha256, published_at from publication
+         where path = ? order by revision desc limit 1",
+        path
+    )
+    .fetch_optional(rows.conn())
+    .await?;
     row.map(|row| {
         Ok(Publication {
             advisory: parsed(&row.advisory, "publication", "advisory")?,
@@ -177,6 +178,7 @@ pub async fn file(rows: &mut impl Rows, path: &DocumentPath) -> Result<Option<Pu
             body: row.body,
             sha256: digest_of(&row.sha256, "publication", "sha256")?,
             published_at: instant(row.published_at, "publication", "published_at")?,
+            revision: super::revision::number(row.revision)?,
         })
     })
     .transpose()
@@ -185,8 +187,10 @@ pub async fn file(rows: &mut impl Rows, path: &DocumentPath) -> Result<Option<Pu
 /// Lists the public advisories, newest first, at most `limit`.
 pub async fn list(rows: &mut impl Rows, limit: i64) -> Result<Vec<Published>> {
     let found = sqlx::query!(
-        "select id, project, title, published_at, modified_at from published_advisory
-         order by published_at desc, id desc limit ?",
+        r#"select a.id, a.project, a.title, a.published_at, a.modified_at, r.kind
+           from published_advisory a join revision r on r.advisory = a.id
+             and r.number = (select max(number) from revision where advisory = a.id)
+           order by a.published_at desc, a.id desc limit ?"#,
         limit
     )
     .fetch_all(rows.conn())
@@ -200,6 +204,7 @@ pub async fn list(rows: &mut impl Rows, limit: i64) -> Result<Vec<Published>> {
                 title: parsed(&row.title, "published_advisory", "title")?,
                 published_at: instant(row.published_at, "published_advisory", "published_at")?,
                 modified_at: instant(row.modified_at, "published_advisory", "modified_at")?,
+                kind: parsed(&row.kind, "revision", "kind")?,
             })
         })
         .collect()

@@ -9,12 +9,14 @@ use crate::domain::embargo::Embargo;
 use crate::domain::event::{Event, EventKind};
 use crate::domain::hold::HoldReason;
 use crate::domain::id::{LineId, MemberId, Minted, UpstreamId};
-use crate::domain::manifest::{Document, FrozenAdvisory, Manifest, Repository};
+use crate::domain::manifest::{Document, DocumentPath, FrozenAdvisory, Manifest, Repository};
 use crate::domain::plan::Plan;
 use crate::domain::project::{Line, Project, TagStyle, TeamKind};
 use crate::domain::recipe::Strategy;
 use crate::domain::rehearsal::Maker;
 use crate::domain::release::Policy;
+use crate::domain::revision::RevisionKind;
+use crate::store::revision::{self, RevisionFile};
 use crate::store::{Reader, Store, case, effect, event, member, project, publication};
 
 struct House {
@@ -345,7 +347,53 @@ async fn an_advisory_goes_up_once_and_only_with_the_frozen_bytes() {
     let mut rows = house.rows().await;
     assert_eq!(publication::file(&mut rows, &path).await.unwrap().unwrap().body, b"{}");
     assert_eq!(publication::list(&mut rows, 10).await.unwrap().len(), 1);
-    assert_eq!(publication::of_case(&mut rows, &case_id(1)).await.unwrap(), Some(advisory.id));
+    assert_eq!(publication::of_case(&mut rows, &case_id(1)).await.unwrap(), Some(advisory.id.clone()));
+    drop(rows);
+
+    // And is changed by revisions alone: all of the files or none, each later than the one before, what was stays.
+    let newest = revision::newest(&mut house.rows().await, &advisory.id).await.unwrap().unwrap();
+    let file = |path: &DocumentPath, body: &[u8]| RevisionFile {
+        document: Document { path: path.clone(), media_type: "application/json".to_owned(), sha256: Digest::of(body) },
+        body: body.to_vec(),
+    };
+    let next = |kind, at: Timestamp| {
+        let change = revision_of(kind, at);
+        newest.next(change).unwrap()
+    };
+    let other: DocumentPath = "osv/other.json".parse().unwrap();
+    let later = newest.instant_after(newest.at);
+    let corrected = next(RevisionKind::Corrected, later);
+    let lying = RevisionFile { body: b"[1]".to_vec(), ..file(&path, b"[2]") };
+    for wrong in [vec![file(&other, b"[]")], vec![lying]] {
+        let mut tx = house.tx().await;
+        assert!(revision::revise(&mut tx, &grant, &advisory.id, &corrected, &wrong).await.is_err());
+    }
+    let mut tx = house.tx().await;
+    let same = next(RevisionKind::Corrected, newest.at);
+    let early = revision::revise(&mut tx, &grant, &advisory.id, &same, &[file(&path, b"[]")]).await;
+    assert!(matches!(early, Err(Error::Conflict)), "two revisions of one instant: {early:?}");
+    for _ in 0..2 {
+        let made = revision::revise(&mut tx, &grant, &advisory.id, &corrected, &[file(&path, b"[]")]).await;
+        assert_eq!(made.unwrap(), 2, "repeated, it is the same one");
+    }
+    tx.commit().await.unwrap();
+    let mut rows = house.rows().await;
+    let public = publication::file(&mut rows, &path).await.unwrap().unwrap();
+    assert_eq!((public.body.as_slice(), public.revision), (b"[]".as_slice(), 2));
+    let first = revision::files(&mut rows, &advisory.id, 1).await.unwrap();
+    assert_eq!((first.len(), first[0].body.as_slice()), (1, b"{}".as_slice()));
+    let listed = publication::list(&mut rows, 10).await.unwrap().remove(0);
+    assert_eq!((listed.title.as_str(), listed.kind), ("Corrected title", RevisionKind::Corrected));
+    assert_eq!(revision::of_advisory(&mut rows, &advisory.id).await.unwrap().len(), 2);
+}
+
+fn revision_of(kind: RevisionKind, at: Timestamp) -> crate::domain::revision::Change {
+    crate::domain::revision::Change {
+        kind,
+        at,
+        why: "A sample was wrong.".parse().unwrap(),
+        title: "Corrected title".parse().unwrap(),
+    }
 }
 
 #[tokio::test]

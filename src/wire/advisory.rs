@@ -108,6 +108,12 @@ pub struct PublishedView {
     pub title: String,
     /// When it was put up, RFC 3339.
     pub published_at: String,
+    /// When it was last changed, RFC 3339.
+    #[serde(default)]
+    pub modified_at: String,
+    /// Whether it does not hold any more.
+    #[serde(default)]
+    pub withdrawn: bool,
 }
 
 /// A security release that everybody was told of: no more than that it comes.

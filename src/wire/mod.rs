@@ -5,6 +5,7 @@ pub mod advisory;
 pub mod case;
 pub mod channel;
 pub mod check;
+pub mod history;
 pub mod hook;
 pub mod problem;
 pub mod project;

@@ -25,6 +25,7 @@ pub mod disclose;
 pub mod dress;
 pub mod fix;
 pub mod haste;
+pub mod history;
 mod hold;
 mod journal;
 pub mod limit;

@@ -35,6 +35,8 @@ pub async fn published(app: &App) -> Result<Vec<PublishedView>> {
             title: published.title.to_string(),
             project: named(&projects, &published).to_owned(),
             published_at: shown_at(published.published_at),
+            modified_at: shown_at(published.modified_at),
+            withdrawn: published.kind.withdrawn(),
         })
         .collect())
 }
@@ -65,7 +67,7 @@ pub fn contacts(app: &App) -> Vec<ContactView> {
         .collect()
 }
 
-/// Returns the body of an advisory's public page, as it was published.
+/// Returns the body of an advisory's public page, as it is now.
 pub async fn page(app: &App, id: &AdvisoryId) -> Result<Publication> {
     file(app, &format!("advisories/{id}.html").parse()?).await
 }
@@ -85,8 +87,8 @@ pub async fn atom(app: &App) -> Result<Vec<u8>> {
     for published in store::publication::list(&mut rows, FED).await? {
         let html = html(&mut rows, &published.id).await?;
         let project: Label = named(&projects, &published).parse()?;
-        let store::publication::Published { id, title, published_at, modified_at, .. } = published;
-        entries.push(FeedEntry { id, title, project, published_at, modified_at, html });
+        let store::publication::Published { id, title, published_at, modified_at, kind, .. } = published;
+        entries.push(FeedEntry { id, title, project, published_at, modified_at, kind, html });
     }
     let mut planned = Vec::new();
     for announced in store::wave::announced(&mut rows).await? {

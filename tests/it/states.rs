@@ -18,6 +18,7 @@ use embargo::domain::recipe::Strategy;
 use embargo::domain::recipient::Affect;
 use embargo::domain::rehearsal::Maker;
 use embargo::domain::release::ReleaseState;
+use embargo::domain::revision::RevisionKind;
 use embargo::domain::session::{LinkKind, SessionKind};
 use embargo::domain::severity::SeverityWord;
 use embargo::domain::trial::TrialOutcome;
@@ -60,6 +61,7 @@ fn known() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         ("effect.state", all!(EffectState)),
         ("effect.reason", all!(HoldReason)),
         ("mail.state", all!(MailState)),
+        ("revision.kind", all!(RevisionKind)),
         ("check_run.state", all!(CheckState)),
         ("check_job.state", all!(CheckState)),
         ("event.actor_kind", BTreeSet::from(["person", "reporter", "system"])), // store::event

@@ -10,12 +10,14 @@ use serde::Deserialize;
 use super::Json;
 use crate::app::App;
 use crate::domain::id::CaseId;
+use crate::domain::plain::AdvisoryId;
 use crate::http::caller::{Client, Named};
 use crate::http::problem::{Api, ApiError};
 use crate::wire::advisory::{
     AdvisoryView, ApproveAdvisory, DocumentView, EditAdvisory, Format, PublishedView, WaiveChecks,
 };
-use crate::workflow::{advisory, publication, release};
+use crate::wire::history::HistoryView;
+use crate::workflow::{advisory, history, publication, release};
 
 type Result<T> = std::result::Result<T, ApiError>;
 type CaseName = Named<CaseId, Api>;
@@ -29,6 +31,7 @@ struct Wanted {
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()
         .route("/advisories", get(list))
+        .route("/advisories/{name}/history", get(history))
         .route("/cases/{case}/advisory", get(show).put(edit))
         .route("/cases/{case}/advisory/preview", get(preview))
         .route("/cases/{case}/advisory/approve", post(approve))
@@ -37,6 +40,10 @@ pub(super) fn routes() -> Router<Arc<App>> {
 
 async fn list(State(app): State<Arc<App>>) -> Result<Json<Vec<PublishedView>>> {
     Ok(Json(publication::published(&app).await?))
+}
+
+async fn history(State(app): State<Arc<App>>, id: Named<AdvisoryId, Api>) -> Result<Json<HistoryView>> {
+    Ok(Json(history::show(&app, &id.0).await?))
 }
 
 async fn show(State(app): State<Arc<App>>, client: Client, id: CaseName) -> Result<Json<AdvisoryView>> {

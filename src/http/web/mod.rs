@@ -21,6 +21,7 @@ pub(crate) mod advisory;
 pub(crate) mod case;
 pub(crate) mod check;
 pub(crate) mod field;
+mod history;
 pub(crate) mod home;
 pub(crate) mod page;
 mod parts;
@@ -55,6 +56,7 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         .merge(reporter::routes())
         .merge(told::routes())
         .merge(public::routes())
+        .merge(history::routes())
         .route("/style.css", get(async || asset("text/css; charset=utf-8", include_str!("style.css"))))
         .route("/script.js", get(async || asset("text/javascript; charset=utf-8", include_str!("script.js"))))
         .route("/sign-in.js", get(async || asset("text/javascript; charset=utf-8", include_str!("sign-in.js"))))

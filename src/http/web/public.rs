@@ -57,7 +57,7 @@ async fn advisory(State(app): State<Arc<App>>, name: Named<String, Page>) -> Res
     let id: AdvisoryId = name.0.parse().map_err(|_| Error::NotFound)?;
     let found = publication::page(&app, &id).await?;
     let body = String::from_utf8_lossy(&found.body);
-    Ok(([(header::CACHE_CONTROL, KEPT)], advisory_page(&id, &body)).into_response())
+    Ok(([(header::CACHE_CONTROL, KEPT)], advisory_page(&id, &body, found.revision)).into_response())
 }
 
 async fn osv(State(app): State<Arc<App>>, name: Named<String, Page>) -> Result<Response> {
@@ -108,7 +108,7 @@ fn list_page(advisories: &[PublishedView], planned: &[PlannedView], contacts: &[
                     @for advisory in advisories {
                         tr {
                             th scope="row" { a href={ "/advisories/" (advisory.id) } { (advisory.id) } }
-                            td data-label="Title" { (foreign(&advisory.title)) }
+                            td data-label="Title" { @if advisory.withdrawn { strong { "Withdrawn: " } } (foreign(&advisory.title)) }
                             td data-label="Project" { (advisory.project) }
                             td data-label="Published" { (moment(&advisory.published_at)) }
                         }
@@ -136,11 +136,15 @@ fn list_page(advisories: &[PublishedView], planned: &[PlannedView], contacts: &[
     Frame::stranger().page("Security advisories", content)
 }
 
-fn advisory_page(id: &AdvisoryId, body: &str) -> Markup {
+fn advisory_page(id: &AdvisoryId, body: &str, revision: u32) -> Markup {
     let content = html! {
         // Rendered and escaped by us when it was approved; the bytes are those whose hash was.
         (PreEscaped(body))
-        p { a href={ "/advisories/" (id) ".md" } { "This advisory as Markdown" } " · " a href={ "/osv/x_" (id) ".json" } { "as OSV" } " · " a href="/advisories" { "All advisories" } }
+        p {
+            a href={ "/advisories/" (id) ".md" } { "This advisory as Markdown" } " · " a href={ "/osv/x_" (id) ".json" } { "as OSV" }
+            @if revision > 1 { " · " a href={ "/advisories/" (id) "/history" } { "What was changed, and why" } }
+            " · " a href="/advisories" { "All advisories" }
+        }
     };
     Frame::stranger().page(id.as_str(), content)
 }
@@ -156,10 +160,15 @@ mod tests {
             project: "Demo".to_owned(),
             title: "Flaw in <demo>".to_owned(),
             published_at: "2026-03-01T12:00:00Z".to_owned(),
+            modified_at: "2026-03-01T12:00:00Z".to_owned(),
+            withdrawn: true,
         };
         let text = list_page(&[listed], &[], &[]).into_string();
         assert!(text.contains("Flaw in &lt;demo&gt;") && text.contains("/advisories/DEMO-2026-0001"), "{text}");
-        let page = advisory_page(&"DEMO-2026-0001".parse().unwrap(), "<article>x</article>").into_string();
-        assert!(page.contains("<article>x</article>"), "{page}");
+        let page = advisory_page(&"DEMO-2026-0001".parse().unwrap(), "<article>x</article>", 1).into_string();
+        assert!(page.contains("<article>x</article>") && !page.contains("/history"), "{page}");
+        assert!(text.contains("Withdrawn: "), "{text}");
+        let page = advisory_page(&"DEMO-2026-0001".parse().unwrap(), "", 2).into_string();
+        assert!(page.contains("/advisories/DEMO-2026-0001/history"), "{page}");
     }
 }
