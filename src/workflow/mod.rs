@@ -23,6 +23,7 @@ pub mod check;
 pub mod console;
 pub mod disclose;
 pub mod fix;
+mod forward;
 pub mod haste;
 mod hold;
 mod journal;

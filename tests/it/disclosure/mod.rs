@@ -6,6 +6,7 @@ mod calendar;
 mod chance;
 mod channel;
 mod fault;
+mod forward;
 mod haste;
 mod hold;
 mod kill;
