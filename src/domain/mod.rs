@@ -22,6 +22,7 @@ pub mod effect;
 pub mod embargo;
 pub mod event;
 pub mod fix;
+pub mod forward;
 pub mod haste;
 pub mod hold;
 pub mod id;

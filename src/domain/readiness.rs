@@ -16,7 +16,7 @@ use super::id::{CaseId, LineId, PersonId, ReleaseId, words};
 use super::manifest::ChecksWord;
 use super::recipe::Recipe;
 use super::refusal::Refusal;
-use super::rehearsal::{Candidate, Rehearsal, Target, inputs};
+use super::rehearsal::{Rehearsal, Target, inputs};
 use super::release::{Policy, Release, ReleaseState};
 use super::repo::{CommitId, LineName, RepoName};
 use super::signing::Signed;
@@ -151,13 +151,6 @@ impl Ready {
     }
 }
 
-impl TargetFacts {
-    /// Tells whether a candidate was made as it would be made now.
-    pub fn made_as(&self, candidate: &Candidate) -> bool {
-        self.recipe.as_ref().is_ok_and(|recipe| recipe.digest() == candidate.recipe)
-    }
-}
-
 impl Checks {
     /// Says how checks stand: what could not run may be answered for, what ran and failed may not.
     pub fn of(state: Option<CheckState>, waived: bool) -> Self {
@@ -210,7 +203,7 @@ impl Release {
         }
         for (at, target) in self.targets.iter().enumerate() {
             match facts.targets.get(at) {
-                Some(known) => self.target((target, known), facts, policy, &mut blockers),
+                Some(known) => self.target((at, target, known), facts, policy, &mut blockers),
                 None => blockers.push(self.blocker(
                     BlockerKind::Line,
                     format!("Nothing is known of the line of tag {}.", target.tag),
@@ -316,12 +309,13 @@ impl Release {
         }
     }
 
-    fn target(&self, of: (&Target, &TargetFacts), facts: &Facts, policy: &Policy, blockers: &mut Vec<Blocker>) {
-        let (target, known) = of;
+    fn target(&self, of: (usize, &Target, &TargetFacts), facts: &Facts, policy: &Policy, blockers: &mut Vec<Blocker>) {
+        let (at, target, known) = of;
         let (line, tag) = (&known.line, &target.tag);
         let mut add = |kind, sentence: String| blockers.push(self.blocker(kind, sentence, Role::ReleaseManager));
         let fixes = self.fixes_on(target.line, facts);
-        if fixes.is_empty() {
+        let gets = known.recipe.as_ref().is_ok_and(|recipe| !recipe.forwards.is_empty());
+        if fixes.is_empty() && !gets {
             add(BlockerKind::FixMissing, format!("No case of this release has a fix on {line}: leave the line out."));
         }
         if known.tag_taken {
@@ -343,7 +337,7 @@ impl Release {
                     return;
                 }
                 // What was frozen keeps its words, whatever the configuration says by now.
-                if self.state == ReleaseState::Planned && !known.made_as(candidate) {
+                if self.state == ReleaseState::Planned && !self.made_as_now(at, candidate, facts) {
                     let sentence = format!("The words or the branches of {line} changed since the rehearsal.");
                     add(BlockerKind::RehearsalStale, sentence);
                     return;

@@ -11,7 +11,7 @@ use crate::domain::mark::Standing;
 use crate::domain::plan::Plan;
 use crate::domain::project::TeamKind;
 use crate::domain::recipe::tests::recipe;
-use crate::domain::rehearsal::Maker;
+use crate::domain::rehearsal::{Candidate, Maker};
 use crate::domain::surroundings::Certificate;
 use crate::domain::told::Ships;
 use crate::domain::trial::{Trial, TrialOutcome};
@@ -47,7 +47,8 @@ pub(in crate::domain) fn release() -> Release {
         bumped: false,
         same_as: Some(oid("4")),
         inputs: inputs(&oid("1"), &[oid("4")], at(1_000), &tag, None),
-        recipe: recipe().digest(),
+        recipe: recipe().digest(&[]),
+        moves: Vec::new(),
         at: at(10),
     };
     Release::plan(plan, at(1)).unwrap().next.rehearsed(vec![Rehearsal::Candidate(candidate)]).unwrap().next

@@ -130,6 +130,11 @@ impl Document {
         self.media_type.starts_with("text/html")
     }
 
+    /// Tells whether it is a signature: another key, or another day, would make other bytes of it that say the same.
+    pub fn is_signature(&self) -> bool {
+        self.path.ends_with(".sig")
+    }
+
     /// Returns the SHA-256 of the bytes.
     pub fn sha256(&self) -> [u8; 32] {
         Sha256::digest(&self.bytes).into()
@@ -162,12 +167,12 @@ impl Documents {
         self.0
     }
 
-    /// Returns the SHA-256 over all files: what an approval is bound to.
+    /// Returns the SHA-256 over all files but signatures: what an approval is bound to.
     ///
     /// Each of path, media type and bytes is preceded by its length as eight big-endian bytes, so no two sets share an input.
     pub fn digest(&self) -> [u8; 32] {
         let mut hash = Sha256::new();
-        for document in &self.0 {
+        for document in self.0.iter().filter(|document| !document.is_signature()) {
             for part in [document.path.as_bytes(), document.media_type.as_bytes(), &document.bytes] {
                 hash.update((part.len() as u64).to_be_bytes());
                 hash.update(part);

@@ -28,6 +28,7 @@ pub mod job;
 pub mod mail;
 pub mod mark;
 pub mod member;
+mod moved;
 pub mod project;
 pub mod publication;
 pub mod push;

@@ -164,6 +164,9 @@ pub struct TargetView {
     pub candidate: Option<String>,
     /// The tag's object.
     pub tag_object: Option<String>,
+    /// The commit that is tagged: the merged one, unless tags stand on another branch.
+    #[serde(default)]
+    pub tagged: Option<String>,
     /// When it was rehearsed, RFC 3339.
     pub rehearsed_at: Option<String>,
     /// What speaks for the candidate, if there is one.
@@ -179,6 +182,9 @@ pub struct TargetView {
     /// Other branches that move to the same commit.
     #[serde(default)]
     pub advances: Vec<String>,
+    /// Branches that move in the same push, to commits of their own.
+    #[serde(default)]
+    pub moves: Vec<MoveView>,
     /// The commits that would become public, newest first; the fifty newest.
     #[serde(default)]
     pub commits: Vec<CommitView>,
@@ -191,6 +197,22 @@ pub struct TargetView {
     /// Whom the tag's signature is of, where people sign.
     #[serde(default)]
     pub signed_by: Option<String>,
+}
+
+/// A branch that moves with a line, to a commit of its own.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct MoveView {
+    /// The branch.
+    pub branch: String,
+    /// `tag`: the line's tag stands on it; or `forward`: it gets what the line, and older ones, ship.
+    pub by: String,
+    /// Where it is in public.
+    pub from: String,
+    /// Where it goes.
+    pub to: String,
+    /// The commits that would become public on it and on no line, newest first; the fifty newest.
+    #[serde(default)]
+    pub commits: Vec<CommitView>,
 }
 
 /// A commit that would become public.

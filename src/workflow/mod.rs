@@ -24,6 +24,7 @@ pub mod console;
 pub mod disclose;
 pub mod dress;
 pub mod fix;
+mod forward;
 pub mod haste;
 pub mod history;
 mod hold;

@@ -2,8 +2,11 @@
 //!
 //! The look at git comes before the transaction; the release's version says whether both saw the same plan.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
+use super::forward::Beside;
 use super::told::{self, Parted, Said};
 use super::{Error, Result, open};
 use crate::app::{App, Unsealing};
@@ -14,12 +17,10 @@ use crate::domain::advisory::Advisory;
 use crate::domain::candidate::RunFacts;
 use crate::domain::digest::Digest;
 use crate::domain::haste::HastePolicy;
-use crate::domain::id::{CaseId, Prefix, ProjectId, ReleaseId};
-use crate::domain::manifest::Document;
+use crate::domain::id::{CaseId, LineId, Prefix, ProjectId, ReleaseId};
 use crate::domain::plain::{AdvisoryId, RepositoryUrl};
 use crate::domain::project::{Line, Project, TagStyle, Upstream};
 use crate::domain::readiness::{AdvisoryFacts, CaseFacts, Checks, Facts, FixFacts, TargetFacts};
-use crate::domain::recipe::Advance;
 use crate::domain::refusal::{Malformed, Refusal};
 use crate::domain::rehearsal::{Maker, Rehearsal, Target};
 use crate::domain::release::{Policy, Release};
@@ -80,7 +81,7 @@ pub(super) struct Layout {
 struct Seen {
     tip: Option<CommitId>,
     tag_taken: bool,
-    advances: Vec<Advance>,
+    beside: Beside,
     signed: Signed,
 }
 
@@ -231,7 +232,7 @@ async fn gather_once(
     for (target, seen) in found.targets.iter().zip(seen) {
         let (line, upstream) = layout.place(target)?;
         let candidate = super::candidate::facts(&mut tx, (&found, &grants), line, target).await?;
-        let of = (target, seen.advances);
+        let of = (target, seen.beside);
         let recipe = super::recipe::of(app, &mut tx, (&found, &facts, &layout), &advisories, of).await?;
         facts.targets.push(TargetFacts {
             repository: upstream.name.clone(),
@@ -276,19 +277,13 @@ async fn look(app: &App, layout: &Layout, release: &Release, target: &Target) ->
     let (line, upstream) = layout.place(target)?;
     let mirror = Repo::Mirror(upstream.id);
     if !app.git.exists(&mirror) {
-        return Ok(Seen { tip: None, tag_taken: false, advances: Vec::new(), signed: Signed::Missing });
+        return Ok(Seen { tip: None, tag_taken: false, beside: Beside::default(), signed: Signed::Missing });
     }
     let tip = app.git.resolve(&mirror, &line.branch()).await?;
     let tag_taken = app.git.resolve(&mirror, &RefName::tag(&target.tag)).await?.is_some();
-    let mut advances = Vec::new();
-    for branch in
-        super::project::settings(app, upstream).map(|settings| settings.advances(&line.name)).unwrap_or_default()
-    {
-        let tip = app.git.resolve(&mirror, &RefName::branch(branch)).await?;
-        advances.push(Advance { branch: branch.clone(), tip });
-    }
+    let beside = super::forward::look(app, layout, release, target).await?;
     let signed = super::sign::signed(app, release, target).await?;
-    Ok(Seen { tip, tag_taken, advances, signed })
+    Ok(Seen { tip, tag_taken, beside, signed })
 }
 
 async fn case_facts(
@@ -311,12 +306,12 @@ async fn case_facts(
     let pushed = store::fix::of_case(tx, grant).await?;
     let said = Said { draft: advisory.as_ref(), marks: &marks, fixes: &pushed };
     let lines = told::lines(app, layout, Some(release), &said).await?;
-    let fixes = fix_facts(tx, grant, (release, layout), &said).await?;
+    let fixes = fix_facts(app, tx, grant, (release, layout), &said).await?;
     let package = super::advisory::package(app, &case);
     let advisory = advisory.map(|advisory| advisory.against(&lines, package.as_ref()));
     let rendered = match (&draft, &advisory) {
         (Some(Draft { public_id: Some(id), .. }), Some(advisory)) => {
-            let heads = fixes.iter().filter_map(|fix| Some((fix.line, public_fix(release, fix)?))).collect::<Vec<_>>();
+            let heads = public_fixes(app, (release, layout), &fixes);
             let known = (&case.id, advisory, heads.as_slice(), parted);
             let lines = told::published(app, layout, Some(release), known).await?;
             let published = published(app, (release, layout), (id, advisory), lines)?;
@@ -330,12 +325,10 @@ async fn case_facts(
         (Some(_), None) => true,
         (Some(_), Some(rendered)) => {
             let frozen = store::publication::frozen(tx, grant, &release.id).await?;
-            let now = |document: &Document| {
-                let found = |file: &&crate::export::Document| file.path == document.path.as_str();
-                let file = rendered.documents.as_slice().iter().find(found);
-                file.is_some_and(|file| Digest::from_bytes(file.sha256()) == document.sha256)
-            };
-            frozen.len() != rendered.documents.as_slice().len() || !frozen.iter().all(|(document, _)| now(document))
+            let frozen = frozen.iter().map(|(document, _)| (document.path.as_str(), document.sha256));
+            let frozen: BTreeSet<_> = frozen.filter(|(path, _)| !path.ends_with(".sig")).collect();
+            let files = rendered.documents.as_slice().iter().filter(|file| !file.is_signature());
+            frozen != files.map(|file| (file.path.as_str(), Digest::from_bytes(file.sha256()))).collect()
         }
     };
     let missing = match &advisory {
@@ -382,17 +375,40 @@ fn public_fix(release: &Release, fix: &FixFacts) -> Option<CommitId> {
     }
 }
 
+/// Names for each line the public commit that will hold the fix, which may come with an older line.
+fn public_fixes(app: &App, (release, layout): (&Release, &Layout), fixes: &[FixFacts]) -> Vec<(LineId, CommitId)> {
+    let of = |line: LineId| fixes.iter().find(|fix| fix.line == line).and_then(|fix| public_fix(release, fix));
+    let mut heads: Vec<_> = fixes.iter().filter_map(|fix| Some((fix.line, of(fix.line)?))).collect();
+    for target in release.targets.iter().filter(|target| !fixes.iter().any(|fix| fix.line == target.line)) {
+        let mut sources = super::forward::sources(app, layout, release, target.line).into_iter();
+        heads.extend(sources.find_map(|source| of(source.id)).map(|head| (target.line, head)));
+    }
+    heads
+}
+
 /// Opens a draft.
 pub(super) fn read_draft(unsealing: &Unsealing, case: &CaseId, draft: &Draft) -> Result<Advisory> {
     Ok(unsealing.open(DRAFT, &case.to_string(), &draft.sealed)?)
 }
 
-/// Collects the fixes of a case on the release's lines: those it has, and those that its marks or its draft say it needs.
-async fn fix_facts(tx: &mut Tx, grant: &Grant, plan: (&Release, &Layout), said: &Said<'_>) -> Result<Vec<FixFacts>> {
+/// Collects the fixes of a case on the lines that the release moves: those it has, and those that its marks or its draft say it
+/// needs and that come with no older line.
+async fn fix_facts(
+    app: &App,
+    tx: &mut Tx,
+    grant: &Grant,
+    plan: (&Release, &Layout),
+    said: &Said<'_>,
+) -> Result<Vec<FixFacts>> {
     let ((release, layout), Said { draft, marks, fixes: known }) = (plan, said);
     let mut facts: Vec<FixFacts> = Vec::new();
-    for target in &release.targets {
-        let (line, upstream) = layout.place(target)?;
+    let mut places = release.targets.iter().map(|target| layout.place(target)).collect::<Result<Vec<_>>>()?;
+    for line in super::forward::onward(app, layout, release) {
+        places.extend(
+            layout.upstreams.iter().find(|upstream| upstream.id == line.upstream).map(|upstream| (line, upstream)),
+        );
+    }
+    for (line, upstream) in places {
         if facts.iter().any(|fix| fix.line == line.id) {
             continue;
         }
@@ -403,7 +419,9 @@ async fn fix_facts(tx: &mut Tx, grant: &Grant, plan: (&Release, &Layout), said: 
         });
         let fix = known.iter().find(|fix| fix.line == line.id && fix.head.is_some());
         let Some((fix, head)) = fix.and_then(|fix| fix.head.as_ref().map(|head| (fix, head))) else {
-            if affected {
+            let pushed = |line: &Line| known.iter().any(|fix| fix.line == line.id && fix.head.is_some());
+            let comes = super::forward::sources(app, layout, release, line.id).into_iter().any(pushed);
+            if affected && !comes {
                 facts.push(FixFacts {
                     line: line.id,
                     name: line.name.clone(),

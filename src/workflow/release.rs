@@ -92,6 +92,7 @@ pub async fn show(app: &App, actor: &Actor, id: &ReleaseId) -> Result<ReleaseVie
     app.commit(tx).await?;
     for (view, target) in targets.iter_mut().zip(&release.targets) {
         view.commits = super::preview::commits(app, &release, target).await?;
+        view.moves = super::preview::moves(app, &release, target).await?;
         view.version_patch = super::preview::version_patch(app, &release, target).await?;
     }
     let blockers = match release.state {
@@ -227,6 +228,13 @@ fn manifest(release: &Release, facts: &Facts, advisories: &[Rendered], layout: &
                 new: candidate.commit.clone(),
             };
             if moved.old != moved.new && !refs.contains(&moved) {
+                refs.push(moved);
+            }
+        }
+        for moved in &candidate.moves {
+            let name = RefName::branch(&moved.branch);
+            let moved = RefMove { name, old: moved.old.clone(), new: moved.new.clone() };
+            if !refs.contains(&moved) {
                 refs.push(moved);
             }
         }
@@ -442,12 +450,14 @@ fn target_view(layout: &Layout, target: &Target) -> Result<TargetView> {
         base: candidate.map(|candidate| candidate.base.to_string()),
         candidate: candidate.map(|candidate| candidate.commit.to_string()),
         tag_object: candidate.map(|candidate| candidate.tag_object.to_string()),
+        tagged: candidate.map(|candidate| candidate.tagged().to_string()),
         rehearsed_at: at.map(shown_at),
         standing: None,
         fallen: None,
         strategy: String::new(),
         tag_style: String::new(),
         advances: Vec::new(),
+        moves: Vec::new(),
         commits: Vec::new(),
         tag_message: None,
         version_patch: None,

@@ -72,6 +72,13 @@ pub async fn run(app: &App, id: &ReleaseId) -> Result<Settled> {
             if !plan.contains(&branch) {
                 plan.push(branch);
             }
+            for moved in &candidate.moves {
+                let name = RefName::branch(&moved.branch);
+                let moved = Leased { name, old: moved.old.clone(), new: moved.new.clone() };
+                if !plan.contains(&moved) {
+                    plan.push(moved);
+                }
+            }
             let (name, new) = (RefName::tag(&target.tag), candidate.tag_object.clone());
             plan.push(Leased { name, old: CommitId::zero(), new });
         }

@@ -10,6 +10,7 @@ use embargo::domain::check::CheckState;
 use embargo::domain::dress::DressOutcome;
 use embargo::domain::effect::{EffectState, Phase};
 use embargo::domain::embargo::{EmbargoState, Side};
+use embargo::domain::forward::MovedBy;
 use embargo::domain::hold::HoldReason;
 use embargo::domain::job::JobState;
 use embargo::domain::mark::Standing;
@@ -55,6 +56,7 @@ fn known() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         ("release_target.maker", all!(Maker)),
         ("release_target.strategy", all!(Strategy)),
         ("release_target.tag_style", all!(TagStyle)),
+        ("release_move.moved_by", all!(MovedBy)),
         ("effect.phase", all!(Phase)),
         ("trial.outcome", all!(TrialOutcome)),
         ("dress.outcome", all!(DressOutcome)),

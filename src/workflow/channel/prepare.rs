@@ -179,7 +179,7 @@ fn tag(
         Told::Now => notes::of_tag(&project, (&upstream.name, &target.tag), &published),
         Told::Later => notes::until_installable(&project, &target.tag, &published),
     };
-    let place = (target.tag.clone(), candidate.commit.clone());
+    let place = (target.tag.clone(), candidate.tagged().clone());
     let draft = ReleaseDraft::new(forge, place, (notes.title, notes.body));
     let subject = Subject::Tag(upstream.id, target.tag.clone());
     post(subject, cases, vec![(format!("tags/{number}.json"), "application/json", json(&draft)?)])

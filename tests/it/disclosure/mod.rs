@@ -8,6 +8,7 @@ mod channel;
 mod disk;
 mod dress;
 mod fault;
+mod forward;
 mod haste;
 mod hold;
 mod kill;
