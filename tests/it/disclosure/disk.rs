@@ -26,7 +26,7 @@ const SIZE: &str = "67108864";
 fn within(house: &House, mount: &[&str], test: &str) -> Command {
     let itself = program::itself(test);
     let mut command = program::other("bwrap");
-    command.args(["--bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--die-with-parent"]).args(mount);
+    command.args(["--dev-bind", "/", "/", "--proc", "/proc", "--die-with-parent"]).args(mount);
     command.arg(itself.as_std().get_program()).args(itself.as_std().get_args()).env(CHILD.0, house.root());
     command
 }
@@ -133,19 +133,7 @@ async fn a_data_folder_that_takes_no_writes_stops_the_start_with_a_sentence() {
     drop(house.open(PLANNED).await);
     let data = house.root().join("data").display().to_string();
     let mut command = program::other("bwrap");
-    command.args([
-        "--bind",
-        "/",
-        "/",
-        "--dev",
-        "/dev",
-        "--proc",
-        "/proc",
-        "--die-with-parent",
-        "--ro-bind",
-        &data,
-        &data,
-    ]);
+    command.args(["--dev-bind", "/", "/", "--proc", "/proc", "--die-with-parent", "--ro-bind", &data, &data]);
     command.arg(env!("CARGO_BIN_EXE_embargo")).arg("--config").arg(house.config()).arg("serve");
     let ended = command.output().await.unwrap();
     let said = String::from_utf8_lossy(&ended.stderr).into_owned();
