@@ -13,7 +13,7 @@ use crate::domain::advisory::Advisory;
 use crate::domain::candidate::RunFacts;
 use crate::domain::digest::Digest;
 use crate::domain::haste::HastePolicy;
-use crate::domain::id::{CaseId, Prefix, ProjectId, ReleaseId};
+use crate::domain::id::{CaseId, LineId, Prefix, ProjectId, ReleaseId};
 use crate::domain::manifest::Document;
 use crate::domain::plain::{AdvisoryId, RepositoryUrl};
 use crate::domain::project::{Line, Project, TagStyle, Upstream};
@@ -308,10 +308,12 @@ async fn case_facts(
     let advisory = advisory.map(|advisory| advisory.against(&lines, package.as_ref()));
     let rendered = match (&draft, &advisory) {
         (Some(Draft { public_id: Some(id), .. }), Some(advisory)) => {
-            let heads = fixes.iter().filter_map(|fix| Some((fix.line, public_fix(release, fix)?))).collect::<Vec<_>>();
+            let public = |fix: &FixFacts| Some((fix.line, public_fix(release, fix.line, fix.head.as_ref())?));
+            let heads = fixes.iter().filter_map(public).collect::<Vec<_>>();
             let known = (&case.id, advisory, heads.as_slice(), parted);
             let lines = told::published(app, layout, Some(release), known).await?;
-            let published = published(app, (release, layout), (id, advisory), lines)?;
+            let related = store::link::related(tx, grant).await?;
+            let published = Published { related, ..published(app, (release, layout), (id, advisory), lines)? };
             let documents = published.render();
             Some(Rendered { case: case.id.clone(), id: id.clone(), published, documents })
         }
@@ -355,12 +357,12 @@ async fn case_facts(
 
 /// Returns the public commit that will hold a fix: the approved one itself, or, where the line takes no merges, what the last
 /// rehearsal made of it.
-fn public_fix(release: &Release, fix: &FixFacts) -> Option<CommitId> {
-    let target = release.targets.iter().find(|target| target.line == fix.line);
+pub(super) fn public_fix(release: &Release, line: LineId, head: Option<&CommitId>) -> Option<CommitId> {
+    let target = release.targets.iter().find(|target| target.line == line);
     match target.filter(|target| !target.strategy.keeps_commits()).map(|target| &target.rehearsal) {
-        None => fix.head.clone(),
-        Some(Rehearsal::Candidate(candidate)) if candidate.maker == Maker::Person => fix.head.clone(),
-        Some(Rehearsal::Candidate(candidate)) => fix.head.as_ref().map(|_| candidate.commit.clone()),
+        None => head.cloned(),
+        Some(Rehearsal::Candidate(candidate)) if candidate.maker == Maker::Person => head.cloned(),
+        Some(Rehearsal::Candidate(candidate)) => head.map(|_| candidate.commit.clone()),
         Some(Rehearsal::None | Rehearsal::Trouble { .. }) => None,
     }
 }
@@ -434,6 +436,8 @@ fn published(
         osv_prefix: osv_prefix(app, &release.project),
         published_at: dated,
         modified_at: dated,
+        withdrawn: None,
+        related: Vec::new(),
         lines,
         advisory: advisory.clone(),
     })

@@ -18,6 +18,7 @@ mod several;
 mod ssh;
 mod trial;
 
+pub(crate) use self::channel::files;
 use embargo::app::App;
 use embargo::crypto::sshsig::Signer;
 use embargo::domain::access::Role;
