@@ -17,6 +17,7 @@ use crate::domain::haste::{HastePolicy, Skip};
 use crate::domain::id::{Prefix, ProjectId};
 use crate::domain::project::{TagStyle, TeamKind};
 use crate::domain::recipe::Strategy;
+use crate::domain::record::Part;
 use crate::domain::repo::{LineName, RepoName};
 use crate::domain::signing::{Commits, Signing};
 use crate::domain::template::{OfFix, OfForward, OfRider, OfTag, Template};
@@ -52,6 +53,9 @@ pub struct ProjectConfig {
     /// Days from the report to the date that is proposed by itself.
     #[serde(default = "ninety")]
     pub embargo_days: u16,
+    /// What of a case may be opened once it is public: `timeline`, `reports`, `thread`.
+    #[serde(default)]
+    pub opens: Vec<Part>,
     /// Package registry of the project as OSV names it (`PyPI`, `npm`, `crates.io`), if it has packages.
     #[serde(default)]
     pub ecosystem: Option<String>,

@@ -170,7 +170,32 @@ impl Case {
 
     /// Tells whether the case has a private remote that may be pushed to.
     pub fn takes_pushes(&self) -> bool {
-        self.state == CaseState::Accepted && self.published_at.is_none()
+        self.open_to_pushes().is_ok()
+    }
+
+    /// Says why the case's private remote may not be pushed to, if it may not: it is an archive once the case is public.
+    pub fn open_to_pushes(&self) -> Result<(), Refusal> {
+        if self.published_at.is_some() {
+            return Err(self.archived());
+        }
+        match self.state {
+            CaseState::Accepted => Ok(()),
+            CaseState::Received | CaseState::Invalid | CaseState::Valid | CaseState::Deferred | CaseState::Closed => {
+                Err(Refusal::moment(format!(
+                    "This case takes no pushes: it is {}, and only an accepted one does.",
+                    self.state
+                )))
+            }
+        }
+    }
+
+    /// Says where to push instead of an archive.
+    pub fn archived(&self) -> Refusal {
+        Refusal::moment(format!(
+            "The private remote of {0} is an archive: what it held is public. Push to the public repository, or open a case that \
+             follows up on it (`embargo case follow-up {0} --because …`).",
+            self.id
+        ))
     }
 
     fn moved(self, to: CaseState, _now: Timestamp) -> Change<Self> {
@@ -224,6 +249,19 @@ mod tests {
             }
         }
         insta::assert_snapshot!(table);
+    }
+
+    #[test]
+    fn only_an_accepted_case_that_is_not_public_takes_pushes() {
+        for state in CaseState::ALL {
+            assert_eq!(case(*state).takes_pushes(), *state == CaseState::Accepted, "{state}");
+            let public = Case { published_at: Some(Timestamp::UNIX_EPOCH), ..case(*state) };
+            let refusal = public.open_to_pushes().unwrap_err().to_string();
+            assert!(
+                refusal.contains("Push to the public repository") && refusal.contains("follow-up DEMO-1"),
+                "{refusal}"
+            );
+        }
     }
 
     #[test]

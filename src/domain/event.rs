@@ -45,6 +45,8 @@ words! {
         ReportClaimed = "report.claimed",
         /// A case changed state.
         CaseMoved = "case.moved",
+        /// A case was opened that follows up on another. Of the project: the members of one may not know of the other.
+        CasesLinked = "cases.linked",
         /// A case's date was proposed, agreed, rejected or ended.
         DateMoved = "date.moved",
         /// A member was added, changed or removed.
@@ -127,8 +129,20 @@ words! {
         WaveHandedOut = "wave.handed_out",
         /// An advisory became public.
         AdvisoryPublished = "advisory.published",
+        /// Somebody asked for a change of what is public of an advisory.
+        AmendmentAsked = "amendment.asked",
+        /// What was asked for was taken back.
+        AmendmentDropped = "amendment.dropped",
         /// What is public of an advisory was changed.
         AdvisoryRevised = "advisory.revised",
+        /// A channel was told of a revision, did not take it, or is to be told again.
+        RevisionRetold = "revision.retold",
+        /// A reporter said whether their own words may be shown.
+        RecordAnswered = "record.answered",
+        /// Lines of a case were chosen for its public record.
+        RecordChosen = "record.chosen",
+        /// The record of a case became public.
+        RecordPublished = "record.published",
         /// A mail was handed to the server, or given up.
         MailSettled = "mail.settled",
     }

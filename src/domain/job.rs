@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::channel::ChannelName;
 use super::id::{CaseId, CheckRunId, MailId, ReleaseId, UpstreamId, words};
+use super::plain::AdvisoryId;
 
 /// What is to be done. Every job looks before it acts and may run twice without harm.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,6 +50,15 @@ pub enum Job {
         /// Which release.
         release: ReleaseId,
     },
+    /// Tell one channel of a revision of what is public.
+    Retell {
+        /// Which advisory.
+        advisory: AdvisoryId,
+        /// The number of the revision.
+        revision: u32,
+        /// Which channel.
+        channel: ChannelName,
+    },
     /// Hand a mail to the mail server.
     Mail {
         /// Which mail.
@@ -67,6 +78,7 @@ impl Job {
             Self::Dress { release } => format!("dress {release}"),
             Self::Disclose { release } => format!("disclose {release}"),
             Self::Announce { release } => format!("announce {release}"),
+            Self::Retell { advisory, revision, channel } => format!("retell {advisory} {revision} {channel}"),
             Self::Mail { mail } => format!("mail {mail}"),
         }
     }

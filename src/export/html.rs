@@ -18,6 +18,12 @@ pub fn advisory(published: &Published) -> Markup {
     html! {
         article.advisory id=(published.id) {
             h1 { (advisory.title) }
+            @if let Some(withdrawn) = &published.withdrawn {
+                div.notice.bad role="note" {
+                    p { strong { "Withdrawn " (time(&instant(withdrawn.at))) ": this advisory does not hold." } }
+                    p { (withdrawn.why) }
+                }
+            }
             dl.facts {
                 dt { "Advisory" } dd { (published.id) }
                 dt { "Project" } dd { (published.project) }
@@ -64,6 +70,12 @@ pub fn advisory(published: &Published) -> Markup {
                             @if let Some(url) = &credit.url { (link(url.as_str(), &credit.name)) } @else { (credit.name) }
                         }
                     } }
+                }
+            }
+            @if !published.related.is_empty() {
+                section.related {
+                    h2 { "Related advisories" }
+                    ul { @for id in &published.related { li { (link(&published.url_of(id), id.as_str())) } } }
                 }
             }
             @if !advisory.references.is_empty() {

@@ -18,6 +18,10 @@ pub fn advisory(published: &Published) -> String {
     };
 
     put(&format!("# {}\n", prose::escaped(advisory.title.as_str())));
+    if let Some(withdrawn) = &published.withdrawn {
+        let why = prose::escaped(withdrawn.why.as_str());
+        put(&format!("**Withdrawn {}: this advisory does not hold.** {why}\n", instant(withdrawn.at)));
+    }
     put(&format!("- Advisory: [{}](<{}>)", published.id, published.page_url()));
     put(&format!("- Project: {}", prose::escaped(published.project.as_str())));
     if let Some(cve) = &advisory.cve {
@@ -55,6 +59,13 @@ pub fn advisory(published: &Published) -> String {
         for credit in credits {
             let url = credit.url.map(|url| format!(" (<{url}>)")).unwrap_or_default();
             put(&format!("- {}: {}{url}", credit_words(credit.kind), prose::escaped(&credit.name)));
+        }
+    }
+    if !published.related.is_empty() {
+        put("\n## Related advisories\n");
+        for id in &published.related {
+            // Not as a link with the id before it: by that, an advisory is known again elsewhere.
+            put(&format!("- {id}: <{}>", published.url_of(id)));
         }
     }
     if !advisory.references.is_empty() {

@@ -14,7 +14,7 @@ use crate::domain::id::Prefix;
 use crate::domain::plain::{AdvisoryId, Link, RepositoryUrl};
 use crate::domain::repo::{CommitId, LineName, RepoName, TagName};
 use crate::domain::severity::{CvssVersion, Severity};
-use crate::domain::text::Label;
+use crate::domain::text::{Label, Sentence};
 
 pub mod feed;
 pub mod html;
@@ -22,6 +22,8 @@ pub mod markdown;
 pub mod notes;
 pub mod osv;
 pub mod prose;
+pub mod record;
+pub mod retrospective;
 
 /// What is known of one line when its fix becomes public; stands over what the draft says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,10 +57,23 @@ pub struct Published {
     pub published_at: Timestamp,
     /// When it was last changed; the same as `published_at` at first.
     pub modified_at: Timestamp,
+    /// That it does not hold any more, if it does not.
+    pub withdrawn: Option<Withdrawal>,
+    /// The public advisories it belongs to: those it follows up on, and those that follow up on it.
+    pub related: Vec<AdvisoryId>,
     /// The lines of the release.
     pub lines: Vec<PublishedLine>,
     /// The draft.
     pub advisory: Advisory,
+}
+
+/// When and why an advisory was withdrawn.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Withdrawal {
+    /// When.
+    pub at: Timestamp,
+    /// Why, for the public.
+    pub why: Sentence,
 }
 
 /// One file of an advisory.
@@ -99,7 +114,12 @@ impl Published {
 
     /// Returns the address of the advisory's public page.
     pub fn page_url(&self) -> String {
-        self.base_url.join(&format!("advisories/{}", self.id))
+        self.url_of(&self.id)
+    }
+
+    /// Returns the address of an advisory's public page on this server.
+    fn url_of(&self, id: &AdvisoryId) -> String {
+        self.base_url.join(&format!("advisories/{id}"))
     }
 
     /// Returns the affected lines with what the release knows of them.
@@ -128,6 +148,11 @@ impl Document {
     /// Tells whether it is a page for browsers.
     pub fn is_page(&self) -> bool {
         self.media_type.starts_with("text/html")
+    }
+
+    /// Tells whether it only serves to check the others: their hashes, or a signature over these.
+    pub fn is_check(&self) -> bool {
+        self.is_signature() || self.path.ends_with(".sha256")
     }
 
     /// Tells whether it is a signature: another key, or another day, would make other bytes of it that say the same.
@@ -315,6 +340,8 @@ pub(crate) mod tests {
             osv_prefix: None,
             published_at: "2026-03-01T12:00:00.25Z".parse().unwrap(),
             modified_at: "2026-03-01T12:00:00.25Z".parse().unwrap(),
+            withdrawn: None,
+            related: Vec::new(),
             lines: vec![known("1.x", "a", "v1.4.2"), known("main", "b", "2.0.1")],
             advisory,
         }
@@ -351,6 +378,22 @@ pub(crate) mod tests {
             assert!(text.contains("Sample Reporter") && text.contains("an anonymous reporter"), "{}", document.path);
             assert!(!text.contains("Secret") && !text.contains("Silent"), "{}", document.path);
         }
+    }
+
+    #[test]
+    fn what_was_withdrawn_says_so_in_every_document_and_what_is_related_is_named() {
+        let mut published = sample();
+        let why = "Not a flaw, see <b> [x](javascript:y).".parse().unwrap();
+        published.withdrawn = Some(Withdrawal { at: "2026-03-02T12:00:00Z".parse().unwrap(), why });
+        published.related = vec!["DEMO-2026-0002".parse().unwrap()];
+        for document in published.render().as_slice() {
+            let text = String::from_utf8(document.bytes.clone()).unwrap();
+            assert!(text.contains("2026-03-02T12:00:00Z") && text.contains("DEMO-2026-0002"), "{text}");
+            assert!(text.to_lowercase().contains("withdrawn"), "{text}");
+            let json = document.media_type == "application/json";
+            assert!(json || (!text.contains("<b>") && !text.contains("see \\<b\\> [x](javascript")), "{text}");
+        }
+        assert_ne!(published.render().digest(), sample().render().digest());
     }
 
     #[test]

@@ -7,15 +7,19 @@ use serde::Serialize;
 
 use super::{Affected, Published, instant, prose};
 use crate::domain::advisory::{Package, ReferenceKind};
-use crate::domain::plain::{CveId, RepositoryUrl};
+use crate::domain::plain::{AdvisoryId, CveId, RepositoryUrl};
 use crate::domain::repo::CommitId;
 use crate::domain::severity::{CvssVersion, Severity, SeverityWord};
 
 /// Returns the id: under the project's registered prefix, or else under `x_`, which the schema keeps for private use.
 pub fn id(published: &Published) -> String {
+    id_of(published, &published.id)
+}
+
+fn id_of(published: &Published, id: &AdvisoryId) -> String {
     match &published.osv_prefix {
-        Some(prefix) => format!("{prefix}-{}", published.id.tail()),
-        None => format!("x_{}", published.id),
+        Some(prefix) => format!("{prefix}-{}", id.tail()),
+        None => format!("x_{id}"),
     }
 }
 
@@ -38,8 +42,12 @@ struct Record<'a> {
     id: String,
     modified: String,
     published: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    withdrawn: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     aliases: Vec<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    related: Vec<String>,
     summary: &'a str,
     #[serde(skip_serializing_if = "String::is_empty")]
     details: String,
@@ -116,6 +124,8 @@ struct OurFacts<'a> {
     severity: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     severity_note: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    withdrawn_note: Option<&'a str>,
 }
 
 fn record(published: &Published) -> Record<'_> {
@@ -129,6 +139,7 @@ fn record(published: &Published) -> Record<'_> {
         details.push_str(&prose::disarmed(workaround.as_str()));
     }
     let (severity, facts) = severity(advisory.severity.as_ref());
+    let facts = OurFacts { withdrawn_note: published.withdrawn.as_ref().map(|it| it.why.as_str()), ..facts };
     let credits = advisory.settle_credits().into_iter().map(|credit| Credit {
         name: credit.name,
         contact: credit.url.map(|url| url.to_string()).into_iter().collect(),
@@ -139,7 +150,9 @@ fn record(published: &Published) -> Record<'_> {
         id: id(published),
         modified: instant(published.modified_at),
         published: instant(published.published_at),
+        withdrawn: published.withdrawn.as_ref().map(|withdrawn| instant(withdrawn.at)),
         aliases: advisory.cve.iter().map(CveId::as_str).collect(),
+        related: published.related.iter().map(|id| id_of(published, id)).collect(),
         summary: advisory.title.as_str(),
         details,
         severity,
@@ -168,7 +181,7 @@ fn severity(severity: Option<&Severity>) -> (Vec<Score<'_>>, OurFacts<'_>) {
         Some(Severity::None(reason)) => (Vec::new(), Some(reason.as_str())),
         Some(Severity::Word(_)) | None => (Vec::new(), None),
     };
-    (scores, OurFacts { severity: word, severity_note: note })
+    (scores, OurFacts { severity: word, severity_note: note, withdrawn_note: None })
 }
 
 /// Groups lines by package: one entry for each, since scanners look up packages.
@@ -281,7 +294,11 @@ mod tests {
         let mut bare = sample();
         bare.advisory.severity = Some(Severity::Word(SeverityWord::Medium));
         bare.advisory.affected.iter_mut().for_each(|line| line.package = None);
-        for published in [sample(), bare] {
+        let mut withdrawn = sample();
+        withdrawn.related = vec!["DEMO-2026-0002".parse().unwrap()];
+        withdrawn.withdrawn =
+            Some(crate::export::Withdrawal { at: withdrawn.modified_at, why: "Not a flaw.".parse().unwrap() });
+        for published in [sample(), bare, withdrawn] {
             let mut ours = json(&published);
             let theirs: osv::schema::Vulnerability = serde_json::from_value(ours.clone()).unwrap();
             let mut back = serde_json::to_value(&theirs).unwrap();

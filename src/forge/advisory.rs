@@ -135,6 +135,14 @@ struct Found {
     description: Option<String>,
 }
 
+impl Found {
+    /// Tells whether it says what is wanted.
+    fn says(&self, wanted: &AdvisoryDraft) -> bool {
+        plain(self.summary.as_deref()) == plain(Some(&wanted.summary))
+            && plain(self.description.as_deref()) == plain(Some(&wanted.description))
+    }
+}
+
 /// How the advisory stands.
 enum Standing {
     /// There is none.
@@ -166,37 +174,74 @@ impl Forge {
         self.open_draft(repository, &found, &body).await
     }
 
-    /// Looks among the newest thirty advisories, in any state: one of ours was made no longer ago than this run.
+    /// Puts a revised text up in place of an earlier one of ours, which are given as their Markdown; one that somebody else
+    /// wrote is left as it is and told.
+    pub async fn revise_advisory(
+        &self,
+        repository: &ForgeRepository<'_>,
+        id: &AdvisoryId,
+        body: Vec<u8>,
+        earlier: &[String],
+    ) -> Outcome {
+        let Ok(wanted) = serde_json::from_slice::<AdvisoryDraft>(&body) else { return unreadable() };
+        // One of ours may be old by now: as many as the forge lists at once.
+        let found = match self.find_advisory(repository, id, 100).await {
+            Ok(Some(found)) => found,
+            Ok(None) => return failed("The forge does not list this advisory: make it by hand there."),
+            Err(outcome) => return outcome,
+        };
+        let text = plain(found.description.as_deref());
+        let ours = earlier.iter().any(|earlier| plain(Some(earlier)) == text);
+        match found.state.as_str() {
+            "published" if found.says(&wanted) => Outcome::Done("found on the forge".to_owned()),
+            "published" if ours || text == plain(Some(&wanted.description)) => {
+                self.open_draft(repository, &found.ghsa_id, &body).await
+            }
+            _ => foreign(),
+        }
+    }
+
     async fn advisory_stands(
         &self,
         repository: &ForgeRepository<'_>,
         id: &AdvisoryId,
         wanted: &AdvisoryDraft,
     ) -> Standing {
-        let path = "/security-advisories?sort=created&direction=desc&per_page=30";
-        let body = match self.answer(self.ask(repository, Method::GET, path)).await {
+        // One of ours was made no longer ago than this run.
+        let found = match self.find_advisory(repository, id, 30).await {
+            Ok(Some(found)) => found,
+            Ok(None) => return Standing::Absent,
+            Err(outcome) => return Standing::Unsaid(outcome),
+        };
+        match found.state.as_str() {
+            "published" if found.says(wanted) => Standing::Public,
+            "draft" | "triage" => Standing::Draft(found.ghsa_id),
+            _ => Standing::Foreign,
+        }
+    }
+
+    /// Looks for an advisory of ours among the newest ones, in any state.
+    async fn find_advisory(
+        &self,
+        repository: &ForgeRepository<'_>,
+        id: &AdvisoryId,
+        among: u8,
+    ) -> Result<Option<Found>, Outcome> {
+        let path = format!("/security-advisories?sort=created&direction=desc&per_page={among}");
+        let body = match self.answer(self.ask(repository, Method::GET, &path)).await {
             Answer::Said(StatusCode::OK, body) => body,
-            Answer::Said(status, _) => return Standing::Unsaid(refusal(status)),
-            Answer::Unreached => return Standing::Unsaid(unreached()),
+            Answer::Said(status, _) => return Err(refusal(status)),
+            Answer::Unreached => return Err(unreached()),
             Answer::Lost => {
-                let note = "The forge did not answer to the end; nothing was made.".to_owned();
-                return Standing::Unsaid(Outcome::Again(note));
+                return Err(Outcome::Again("The forge did not answer to the end; nothing was made.".to_owned()));
             }
         };
         let Ok(listed) = serde_json::from_slice::<Vec<Found>>(&body) else {
-            let note = "The forge answered something that is no list of advisories.".to_owned();
-            return Standing::Unsaid(Outcome::Again(note));
+            return Err(Outcome::Again("The forge answered something that is no list of advisories.".to_owned()));
         };
         let mark = format!("[{id}](<");
-        let marked = |found: &&Found| found.description.as_deref().is_some_and(|text| text.contains(&mark));
-        let Some(found) = listed.iter().find(marked) else { return Standing::Absent };
-        let same = plain(found.summary.as_deref()) == plain(Some(&wanted.summary))
-            && plain(found.description.as_deref()) == plain(Some(&wanted.description));
-        match found.state.as_str() {
-            "published" if same => Standing::Public,
-            "draft" | "triage" => Standing::Draft(found.ghsa_id.clone()),
-            _ => Standing::Foreign,
-        }
+        let marked = |found: &Found| found.description.as_deref().is_some_and(|text| text.contains(&mark));
+        Ok(listed.into_iter().find(marked))
     }
 
     /// Makes a draft and returns its id.

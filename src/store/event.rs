@@ -1,8 +1,9 @@
 //! The audit chain: appended with every change, verified from the first event to the last.
 
-use crate::domain::access::Grant;
+use crate::domain::access::{Grant, Grants};
 use crate::domain::actor::Actor;
 use crate::domain::event::{Event, Plain, chain_hash, detail_hash};
+use crate::domain::id::ReleaseId;
 
 use super::{Error, Result, Rows, Tx};
 
@@ -113,6 +114,20 @@ pub async fn of_case(rows: &mut impl Rows, grant: &Grant, limit: i64) -> Result<
            from event where "case" = ? order by seq desc limit ?"#,
         case,
         limit
+    )
+    .fetch_all(rows.conn())
+    .await?;
+    Ok(found.into_iter().map(|row| Recorded { plain: row.plain() }).collect())
+}
+
+/// Lists what happened to a release, oldest first; the grants are those it was found under.
+pub async fn of_release(rows: &mut impl Rows, _grants: &Grants, release: &ReleaseId) -> Result<Vec<Recorded>> {
+    let release = release.to_string();
+    let found = sqlx::query_as!(
+        EventRow,
+        r#"select seq, at, actor_kind, actor, kind, project, "case", release, object, salt, detail, detail_hash, hash
+           from event where release = ? order by seq"#,
+        release
     )
     .fetch_all(rows.conn())
     .await?;

@@ -161,6 +161,18 @@ pub async fn of_case(rows: &mut impl Rows, case: &CaseId) -> Result<Option<Advis
     row.map(|row| parsed(&row.id, "published_advisory", "id")).transpose()
 }
 
+/// Names the public advisory of the case a grant is for, and the release that published it.
+pub async fn placed(rows: &mut impl Rows, grant: &Grant) -> Result<Option<(AdvisoryId, ReleaseId)>> {
+    let case = grant.case().to_string();
+    let row = sqlx::query!(r#"select id, release from published_advisory where "case" = ?"#, case)
+        .fetch_optional(rows.conn())
+        .await?;
+    let parts = |id: String, release: String| {
+        Ok((parsed(&id, "published_advisory", "id")?, parsed(&release, "published_advisory", "release")?))
+    };
+    row.map(|row| parts(row.id, row.release)).transpose()
+}
+
 /// Finds a public file by its path, as its newest revision has it.
 pub async fn file(rows: &mut impl Rows, path: &DocumentPath) -> Result<Option<Publication>> {
     let path = path.as_str();

@@ -359,6 +359,19 @@ pub async fn live_of(rows: &mut impl Rows, case: &CaseId, but: Option<&ReleaseId
     row.map(|row| parsed(&row.id, "release", "id")).transpose()
 }
 
+/// Tells whether a release of the case a grant is for runs, or left something in public.
+pub async fn discloses(rows: &mut impl Rows, grant: &Grant) -> Result<bool> {
+    let case = grant.case().to_string();
+    let row = sqlx::query!(
+        r#"select r.id from release r join release_case c on c.release = r.id
+           where c."case" = ? and (r.state = 'running' or r.public_at is not null) limit 1"#,
+        case
+    )
+    .fetch_optional(rows.conn())
+    .await?;
+    Ok(row.is_some())
+}
+
 /// Lists the releases of the case a grant is for: id, state and instant, which is all that its members see of a train.
 pub async fn of_case(rows: &mut impl Rows, grant: &Grant) -> Result<Vec<Listed>> {
     let case = grant.case().to_string();

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::amendment::PublicView;
 use crate::domain::advisory::Advisory;
 use crate::domain::digest::Digest;
 use crate::domain::id::words;
@@ -54,6 +55,9 @@ pub struct AdvisoryView {
     pub not_approvable: Option<String>,
     /// Its files as they would be published now.
     pub documents: Vec<DocumentView>,
+    /// What can be done with it once it is public.
+    #[serde(default)]
+    pub public: Option<PublicView>,
 }
 
 /// One file of an advisory.

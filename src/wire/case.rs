@@ -2,9 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::follow_up::LinkView;
 use crate::domain::access::Role;
 use crate::domain::case::Verdict;
 use crate::domain::mark::Standing;
+use crate::domain::record::Part;
 use crate::domain::repo::{CommitId, LineName, RepoName};
 use crate::domain::text::{Body, Handle};
 
@@ -58,7 +60,13 @@ pub struct CaseView {
     /// The releases it is in, newest first; empty for those outside the team side.
     #[serde(default)]
     pub releases: Vec<CaseRelease>,
-    /// The private remote, once it is there.
+    /// What may be opened of it, now that it is public.
+    #[serde(default)]
+    pub opens: Vec<Part>,
+    /// The cases it is linked with, of those the asker has a seat in.
+    #[serde(default)]
+    pub links: Vec<LinkView>,
+    /// The private remote, once it is there; an archive, to fetch from alone, once the case is public.
     pub remotes: Vec<RemoteView>,
     /// Whether the case is accepted and its remote still being made.
     pub remote_pending: bool,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// The message of a webhook.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PublishedMessage {
-    /// `advisory.published`.
+    /// `advisory.published`; for a revision `advisory.` and what it did, such as `advisory.corrected`.
     #[serde(rename = "type")]
     pub kind: String,
     /// The date of the advisory, RFC 3339.
@@ -25,6 +25,9 @@ pub struct PublishedData {
     pub url: String,
     /// Its CVE id, if it has one.
     pub cve: Option<String>,
+    /// The number of the revision, for one after the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<u32>,
     /// Its files for programs.
     pub files: Vec<PublishedFile>,
 }

@@ -2,14 +2,18 @@
 
 pub mod account;
 pub mod advisory;
+pub mod amendment;
 pub mod case;
 pub mod channel;
 pub mod check;
+pub mod follow_up;
 pub mod history;
 pub mod hook;
 pub mod problem;
 pub mod project;
+pub mod record;
 pub mod release;
 pub mod report;
+pub mod retrospective;
 pub mod sign;
 pub mod wave;

@@ -90,6 +90,9 @@ pub struct ReporterView {
     pub advisory: Option<String>,
     /// To whom further attachments are encrypted.
     pub recipients: String,
+    /// Whether their own words may stand in the public record of the case, if that is asked.
+    #[serde(default)]
+    pub record: Option<super::record::RecordQuestion>,
 }
 
 /// An attachment that was stored.

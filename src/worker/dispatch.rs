@@ -25,6 +25,9 @@ pub(super) async fn run(app: &App, claimed: &Claimed) -> Settled {
             Job::Dress { release } => workflow::dress::run(app, release).await,
             Job::Disclose { release } => workflow::disclose::run(app, release).await,
             Job::Announce { release } => workflow::wave::send::announce(app, release).await,
+            Job::Retell { advisory, revision, channel } => {
+                workflow::amendment::tell::run(app, advisory, *revision, channel).await
+            }
             Job::Mail { mail } => workflow::mail::send(app, *mail).await,
         }
     }));

@@ -6,7 +6,7 @@
 
 use super::readiness::{DRAFT, Layout, gather, open_release, osv_prefix, read_draft};
 use super::told::{self, Said};
-use super::{Error, Result, open, shown_at};
+use super::{Error, Result, amendment, open, shown_at};
 use crate::app::{App, Unsealing};
 use crate::domain::access::{Action, Grant, Holder};
 use crate::domain::actor::{Actor, Chore};
@@ -51,14 +51,20 @@ impl Known {
     }
 
     fn changeable(&self) -> Result<(), Refusal> {
-        if self.case.published_at.is_some() {
-            return Err(Refusal::moment("This advisory is public: it is no longer edited here."));
-        }
-        if self.case.state == CaseState::Closed {
+        // Once public, an edit changes nothing there until somebody asks for it and another approves.
+        if self.case.state == CaseState::Closed && self.case.published_at.is_none() {
             return Err(Refusal::moment("This case is closed: nothing of it will be published."));
         }
         Ok(())
     }
+}
+
+/// What would be published.
+enum Files {
+    /// By the live release of the case, if it is in one; with the hash to approve.
+    Draft(Option<(Digest, Vec<DocumentView>)>),
+    /// In place of what is public.
+    Public(Box<amendment::Shown>),
 }
 
 /// A draft on its way into an editor.
@@ -78,11 +84,15 @@ pub struct Editing {
 
 /// Shows the draft, what it lacks, and the files as they would be published now.
 pub async fn show(app: &App, actor: &Actor, case: &CaseId) -> Result<AdvisoryView> {
-    let rendered = rendered(app, actor, case).await?;
+    let files = if amendment::is_public(app, actor, case).await? {
+        Files::Public(Box::new(amendment::show(app, actor, case).await?))
+    } else {
+        Files::Draft(rendered(app, actor, case).await?)
+    };
     let mut tx = app.begin("advisory.show").await?;
     let grant = open(&mut tx, actor, case, Action::ReadTeam).await?;
     let known = know(app, &mut tx, &grant).await?;
-    let view = view(app, &mut tx, &grant, (&known, rendered)).await?;
+    let view = view(app, &mut tx, &grant, (&known, files)).await?;
     app.commit(tx).await?;
     Ok(view)
 }
@@ -124,6 +134,9 @@ pub async fn edit(app: &App, actor: &Actor, case: &CaseId, wish: &EditAdvisory) 
 
 /// Approves the text by the hash of what was read; anything else by now is a refusal.
 pub async fn approve(app: &App, actor: &Actor, case: &CaseId, read: &Digest) -> Result<()> {
+    if amendment::is_public(app, actor, case).await? {
+        return amendment::approve(app, actor, case, read).await;
+    }
     let Some((digest, _)) = rendered(app, actor, case).await? else {
         return Err(Refusal::moment(
             "Plan the release of this case first: its advisory names tags and commits, and is approved as it will be published.",
@@ -150,7 +163,12 @@ pub async fn approve(app: &App, actor: &Actor, case: &CaseId, read: &Digest) -> 
 }
 
 /// Renders the advisory's files as they would be published now; before a release, what they will say is stood in for.
+///
+/// Of a public advisory, those that are asked for, or else those that are public.
 pub async fn previews(app: &App, actor: &Actor, case: &CaseId) -> Result<Vec<DocumentView>> {
+    if amendment::is_public(app, actor, case).await? {
+        return Ok(amendment::show(app, actor, case).await?.documents);
+    }
     match rendered(app, actor, case).await? {
         Some((_, documents)) => Ok(documents),
         None => stood_in(app, actor, case).await,
@@ -255,10 +273,12 @@ async fn stood_in(app: &App, actor: &Actor, case: &CaseId) -> Result<Vec<Documen
         osv_prefix: osv_prefix(app, &known.case.project),
         published_at: at,
         modified_at: at,
+        withdrawn: None,
+        related: Vec::new(),
         lines,
         advisory,
     };
-    Ok(super::readiness::rendered(app, &published)?.into_vec().into_iter().map(shown).collect())
+    Ok(super::readiness::rendered(&app.keys, &published)?.into_vec().into_iter().map(shown).collect())
 }
 
 async fn know(app: &App, tx: &mut Tx, grant: &Grant) -> Result<Known> {
@@ -325,21 +345,22 @@ async fn first(app: &App, tx: &mut Tx, case: &Case, unsealing: &Unsealing) -> Re
     Ok(draft)
 }
 
-async fn view(
-    app: &App,
-    tx: &mut Tx,
-    grant: &Grant,
-    found: (&Known, Option<(Digest, Vec<DocumentView>)>),
-) -> Result<AdvisoryView> {
-    let (known, rendered) = found;
+async fn view(app: &App, tx: &mut Tx, grant: &Grant, found: (&Known, Files)) -> Result<AdvisoryView> {
+    let (known, files) = found;
     let seats = store::member::of_case(tx, grant).await?;
     let named = |person: PersonId| name_of(&seats, person);
     let whole = known.whole();
     let row = known.row.as_ref();
     let approval = row.and_then(|row| row.approved.as_ref());
-    let digest = rendered.as_ref().map(|(digest, _)| *digest);
+    let digest = match &files {
+        Files::Draft(rendered) => rendered.as_ref().map(|(digest, _)| *digest),
+        Files::Public(shown) => shown.digest,
+    };
     let approved = digest.is_some() && approval.map(|(approved, _)| *approved) == digest;
-    let missing = missing(app, tx, grant, known).await?;
+    let missing = match &files {
+        Files::Draft(_) => missing(app, tx, grant, known).await?,
+        Files::Public(shown) => shown.missing.clone(),
+    };
     let reviewer = grant.actor().person().filter(|_| grant.also(Action::ApproveAdvisory));
     let barred = reviewer.and_then(|person| {
         let allowed =
@@ -348,6 +369,10 @@ async fn view(
             Refusal::moment("Plan the release of this case first: an advisory is approved as it will be published.");
         allowed.and_then(|()| digest.map(|_| ()).ok_or(early)).err()
     });
+    let (barred, documents, public) = match files {
+        Files::Draft(rendered) => (barred, rendered.map(|(_, documents)| documents).unwrap_or_default(), None),
+        Files::Public(shown) => (shown.barred, shown.documents, Some(shown.view)),
+    };
     let credits = whole.settle_credits().into_iter().map(|credit| CreditView {
         name: credit.name,
         kind: credit.kind.to_string(),
@@ -369,17 +394,18 @@ async fn view(
         waiting_credits: whole.waiting_credits(),
         may_edit: grant.also(Action::EditAdvisory) && known.changeable().is_ok(),
         not_approvable: barred.map(|refusal| refusal.to_string()),
-        documents: rendered.map(|(_, documents)| documents).unwrap_or_default(),
+        documents,
+        public,
     })
 }
 
-fn name_of(seats: &[Seat], person: PersonId) -> String {
+pub(super) fn name_of(seats: &[Seat], person: PersonId) -> String {
     let seat = seats.iter().find(|seat| seat.holder == Holder::Person(person));
     let handle = seat.and_then(|seat| seat.person.as_ref().map(|(handle, _)| format!("@{handle}")));
     handle.unwrap_or_else(|| "a former member".to_owned())
 }
 
-fn shown(document: crate::export::Document) -> DocumentView {
+pub(super) fn shown(document: crate::export::Document) -> DocumentView {
     DocumentView {
         path: document.path,
         media_type: document.media_type.to_owned(),
@@ -393,6 +419,6 @@ pub(super) fn package(app: &App, case: &Case) -> Option<Package> {
     Some(Package { ecosystem, name: settings.package.as_deref()?.parse().ok()? })
 }
 
-fn team(app: &App, case: &Case) -> TeamKind {
+pub(super) fn team(app: &App, case: &Case) -> TeamKind {
     app.config.project(&case.project).map_or(TeamKind::Several, |settings| settings.team)
 }

@@ -113,6 +113,7 @@ pub async fn show(app: &App, actor: &Actor, case: &CaseId) -> Result<CaseView> {
     } else {
         Vec::new()
     };
+    let links = super::follow_up::links(&mut tx, actor, &grant).await?;
     let ready = store::case::remote_at(&mut tx, &grant).await?.is_some();
     let remotes = if ready && grant.also(Action::Fetch) {
         store::project::upstreams(&mut tx, &found.project)
@@ -143,6 +144,8 @@ pub async fn show(app: &App, actor: &Actor, case: &CaseId) -> Result<CaseView> {
         attachments,
         fixes,
         releases,
+        opens: if found.published_at.is_some() { super::record::opens(app, &found.project) } else { Vec::new() },
+        links,
         remotes,
         remote_pending: found.state == CaseState::Accepted && !ready,
         allowed,
@@ -377,6 +380,9 @@ async fn needs(app: &App, tx: &mut Tx, grant: &Grant, case: &Case) -> Result<Vec
     if let (Some((_, Side::Reporter)), true) = (case.embargo.proposed(), grant.also(Action::Triage)) {
         needs.push("Answer the date the reporter proposes".to_owned());
     }
+    if case.published_at.is_some() {
+        needs.extend(super::amendment::needs(tx, grant).await?);
+    }
     if case.takes_pushes() && grant.also(Action::Push) {
         needs.extend(super::fix::needs(app, tx, grant, case).await?);
     }
@@ -443,7 +449,7 @@ fn member_view(seat: store::member::Seat) -> MemberView {
 }
 
 /// Mails "there is news" to every reporter of the case who left an address.
-async fn notify_reporters(app: &App, tx: &mut Tx, grant: &Grant) -> Result<()> {
+pub(super) async fn notify_reporters(app: &App, tx: &mut Tx, grant: &Grant) -> Result<()> {
     if app.mailer.is_off() {
         return Ok(());
     }

@@ -427,6 +427,7 @@ impl Run<'_> {
         if found.published_at.is_none() {
             let now = tx.now();
             store::case::save(&mut tx, &grant, found.publish(now)?).await?;
+            super::follow_up::offer(self.app, &mut tx, &grant).await?;
         }
         self.app.commit(tx).await?;
         Ok(Outcome::Done("public".to_owned()))

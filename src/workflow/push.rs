@@ -17,7 +17,6 @@ use crate::domain::job::Job;
 use crate::domain::owner::{Owner, Pass};
 use crate::domain::project::Line;
 use crate::domain::push::{Places, PushLimits, PushPolicy, verdict};
-use crate::domain::refusal::Refusal;
 use crate::domain::release::ReleaseState;
 use crate::domain::repo::{CommitId, RefName, RefUpdate};
 use crate::git::Repo;
@@ -249,9 +248,11 @@ async fn places(app: &App, rows: &mut impl Rows, grant: &Grant, upstream: Upstre
 /// Checks that the owner still takes pushes.
 pub(super) async fn takes_pushes(rows: &mut impl Rows, pass: &Pass) -> Result<()> {
     match pass {
-        Pass::Case(grant) if store::case::get(rows, grant).await?.takes_pushes() => Ok(()),
-        Pass::Case(_) => {
-            Err(Refusal::moment("This case takes no more pushes: it is public, closed or put off.").into())
+        Pass::Case(grant) => {
+            let case = store::case::get(rows, grant).await?;
+            case.open_to_pushes()?;
+            // From the moment its release runs, before the case itself is told: what is pushed then would be in no release.
+            if store::release::discloses(rows, grant).await? { Err(case.archived().into()) } else { Ok(()) }
         }
         Pass::Release(release, _) => Ok(release.takes_candidates()?),
     }

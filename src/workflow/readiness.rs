@@ -10,6 +10,7 @@ use super::forward::Beside;
 use super::told::{self, Parted, Said};
 use super::{Error, Result, open};
 use crate::app::{App, Unsealing};
+use crate::crypto::keys::Keys;
 use crate::crypto::sshsig;
 use crate::domain::access::{Action, Denied, Grant, Grants};
 use crate::domain::actor::Actor;
@@ -314,8 +315,9 @@ async fn case_facts(
             let heads = public_fixes(app, (release, layout), &fixes);
             let known = (&case.id, advisory, heads.as_slice(), parted);
             let lines = told::published(app, layout, Some(release), known).await?;
-            let published = published(app, (release, layout), (id, advisory), lines)?;
-            let documents = rendered(app, &published)?;
+            let related = store::link::related(tx, grant).await?;
+            let published = Published { related, ..published(app, (release, layout), (id, advisory), lines)? };
+            let documents = rendered(&app.keys, &published)?;
             Some(Rendered { case: case.id.clone(), id: id.clone(), published, documents })
         }
         _ => None,
@@ -355,9 +357,9 @@ async fn case_facts(
 }
 
 /// Renders the files of an advisory, with their hashes signed where the server has a key.
-pub(super) fn rendered(app: &App, published: &Published) -> Result<Documents> {
+pub(super) fn rendered(keys: &Keys, published: &Published) -> Result<Documents> {
     let documents = published.render();
-    match app.keys.tag_signer() {
+    match keys.tag_signer() {
         Some(key) => Ok(documents.signed(&published.id, |sums| key.sign(sshsig::FILE, sums))?),
         None => Ok(documents),
     }
@@ -365,19 +367,21 @@ pub(super) fn rendered(app: &App, published: &Published) -> Result<Documents> {
 
 /// Returns the public commit that will hold a fix: the approved one itself, or, where the line takes no merges, what the last
 /// rehearsal made of it.
-fn public_fix(release: &Release, fix: &FixFacts) -> Option<CommitId> {
-    let target = release.targets.iter().find(|target| target.line == fix.line);
+pub(super) fn public_fix(release: &Release, line: LineId, head: Option<&CommitId>) -> Option<CommitId> {
+    let target = release.targets.iter().find(|target| target.line == line);
     match target.filter(|target| !target.strategy.keeps_commits()).map(|target| &target.rehearsal) {
-        None => fix.head.clone(),
-        Some(Rehearsal::Candidate(candidate)) if candidate.maker == Maker::Person => fix.head.clone(),
-        Some(Rehearsal::Candidate(candidate)) => fix.head.as_ref().map(|_| candidate.commit.clone()),
+        None => head.cloned(),
+        Some(Rehearsal::Candidate(candidate)) if candidate.maker == Maker::Person => head.cloned(),
+        Some(Rehearsal::Candidate(candidate)) => head.map(|_| candidate.commit.clone()),
         Some(Rehearsal::None | Rehearsal::Trouble { .. }) => None,
     }
 }
 
 /// Names for each line the public commit that will hold the fix, which may come with an older line.
 fn public_fixes(app: &App, (release, layout): (&Release, &Layout), fixes: &[FixFacts]) -> Vec<(LineId, CommitId)> {
-    let of = |line: LineId| fixes.iter().find(|fix| fix.line == line).and_then(|fix| public_fix(release, fix));
+    let of = |line: LineId| {
+        fixes.iter().find(|fix| fix.line == line).and_then(|fix| public_fix(release, line, fix.head.as_ref()))
+    };
     let mut heads: Vec<_> = fixes.iter().filter_map(|fix| Some((fix.line, of(fix.line)?))).collect();
     for target in release.targets.iter().filter(|target| !fixes.iter().any(|fix| fix.line == target.line)) {
         let mut sources = super::forward::sources(app, layout, release, target.line).into_iter();
@@ -469,6 +473,8 @@ fn published(
         osv_prefix: osv_prefix(app, &release.project),
         published_at: dated,
         modified_at: dated,
+        withdrawn: None,
+        related: Vec::new(),
         lines,
         advisory: advisory.clone(),
     })

@@ -224,6 +224,7 @@ pub async fn show(app: &App, actor: &Actor, case: &CaseId) -> Result<ReporterVie
     let attachments = super::case::attachments(&mut tx, &grant, &unsealing).await?;
     let recipients = recipients(app, &mut tx, &found.project).await?;
     let public = store::publication::of_case(&mut tx, case).await?;
+    let record = super::record::question(app, &mut tx, &grant, &found).await?;
     let advisory = public.map_or_else(|| "/advisories".to_owned(), |id| format!("/advisories/{id}"));
     app.commit(tx).await?;
     let (state, next) = plain_words(&found);
@@ -242,6 +243,7 @@ pub async fn show(app: &App, actor: &Actor, case: &CaseId) -> Result<ReporterVie
         credit: credit_words(&body.credit),
         advisory: found.published_at.map(|_| app.url(&advisory)),
         recipients: recipients.map(|recipients| recipients.to_file()).unwrap_or_default(),
+        record,
     })
 }
 

@@ -99,6 +99,16 @@ impl Asker {
         self.forge.rules(&repository, &push).await
     }
 
+    /// Asks that another text takes the place of the one of [`Asker::publish`].
+    async fn revise(&self, text: &str, earlier: &[String]) -> Outcome {
+        let id = "DEMO-2027-0001".parse().unwrap();
+        let title = "Sample flaw, corrected".parse().unwrap();
+        let draft = AdvisoryDraft::new(&title, text.to_owned(), (None, None), &[]);
+        let (kind, token) = (self.kind, Secret::new(self.token.clone()));
+        let repository = ForgeRepository { forge: kind, api: &self.api, place: &self.place, token };
+        self.forge.revise_advisory(&repository, &id, serde_json::to_vec(&draft).unwrap(), earlier).await
+    }
+
     /// Asks for the release of a tag with a slash in it, and a text of several lines.
     async fn ask(&self) -> Outcome {
         let place = ("release/1.4.2".parse().unwrap(), "2".repeat(40).parse().unwrap());
@@ -167,6 +177,16 @@ async fn an_advisory_is_what_githubs_own_description_asks_for() {
     let advisories = hub.advisories();
     assert_eq!((advisories.len(), advisories[0]["state"].as_str()), (1, Some("published")));
     assert_eq!(advisories[0]["summary"], "Sample flaw");
+    // A text of ours is revised, as often as it is asked for; one that is not ours is left as it is.
+    let first = advisories[0]["description"].as_str().unwrap().to_owned();
+    let second = first.replace("# Sample flaw", "# Sample flaw, corrected");
+    assert!(told(&asker.revise(&second, &[]).await).1.contains("with another text"), "it is not known as ours");
+    let earlier = [first.clone()];
+    assert_eq!(told(&asker.revise(&second, &earlier).await), ("done", "published on the forge"));
+    assert_eq!(told(&asker.revise(&second, &earlier).await), ("done", "found on the forge"));
+    assert_eq!(hub.advisories()[0]["summary"], "Sample flaw, corrected");
+    hub.edit("description", &first);
+    hub.edit("summary", "Sample flaw");
     // What is public with another text, or closed, is left as it is.
     for (part, value) in [("summary", "Another flaw"), ("state", "closed")] {
         hub.edit(part, value);

@@ -2,6 +2,7 @@
 
 mod access;
 mod account;
+mod after;
 mod architecture;
 mod attachment;
 mod audit;

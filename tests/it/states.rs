@@ -4,12 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use embargo::domain::access::{Consent, Role};
 use embargo::domain::account::{KeyKind, PersonState};
+use embargo::domain::amendment::{AmendmentAct, RetellingState};
 use embargo::domain::audience::Level;
 use embargo::domain::case::{CaseState, Verdict};
 use embargo::domain::check::CheckState;
 use embargo::domain::dress::DressOutcome;
 use embargo::domain::effect::{EffectState, Phase};
 use embargo::domain::embargo::{EmbargoState, Side};
+use embargo::domain::follow_up::Because;
 use embargo::domain::forward::MovedBy;
 use embargo::domain::hold::HoldReason;
 use embargo::domain::job::JobState;
@@ -17,6 +19,7 @@ use embargo::domain::mark::Standing;
 use embargo::domain::project::{TagStyle, TeamKind, UpstreamState};
 use embargo::domain::recipe::Strategy;
 use embargo::domain::recipient::Affect;
+use embargo::domain::record::RecordAnswer;
 use embargo::domain::rehearsal::Maker;
 use embargo::domain::release::ReleaseState;
 use embargo::domain::revision::RevisionKind;
@@ -64,6 +67,10 @@ fn known() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         ("effect.reason", all!(HoldReason)),
         ("mail.state", all!(MailState)),
         ("revision.kind", all!(RevisionKind)),
+        ("case_link.because", all!(Because)),
+        ("record_consent.answer", all!(RecordAnswer)),
+        ("amendment.act", all!(AmendmentAct)),
+        ("retelling.state", all!(RetellingState)),
         ("check_run.state", all!(CheckState)),
         ("check_job.state", all!(CheckState)),
         ("event.actor_kind", BTreeSet::from(["person", "reporter", "system"])), // store::event

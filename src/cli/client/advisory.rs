@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
+use super::amendment::AmendCommand;
 use super::command::edit_file;
 use super::credentials::{folder, write_private};
 use super::server::Server;
@@ -58,6 +59,9 @@ pub(crate) enum AdvisoryCommand {
         /// The hash of what you read, as `embargo advisory show` prints it [default: shows it and asks]
         digest: Option<Digest>,
     },
+    /// What happens to it once it is public
+    #[command(flatten)]
+    Amend(AmendCommand),
 }
 
 /// What says a part of the draft cannot stand beside what says the whole.
@@ -157,6 +161,7 @@ pub(super) async fn run(command: &AdvisoryCommand, server: Option<&str>, output:
             write_private(file, &document.text)?;
             output.result(&document, &format!("Wrote {}, to be named {} in public.", file.display(), document.path))
         }
+        AdvisoryCommand::Amend(command) => super::amendment::run(command, &server, output).await,
         AdvisoryCommand::Approve { case, digest } => {
             let digest = match digest {
                 Some(digest) => *digest,
@@ -344,6 +349,7 @@ fn shown(case: &CaseId, view: &AdvisoryView) -> String {
         (Some(digest), true, Some(who)) => put("approved", &format!("{digest} by {who}")),
         (Some(digest), true, None) => put("approved", &digest.to_string()),
         (Some(digest), false, _) => put("to approve", &digest.to_string()),
+        (None, _, _) if view.public.is_some() => put("to approve", "nothing: no change of what is public is asked for"),
         (None, _, _) => put("to approve", "nothing until a release says tags and commits"),
     }
     if let Some(barred) = &view.not_approvable {
@@ -358,7 +364,7 @@ fn shown(case: &CaseId, view: &AdvisoryView) -> String {
     for lack in &view.missing {
         put("missing", lack);
     }
-    lines.join("\n")
+    lines.join("\n") + &view.public.as_ref().map(super::amendment::public).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -394,6 +400,8 @@ mod tests {
             "x edit DEMO-1 --file draft.toml",
             "x edit DEMO-1 --title Flaw --affected main=2.0,1.0 --severity high --cve CVE-2026-0001",
             "x export DEMO-1 --format osv",
+            "x drop DEMO-1",
+            "x retell DEMO-1 hook",
         ] {
             assert!(parses(line), "{line}");
         }

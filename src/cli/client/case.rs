@@ -4,16 +4,20 @@ use std::path::PathBuf;
 
 use clap::{Subcommand, ValueEnum};
 
+use super::record::Record;
 use super::screen::{size, table};
 use super::server::Server;
 use super::{Failure, Output, Result, prompt};
 use crate::domain::access::Role;
 use crate::domain::case::Verdict;
+use crate::domain::follow_up::{Because, End};
 use crate::domain::id::CaseId;
-use crate::domain::text::{Handle, shown};
+use crate::domain::text::{Handle, Title, shown};
 use crate::wire::case::{
     CaseSummary, CaseView, CloseRequest, EventView, InviteRequest, MessageRequest, MessageTo, MessageView,
 };
+use crate::wire::follow_up::{FollowUpRequest, FollowUpView};
+use crate::wire::retrospective::RetrospectiveView;
 
 /// Commands about cases.
 #[derive(Debug, Subcommand)]
@@ -91,6 +95,24 @@ pub(in crate::cli) enum CaseCommand {
     },
     /// Say no to the embargo of the case
     Decline {
+        /// The case
+        case: CaseId,
+    },
+    /// Open a case that follows up on a public one
+    FollowUp {
+        /// The public case
+        case: CaseId,
+        /// `incomplete`, `superseded` or `regression`
+        #[arg(long)]
+        because: Because,
+        /// What members call the new case
+        #[arg(long)]
+        title: Title,
+    },
+    /// Choose what everybody may read of a public case, and publish it
+    Record(Record),
+    /// Draft a retrospective from what was recorded, as Markdown
+    Retrospective {
         /// The case
         case: CaseId,
     },
@@ -172,6 +194,20 @@ pub(super) async fn run(command: &CaseCommand, url: Option<&str>, output: Output
         }
         CaseCommand::Join { case } => press(server, case, "join", output, "You agreed to the embargo of").await,
         CaseCommand::Decline { case } => press(server, case, "decline", output, "You said no to the embargo of").await,
+        CaseCommand::FollowUp { case, because, title } => {
+            let request = FollowUpRequest { because: *because, title: title.clone() };
+            let made: FollowUpView = server.post(&format!("/cases/{case}/follow-up"), &request).await?;
+            let id = &made.case;
+            output.result(
+                &made,
+                &format!("Opened {id}, which follows up on {case}: `embargo fix start {id}` uses its remote."),
+            )
+        }
+        CaseCommand::Record(wish) => super::record::run(wish, server, output).await,
+        CaseCommand::Retrospective { case } => {
+            let view: RetrospectiveView = server.get(&format!("/cases/{case}/retrospective")).await?;
+            output.result(&view, &view.markdown)
+        }
         CaseCommand::History { case } => history(server, case, output).await,
     }
 }
@@ -274,11 +310,16 @@ fn described(view: &CaseView) -> String {
         let rows: Vec<[&str; 4]> = rows.map(|(a, size)| [a.id.as_str(), &a.name, size, &a.stored_at]).collect();
         text.push_str(&format!("\nAttachments\n{}", table(&rows)));
     }
+    for link in &view.links {
+        let words = if link.end == End::Later { "follows up on this one" } else { "was first" };
+        text.push_str(&format!("\n{} {words}: {}\n", shown(&link.case), link.because));
+    }
     if view.remote_pending {
         text.push_str("\nThe private remote is being made.\n");
     }
     for remote in &view.remotes {
-        text.push_str(&format!("\nPrivate remote: {}\n", shown(&remote.url)));
+        let archive = if summary.published_at.is_some() { " (an archive: fetch only)" } else { "" };
+        text.push_str(&format!("\nPrivate remote: {}{archive}\n", shown(&remote.url)));
     }
     text + &super::fix::described(&view.fixes)
 }

@@ -31,6 +31,8 @@ fn view(remotes: &[(&str, &str)]) -> CaseView {
         attachments: Vec::new(),
         fixes: Vec::new(),
         releases: Vec::new(),
+        opens: Vec::new(),
+        links: Vec::new(),
         remotes,
         remote_pending: false,
         allowed: Vec::new(),

@@ -7,6 +7,7 @@ use super::{Failure, Result};
 
 mod account;
 mod advisory;
+mod amendment;
 mod attachment;
 mod backport;
 mod case;
@@ -20,6 +21,7 @@ mod follow;
 mod mark;
 mod project;
 mod prompt;
+mod record;
 mod release;
 mod report;
 mod screen;
@@ -152,6 +154,11 @@ mod tests {
             "case comment OCTO-1 --to reporter",
             "case invite OCTO-1 sample release_manager",
             "case history OCTO-1",
+            "case retrospective OCTO-1",
+            "case record OCTO-1",
+            "case record OCTO-1 --line timeline/opened --line timeline/published",
+            "case follow-up OCTO-1 --because incomplete --title Rest",
+            "advisory correct OCTO-1 --why Sample",
             "audit show OCTO-1",
             "date propose OCTO-1 2030-01-15T13:00:00Z",
             "date terminate OCTO-1",
@@ -192,6 +199,8 @@ mod tests {
             "case show octo-1",
             "case comment OCTO-1",
             "case close OCTO-1",
+            "case follow-up OCTO-1 --because boredom --title Rest",
+            "advisory withdraw OCTO-1",
             "date propose OCTO-1 2030-01-15T13:00",
             "fix approve OCTO-1 --line main --commit 0123456",
             "fix approve OCTO-1 --line main --yes --commit 0123456789012345678901234567890123456789",

@@ -16,8 +16,9 @@ use crate::http::problem::{Api, ApiError};
 use crate::wire::advisory::{
     AdvisoryView, ApproveAdvisory, DocumentView, EditAdvisory, Format, PublishedView, WaiveChecks,
 };
+use crate::wire::amendment::{AmendRequest, RetellRequest};
 use crate::wire::history::HistoryView;
-use crate::workflow::{advisory, history, publication, release};
+use crate::workflow::{advisory, amendment, history, publication, release};
 
 type Result<T> = std::result::Result<T, ApiError>;
 type CaseName = Named<CaseId, Api>;
@@ -35,6 +36,9 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/cases/{case}/advisory", get(show).put(edit))
         .route("/cases/{case}/advisory/preview", get(preview))
         .route("/cases/{case}/advisory/approve", post(approve))
+        .route("/cases/{case}/advisory/amend", post(amend))
+        .route("/cases/{case}/advisory/drop", post(drop))
+        .route("/cases/{case}/advisory/retell", post(retell))
         .route("/cases/{case}/waive", post(waive))
 }
 
@@ -77,6 +81,31 @@ async fn approve(
     Json(wish): Json<ApproveAdvisory>,
 ) -> Result<Json<AdvisoryView>> {
     advisory::approve(&app, &client.actor, &id.0, &wish.digest).await?;
+    Ok(Json(advisory::show(&app, &client.actor, &id.0).await?))
+}
+
+async fn amend(
+    State(app): State<Arc<App>>,
+    client: Client,
+    id: CaseName,
+    Json(wish): Json<AmendRequest>,
+) -> Result<Json<AdvisoryView>> {
+    amendment::amend(&app, &client.actor, &id.0, &wish).await?;
+    Ok(Json(advisory::show(&app, &client.actor, &id.0).await?))
+}
+
+async fn drop(State(app): State<Arc<App>>, client: Client, id: CaseName) -> Result<Json<AdvisoryView>> {
+    amendment::drop(&app, &client.actor, &id.0).await?;
+    Ok(Json(advisory::show(&app, &client.actor, &id.0).await?))
+}
+
+async fn retell(
+    State(app): State<Arc<App>>,
+    client: Client,
+    id: CaseName,
+    Json(wish): Json<RetellRequest>,
+) -> Result<Json<AdvisoryView>> {
+    amendment::retell(&app, &client.actor, &id.0, &wish.channel).await?;
     Ok(Json(advisory::show(&app, &client.actor, &id.0).await?))
 }
 

@@ -24,9 +24,11 @@ use crate::wire::case::{
     ApproveRequest, CaseSummary, CaseView, CloseRequest, DateRequest, DateWord, EventView, IntroducedBy, InviteRequest,
     MarkRequest, MessageRequest, MessageTo, SuggestionView,
 };
+use crate::wire::follow_up::{FollowUpRequest, FollowUpView};
 use crate::wire::report::StoredView;
+use crate::wire::retrospective::RetrospectiveView;
 use crate::workflow::case::{self, Act, DateAct};
-use crate::workflow::{fix, mark, report};
+use crate::workflow::{fix, follow_up, mark, report, retrospective};
 
 type Result<T> = std::result::Result<T, ApiError>;
 type CaseName = Named<CaseId, Api>;
@@ -54,6 +56,8 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/cases/{case}/attachments", post(attach))
         .route("/cases/{case}/attachments/{attachment}", get(fetch))
         .route("/cases/{case}/history", get(history))
+        .route("/cases/{case}/follow-up", post(follow_up))
+        .route("/cases/{case}/retrospective", get(retrospective))
 }
 
 async fn list(State(app): State<Arc<App>>, client: Client) -> Result<Json<Vec<CaseSummary>>> {
@@ -212,6 +216,19 @@ async fn fetch(
 ) -> Result<Response> {
     let (attachment, file) = report::fetch(&app, &client.actor, &which.0.0, which.0.1).await?;
     Ok(ciphertext(&attachment, file))
+}
+
+async fn follow_up(
+    State(app): State<Arc<App>>,
+    client: Client,
+    id: CaseName,
+    Json(wish): Json<FollowUpRequest>,
+) -> Result<(StatusCode, Json<FollowUpView>)> {
+    Ok((StatusCode::CREATED, Json(follow_up::follow_up(&app, &client.actor, &id.0, &wish).await?)))
+}
+
+async fn retrospective(State(app): State<Arc<App>>, client: Client, id: CaseName) -> Result<Json<RetrospectiveView>> {
+    Ok(Json(retrospective::show(&app, &client.actor, &id.0).await?))
 }
 
 async fn history(State(app): State<Arc<App>>, client: Client, id: CaseName) -> Result<Json<Vec<EventView>>> {

@@ -18,6 +18,7 @@ mod advisory;
 pub(crate) mod case;
 pub(crate) mod check;
 pub(crate) mod project;
+mod record;
 mod release;
 pub(crate) mod report;
 mod wave;
@@ -54,6 +55,7 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         .merge(case::routes())
         .merge(check::routes())
         .merge(project::routes())
+        .merge(record::routes())
         .merge(release::routes())
         .merge(report::routes())
         .merge(wave::routes())

@@ -28,6 +28,7 @@ mod parts;
 pub(crate) mod piece;
 pub(crate) mod project;
 pub(crate) mod public;
+mod record;
 pub(crate) mod release;
 pub(crate) mod report;
 pub(crate) mod reporter;
@@ -51,6 +52,7 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         .merge(case::routes())
         .merge(check::routes())
         .merge(advisory::routes())
+        .merge(record::routes())
         .merge(release::routes())
         .merge(report::routes())
         .merge(reporter::routes())

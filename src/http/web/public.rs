@@ -20,7 +20,7 @@ use crate::domain::plain::AdvisoryId;
 use crate::http::caller::Named;
 use crate::http::problem::{Page, PageError};
 use crate::wire::advisory::{ContactView, PlannedView, PublishedView};
-use crate::workflow::{Error, publication};
+use crate::workflow::{Error, publication, record};
 
 type Result<T> = std::result::Result<T, PageError>;
 
@@ -57,7 +57,9 @@ async fn advisory(State(app): State<Arc<App>>, name: Named<String, Page>) -> Res
     let id: AdvisoryId = name.0.parse().map_err(|_| Error::NotFound)?;
     let found = publication::page(&app, &id).await?;
     let body = String::from_utf8_lossy(&found.body);
-    Ok(([(header::CACHE_CONTROL, KEPT)], advisory_page(&id, &body, found.revision)).into_response())
+    let record = record::is_there(&app, &id).await?.then_some("record");
+    let more = (found.revision > 1).then_some("history").into_iter().chain(record);
+    Ok(([(header::CACHE_CONTROL, KEPT)], advisory_page(&id, &body, &more.collect::<Vec<_>>())).into_response())
 }
 
 async fn osv(State(app): State<Arc<App>>, name: Named<String, Page>) -> Result<Response> {
@@ -136,13 +138,15 @@ fn list_page(advisories: &[PublishedView], planned: &[PlannedView], contacts: &[
     Frame::stranger().page("Security advisories", content)
 }
 
-fn advisory_page(id: &AdvisoryId, body: &str, revision: u32) -> Markup {
+/// Renders an advisory's page; `more` names what else is public of it: `history`, `record`.
+fn advisory_page(id: &AdvisoryId, body: &str, more: &[&str]) -> Markup {
     let content = html! {
         // Rendered and escaped by us when it was approved; the bytes are those whose hash was.
         (PreEscaped(body))
         p {
             a href={ "/advisories/" (id) ".md" } { "This advisory as Markdown" } " · " a href={ "/osv/x_" (id) ".json" } { "as OSV" }
-            @if revision > 1 { " · " a href={ "/advisories/" (id) "/history" } { "What was changed, and why" } }
+            @if more.contains(&"history") { " · " a href={ "/advisories/" (id) "/history" } { "What was changed, and why" } }
+            @if more.contains(&"record") { " · " a href={ "/advisories/" (id) "/record" } { "Record of the case" } }
             " · " a href="/advisories" { "All advisories" }
         }
     };
@@ -165,10 +169,10 @@ mod tests {
         };
         let text = list_page(&[listed], &[], &[]).into_string();
         assert!(text.contains("Flaw in &lt;demo&gt;") && text.contains("/advisories/DEMO-2026-0001"), "{text}");
-        let page = advisory_page(&"DEMO-2026-0001".parse().unwrap(), "<article>x</article>", 1).into_string();
+        let page = advisory_page(&"DEMO-2026-0001".parse().unwrap(), "<article>x</article>", &[]).into_string();
         assert!(page.contains("<article>x</article>") && !page.contains("/history"), "{page}");
         assert!(text.contains("Withdrawn: "), "{text}");
-        let page = advisory_page(&"DEMO-2026-0001".parse().unwrap(), "", 2).into_string();
-        assert!(page.contains("/advisories/DEMO-2026-0001/history"), "{page}");
+        let page = advisory_page(&"DEMO-2026-0001".parse().unwrap(), "", &["history", "record"]).into_string();
+        assert!(page.contains("/advisories/DEMO-2026-0001/history") && page.contains("/record"), "{page}");
     }
 }

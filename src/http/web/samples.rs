@@ -206,6 +206,7 @@ fn advisory_view() -> AdvisoryView {
         may_approve: true,
         not_approvable: None,
         documents: Vec::new(),
+        public: None,
     }
 }
 

@@ -33,7 +33,7 @@ use crate::store::{self, Tx};
 
 mod prepare;
 
-pub(super) use prepare::{Prepared, prepare};
+pub(super) use prepare::{Prepared, prepare, retold};
 
 const CHORE: Actor = Actor::System(Chore::Disclose);
 /// The place of a sealed file of a channel.
@@ -143,7 +143,7 @@ pub(super) async fn through(
     })
 }
 
-fn no_secret() -> Outcome {
+pub(super) fn no_secret() -> Outcome {
     Outcome::Again("The channel's secret cannot be read or used: see to its file, mode 0600.".to_owned())
 }
 

@@ -7,7 +7,7 @@ use crate::config::ProjectConfig;
 use crate::domain::awaited::FrozenPackage;
 use crate::domain::channel::{ForgeKind, FrozenChannel, Post, Subject, Way};
 use crate::domain::digest::Digest;
-use crate::domain::id::CaseId;
+use crate::domain::id::{CaseId, ProjectId};
 use crate::domain::manifest::{Document, DocumentPath};
 use crate::domain::refusal::Refusal;
 use crate::domain::rehearsal::{Rehearsal, Target};
@@ -16,6 +16,7 @@ use crate::export::{self, html, markdown, notes};
 use crate::forge::advisory::AdvisoryDraft;
 use crate::forge::release::ReleaseDraft;
 use crate::store::publication::DocumentText;
+use crate::store::retelling::RetoldFile;
 use crate::wire::channel::{PublishedData, PublishedFile, PublishedMessage};
 use crate::workflow::readiness::{Layout, Rendered};
 use crate::workflow::{Error, Result, shown_at};
@@ -57,7 +58,10 @@ pub(in crate::workflow) fn prepare(
     for channel in channels.unwrap_or_default() {
         let posted = match &channel.way {
             Way::Folder { .. } => each(advisories, files)?,
-            Way::Webhook { .. } => each(advisories, |rendered| message(app, release, rendered))?,
+            Way::Webhook { .. } => {
+                let told = (&release.project, "advisory.published", None);
+                each(advisories, |rendered| message(app, told, rendered))?
+            }
             Way::GitHubAdvisory { .. } => each(advisories, advisory)?,
             Way::ForgeRelease { forge, repository, .. } => {
                 let mut posted = Vec::new();
@@ -113,8 +117,30 @@ fn files(rendered: &Rendered) -> Result<Vec<File>> {
     Ok(files)
 }
 
-/// The message that an advisory is public: ids, addresses and hashes, and nothing to read.
-fn message(app: &App, release: &Release, rendered: &Rendered) -> Result<Vec<File>> {
+/// Puts together what a channel is told of a revision; nothing for one that has no advisories.
+pub(in crate::workflow) fn retold(
+    app: &App,
+    way: &Way,
+    (project, kind, number): (&ProjectId, &str, u32),
+    rendered: &Rendered,
+) -> Result<Option<Vec<RetoldFile>>> {
+    let files = match way {
+        Way::Folder { .. } => files(rendered)?,
+        Way::Webhook { .. } => message(app, (project, kind, Some(number)), rendered)?,
+        Way::GitHubAdvisory { .. } => advisory(rendered)?,
+        // The notes of a tag tell of the tag, and stay as they are.
+        Way::ForgeRelease { .. } => return Ok(None),
+    };
+    let file = |(path, _, text): File| Ok(RetoldFile { path: path.parse()?, text });
+    files.into_iter().map(file).collect::<Result<Vec<_>>>().map(Some)
+}
+
+/// The message that an advisory is public, or was revised: ids, addresses and hashes, and nothing to read.
+fn message(
+    app: &App,
+    (project, kind, revision): (&ProjectId, &str, Option<u32>),
+    rendered: &Rendered,
+) -> Result<Vec<File>> {
     let file = |document: &export::Document| PublishedFile {
         url: app.url(&format!("/{}", document.path)),
         media_type: document.media_type.to_owned(),
@@ -123,11 +149,12 @@ fn message(app: &App, release: &Release, rendered: &Rendered) -> Result<Vec<File
     // The page is served inside this server's own: its bytes are nobody else's to compare.
     let files = rendered.documents.as_slice().iter().filter(|document| !document.is_page());
     let message = PublishedMessage {
-        kind: "advisory.published".to_owned(),
-        timestamp: shown_at(release.dated_at),
+        kind: kind.to_owned(),
+        timestamp: shown_at(rendered.published.modified_at),
         data: PublishedData {
             id: rendered.id.to_string(),
-            project: release.project.to_string(),
+            project: project.to_string(),
+            revision,
             url: rendered.published.page_url(),
             cve: rendered.published.advisory.cve.as_ref().map(ToString::to_string),
             files: files.map(file).collect(),

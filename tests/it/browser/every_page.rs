@@ -4,7 +4,10 @@
 
 use std::path::Path;
 
-use embargo::workflow::{check, release};
+use embargo::domain::amendment::AmendmentAct;
+use embargo::wire::amendment::AmendRequest;
+use embargo::wire::record::ChooseRecord;
+use embargo::workflow::{amendment, check, record, release};
 use jiff::SignedDuration;
 
 use super::driver::{Look, Page, Script, browse};
@@ -93,6 +96,31 @@ async fn every_page_is_readable_by_everybody() {
         page.sees("Name of a new token").await;
         eye.look_at("/advisories").await;
         eye.look_at("/advisories/SAMPLE-2026-0001").await;
+
+        let why = "It is no flaw.".parse().unwrap();
+        let wish = AmendRequest { act: AmendmentAct::Withdraw, why };
+        amendment::amend(app, &stage.fixer, &case, &wish).await.unwrap();
+        let lines = ChooseRecord { lines: vec!["timeline/opened".to_owned(), "timeline/published".to_owned()] };
+        record::choose(app, &stage.manager, &case, &lines).await.unwrap();
+        page.sign_in("reviewer").await;
+        for path in [
+            &of_case,
+            &format!("{of_case}/advisory"),
+            &format!("{of_case}/retrospective"),
+            &format!("{of_case}/record"),
+        ] {
+            eye.look_at(path).await;
+        }
+        page.open(&format!("{of_case}/advisory")).await;
+        page.press("Approve, and make it public now").await;
+        page.sees("withdrawn").await;
+        eye.look("an advisory that was withdrawn").await;
+        page.open(&format!("{of_case}/record")).await;
+        page.press("Publish exactly this, for good").await;
+        page.sees("The record is public").await;
+        for more in ["", "/history", "/history/1", "/record"] {
+            eye.look_at(&format!("/advisories/SAMPLE-2026-0001{more}")).await;
+        }
     })
     .await;
     stage.test.settle().await;

@@ -6,6 +6,7 @@ use embargo::domain::access::Role;
 use embargo::domain::actor::Actor;
 use embargo::domain::id::{CaseId, ReleaseId};
 use embargo::domain::mark::Standing;
+use embargo::domain::record::Part;
 use embargo::domain::repo::CommitId;
 use embargo::domain::severity::Severity;
 use embargo::wire::advisory::EditAdvisory;
@@ -14,6 +15,7 @@ use embargo::wire::release::{PlanRelease, PlanTarget};
 use embargo::workflow::{advisory, fix, mark, plan, release};
 
 use crate::support::server::TestApp;
+use crate::support::site::Site;
 
 /// The people and their server.
 pub(super) struct Stage {
@@ -30,7 +32,10 @@ pub(super) struct Stage {
 impl Stage {
     /// Lays the project and its people.
     pub(super) async fn lay() -> Self {
-        let test = TestApp::start().await;
+        let mut site = Site::with_project().await;
+        site.configure(|config| config.projects[0].opens = Part::ALL.to_vec());
+        let test = TestApp::on(site).await;
+        test.settle().await;
         let fixer = test.member("fixer", Role::Fixer).await;
         let reviewer = test.member("reviewer", Role::ReleaseManager).await;
         let manager = test.member("manager", Role::ReleaseManager).await;

@@ -22,6 +22,7 @@ mod signed;
 mod ssh;
 mod trial;
 
+pub(crate) use self::channel::files;
 use embargo::app::App;
 use embargo::crypto::sshsig::Signer;
 use embargo::domain::access::Role;

@@ -13,19 +13,24 @@ use serde::Deserialize;
 use self::editor::{Editor, Remark};
 use self::typed::{Fault, Press, Typed};
 use super::page::Frame;
-use super::{Result, frame_of};
+use super::{Nothing, Result, frame_of};
 use crate::app::App;
+use crate::domain::amendment::AmendmentAct;
+use crate::domain::channel::ChannelName;
 use crate::domain::digest::Digest;
 use crate::domain::id::CaseId;
 use crate::domain::refusal::RefusalKind;
+use crate::domain::text::Sentence;
 use crate::http::caller::{Form, LongForm, Member, Named};
 use crate::http::problem::{Page, refused_on};
 use crate::wire::advisory::EditAdvisory;
-use crate::workflow::Error;
+use crate::wire::amendment::AmendRequest;
 use crate::workflow::advisory::{self, Editing};
+use crate::workflow::{Error, amendment};
 
 pub(crate) mod editor;
 pub(crate) mod page;
+pub(crate) mod public;
 pub(crate) mod typed;
 
 type CaseName = Named<CaseId, Page>;
@@ -40,6 +45,20 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/cases/{case}/advisory", get(show))
         .route("/cases/{case}/advisory/edit", get(edit).post(save).layer(DefaultBodyLimit::max(LONGEST_FORM)))
         .route("/cases/{case}/advisory/approve", post(approve))
+        .route("/cases/{case}/advisory/amend", post(amend))
+        .route("/cases/{case}/advisory/drop", post(drop))
+        .route("/cases/{case}/advisory/retell", post(retell))
+}
+
+#[derive(Deserialize)]
+struct Amend {
+    act: AmendmentAct,
+    why: Sentence,
+}
+
+#[derive(Deserialize)]
+struct Retell {
+    channel: ChannelName,
 }
 
 #[derive(Deserialize)]
@@ -131,6 +150,22 @@ async fn pressed(app: &App, who: (&Member, &CaseId), what: (Press, Sheet), editi
 async fn approve(State(app): State<Arc<App>>, id: CaseName, form: Form<Member, Approval>) -> Result<Redirect> {
     advisory::approve(&app, &form.by.actor, &id.0, &form.value.digest).await?;
     Ok(Redirect::to(&format!("/cases/{}/advisory", id.0)))
+}
+
+async fn amend(State(app): State<Arc<App>>, id: CaseName, form: Form<Member, Amend>) -> Result<Redirect> {
+    let Amend { act, why } = form.value;
+    amendment::amend(&app, &form.by.actor, &id.0, &AmendRequest { act, why }).await?;
+    Ok(Redirect::to(&format!("/cases/{}/advisory#public", id.0)))
+}
+
+async fn drop(State(app): State<Arc<App>>, id: CaseName, form: Form<Member, Nothing>) -> Result<Redirect> {
+    amendment::drop(&app, &form.by.actor, &id.0).await?;
+    Ok(Redirect::to(&format!("/cases/{}/advisory#public", id.0)))
+}
+
+async fn retell(State(app): State<Arc<App>>, id: CaseName, form: Form<Member, Retell>) -> Result<Redirect> {
+    amendment::retell(&app, &form.by.actor, &id.0, &form.value.channel).await?;
+    Ok(Redirect::to(&format!("/cases/{}/advisory#public", id.0)))
 }
 
 /// What an editor shows, whatever is said about it.

@@ -2,6 +2,7 @@
 
 use maud::{Markup, PreEscaped, html};
 
+use super::public;
 use crate::http::web::page::Frame;
 use crate::http::web::piece::{Tone, foreign, mark, moment, sentence};
 use crate::wire::advisory::{AdvisoryView, DocumentView};
@@ -14,6 +15,7 @@ pub(crate) fn advisory_page(case: &str, view: &AdvisoryView, documents: &[Docume
         div.heading {
             p.facts {
                 @match (&view.published_at, view.approved) {
+                    (Some(_), _) if view.public.as_ref().is_some_and(|public| public.withdrawn) => (mark(Tone::Bad, "withdrawn")),
                     (Some(_), _) => (mark(Tone::Good, "public")),
                     (None, true) => (mark(Tone::Good, "approved")),
                     (None, false) => (mark(Tone::Waiting, "not approved")),
@@ -35,8 +37,8 @@ pub(crate) fn advisory_page(case: &str, view: &AdvisoryView, documents: &[Docume
         @if let Some(page) = of("text/html") {
             p.small.soft #preview {
                 @match (&view.published_at, &view.digest) {
-                    (Some(_), _) => "As the public reads it:",
-                    (None, Some(_)) => "As the public will read it:",
+                    (Some(_), None) => "As the public reads it:",
+                    (_, Some(_)) => "As the public will read it:",
                     (None, None) => "As the public will read it, once a release says number, date and commits:",
                 }
             }
@@ -46,7 +48,10 @@ pub(crate) fn advisory_page(case: &str, view: &AdvisoryView, documents: &[Docume
         @if view.waiting_credits > 0 { p.soft { "Asked for a credit and not answered yet: " (view.waiting_credits) "." } }
         (file("As Markdown", of("text/markdown")))
         (file("As OSV, for programs", of("application/json")))
-        @if view.published_at.is_none() { (approval(case, view, frame)) }
+        @match &view.public {
+            Some(public) => (public::part(case, view, public, frame)),
+            None => (approval(case, view, frame)),
+        }
     };
     frame.page(&format!("Advisory of {case}"), content)
 }

@@ -15,18 +15,21 @@ use super::{Nothing, Result, frame_of, upload};
 use crate::app::App;
 use crate::domain::access::{Consent, Role};
 use crate::domain::case::Verdict;
+use crate::domain::follow_up::Because;
 use crate::domain::id::{AttachmentId, CaseId};
 use crate::domain::mark::Standing;
 use crate::domain::repo::{CommitId, LineName, RepoName};
 use crate::domain::report::Audience;
-use crate::domain::text::{Body, Handle};
+use crate::domain::text::{Body, Handle, Title};
 use crate::http::caller::{Form, Member, Named, SameSite};
 use crate::http::download::ciphertext;
 use crate::http::problem::Page;
 use crate::wire::case::{MarkRequest, MessageTo};
+use crate::wire::follow_up::FollowUpRequest;
 use crate::workflow::case::{self, Act};
-use crate::workflow::{check, fix, mark, release, report};
+use crate::workflow::{check, fix, follow_up, mark, release, report, retrospective};
 
+pub(crate) mod after;
 pub(crate) mod page;
 pub(crate) mod talk;
 pub(crate) mod work;
@@ -54,6 +57,8 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/cases/{case}/approve", post(approve))
         .route("/cases/{case}/mark", post(mark))
         .route("/cases/{case}/waive", post(waive))
+        .route("/cases/{case}/follow-up", post(follow_up))
+        .route("/cases/{case}/retrospective", get(retrospective))
         .route("/cases/{case}/checks", post(rerun))
         .route("/cases/{case}/attachments", post(attach).layer(DefaultBodyLimit::disable()))
         .route("/cases/{case}/attachments/{attachment}", get(fetch))
@@ -94,6 +99,12 @@ struct Mark {
 struct Waive {
     line: LineName,
     commit: CommitId,
+}
+
+#[derive(Deserialize)]
+struct FollowUp {
+    because: Because,
+    title: Title,
 }
 
 #[derive(Deserialize)]
@@ -199,6 +210,17 @@ async fn waive(State(app): State<Arc<App>>, id: CaseName, form: Form<Member, Wai
 async fn rerun(State(app): State<Arc<App>>, id: CaseName, form: Form<Member, Rerun>) -> Done {
     let run = check::rerun(&app, &form.by.actor, &id.0, &form.value.line).await?;
     Ok(Redirect::to(&format!("/checks/{run}")))
+}
+
+async fn follow_up(State(app): State<Arc<App>>, id: CaseName, form: Form<Member, FollowUp>) -> Done {
+    let FollowUp { because, title } = form.value;
+    let made = follow_up::follow_up(&app, &form.by.actor, &id.0, &FollowUpRequest { because, title }).await?;
+    Ok(Redirect::to(&format!("/cases/{}", made.case)))
+}
+
+async fn retrospective(State(app): State<Arc<App>>, member: Member, id: CaseName) -> Result<Markup> {
+    let view = retrospective::show(&app, &member.actor, &id.0).await?;
+    Ok(after::retrospective_page(&view, &frame_of(&app, &member)))
 }
 
 async fn attach(State(app): State<Arc<App>>, member: Member, _: SameSite, id: CaseName, form: Parts) -> Done {

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::{talk, work};
+use super::{after, talk, work};
 use crate::domain::access::{Action, Role};
 use crate::domain::case::{CaseState, Verdict};
 use crate::http::web::page::Frame;
@@ -31,14 +31,16 @@ pub(crate) fn case_page(view: &CaseView, frame: &Frame<'_>) -> Markup {
             @if !view.fixes.is_empty() || !view.remotes.is_empty() || view.remote_pending { a href="#fixes" { "Fixes" } }
             a href="#attachments" { "Attachments" } a href="#members" { "Members" }
             @if may(view, Action::ReadTeam) { a href={ "/cases/" (summary.id) "/advisory" } { "Advisory" } }
+            @if !view.opens.is_empty() && may(view, Action::ReadTeam) { a href={ "/cases/" (summary.id) "/record" } { "Public record" } }
             @if !view.history.is_empty() { a href="#history" { "History" } }
         }
         section #reports { @for report in &view.reports { (report_card(report)) } }
         (talk::thread(view, frame))
         (work::fixes(view, frame))
         (work::attachments(view, frame))
+        (after::part(view, frame))
         (members(view, frame))
-        (history(&view.history))
+        (history(&view.summary.id, &view.history))
     };
     frame.page(&format!("{} {}", summary.id, summary.title), content)
 }
@@ -254,11 +256,12 @@ fn member_row(view: &CaseView, member: &MemberView, frame: &Frame<'_>) -> Markup
     }
 }
 
-fn history(events: &[EventView]) -> Markup {
+fn history(case: &str, events: &[EventView]) -> Markup {
     html! {
         @if !events.is_empty() {
             section #history {
                 h2 { "History" }
+                p { a href={ "/cases/" (case) "/retrospective" } { "Retrospective" } span.soft { " drafted from it" } }
                 details {
                     summary { (events.len()) " entries, newest first" }
                     ol.history { @for event in events {

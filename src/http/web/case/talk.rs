@@ -38,7 +38,7 @@ pub(crate) fn message_item(message: &MessageView) -> Markup {
 fn composer(view: &CaseView, frame: &Frame<'_>) -> Markup {
     let (reply, note) = (may(view, Action::Reply), may(view, Action::Note));
     let choices: Vec<(&str, &str, &str)> = [
-        (reply && note, ("reporter", "The reporter", "the team reads it too")),
+        (reply && note && !view.reports.is_empty(), ("reporter", "The reporter", "the team reads it too")),
         (reply, ("all", "All members", "guests and every reporter included")),
         (note, ("team", "Team-only note", "the reporter never sees it")),
     ]

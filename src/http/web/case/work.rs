@@ -33,17 +33,23 @@ pub(super) fn fixes(view: &CaseView, frame: &Frame<'_>) -> Markup {
 }
 
 fn remote(view: &CaseView) -> Markup {
+    let archive = view.summary.published_at.is_some();
     html! {
         @if view.remote_pending { p role="status" { (mark(Tone::Busy, "the private remote is being made: load the page again in a moment")) } }
         @for (n, remote) in view.remotes.iter().enumerate() {
             div.card {
-                h3 { "Private remote " (remote.name) }
-                p.soft { "In your clone. " code { "embargo fix start " (view.summary.id) } " does the same. The password is an access token from your account page." }
-                pre tabindex="0" {
-                    code {
-                        "git remote add embargo " (remote.url) "\n"
-                        "git fetch embargo\n"
-                        "git push embargo HEAD:fix/" (view.fixes.get(n).map_or("<line>", |fix| fix.line.as_str()))
+                h3 { "Private remote " (remote.name) @if archive { " " (mark(Tone::Neutral, "archive")) } }
+                @if archive {
+                    p.soft { "To fetch from, and to push to no more: what it held is public. Push to the public repository, or open a case that follows up on this one." }
+                    pre tabindex="0" { code { "git fetch " (remote.url) } }
+                } @else {
+                    p.soft { "In your clone. " code { "embargo fix start " (view.summary.id) } " does the same. The password is an access token from your account page." }
+                    pre tabindex="0" {
+                        code {
+                            "git remote add embargo " (remote.url) "\n"
+                            "git fetch embargo\n"
+                            "git push embargo HEAD:fix/" (view.fixes.get(n).map_or("<line>", |fix| fix.line.as_str()))
+                        }
                     }
                 }
             }

@@ -16,11 +16,12 @@ use super::parts::Parts;
 use super::{Nothing, Result, frame_of_visit, upload};
 use crate::app::App;
 use crate::domain::actor::Actor;
+use crate::domain::record::RecordAnswer;
 use crate::domain::sealed::Secret;
 use crate::http::caller::{Form, Named, OpenForm, SameSite, Visitor, no_visit_cookie, visit_cookie};
 use crate::http::origin::Sender;
 use crate::http::problem::{Page, refused_on};
-use crate::workflow::{Error, account, case, limit, report};
+use crate::workflow::{Error, account, case, limit, record, report};
 
 pub(crate) mod page;
 
@@ -34,6 +35,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/r/reply", post(reply))
         .route("/r/date", post(date))
         .route("/r/credit", post(credit))
+        .route("/r/record", post(record))
         .route("/r/attachments", post(attach).layer(DefaultBodyLimit::disable()))
         .route("/r/leave", post(leave))
         .route("/r/feed/{secret}", get(feed))
@@ -42,6 +44,11 @@ pub(super) fn routes() -> Router<Arc<App>> {
 #[derive(Deserialize)]
 struct Claim {
     code: String,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    answer: RecordAnswer,
 }
 
 async fn show(State(app): State<Arc<App>>, visitor: Option<Visitor>) -> Result<Markup> {
@@ -90,6 +97,12 @@ async fn credit(State(app): State<Arc<App>>, form: Form<Visitor, CreditForm>) ->
     let own = report::case_of(&app, form.by.visit.report).await?;
     report::credit(&app, &form.by.actor, &own, form.value.wish()?).await?;
     Ok(Redirect::to("/r/#credit"))
+}
+
+async fn record(State(app): State<Arc<App>>, form: Form<Visitor, Answer>) -> Done {
+    let own = report::case_of(&app, form.by.visit.report).await?;
+    record::answer(&app, &form.by.actor, &own, form.value.answer).await?;
+    Ok(Redirect::to("/r/#record"))
 }
 
 async fn attach(State(app): State<Arc<App>>, visitor: Visitor, _: SameSite, form: Parts) -> Done {

@@ -2,11 +2,13 @@
 
 use maud::{Markup, html};
 
+use crate::domain::record::{Part, RecordAnswer};
 use crate::http::web::case::talk::message_item;
 use crate::http::web::case::work::{attachment_facts, upload_form};
 use crate::http::web::page::Frame;
 use crate::http::web::piece::{distance, foreign, instant_field, moment, sentence};
 use crate::http::web::report::page::credit_fields;
+use crate::wire::record::RecordQuestion;
 use crate::wire::report::ReporterView;
 
 /// Renders the page where a reporter enters the claim code, with what was wrong about the last one.
@@ -61,6 +63,7 @@ pub(crate) fn reporter_page(view: &ReporterView, frame: &Frame<'_>) -> Markup {
                     }
                 }
             }
+            @if let Some(question) = &view.record { (record(question, frame)) }
             section #attachments {
                 h2 { "Files" }
                 @if view.attachments.is_empty() { p.soft { "None." } }
@@ -82,6 +85,30 @@ pub(crate) fn reporter_page(view: &ReporterView, frame: &Frame<'_>) -> Markup {
         }
     };
     frame.page(&format!("Your report {}", view.case), content)
+}
+
+/// Asks whether the reporter's own words may be shown, and shows what they said.
+fn record(question: &RecordQuestion, frame: &Frame<'_>) -> Markup {
+    html! {
+        section.card #record {
+            h2 { "Your own words in public" }
+            p {
+                "The team may open parts of this case now that it is public. What you wrote, your report"
+                @if question.parts.contains(&Part::Thread) { " and your messages" }
+                ", is shown only if you agree. The team chooses what it opens, and your name is not added."
+            }
+            @match question.answer {
+                Some(RecordAnswer::Agreed) => p { strong { "You agreed." } " You can take it back until the record is public." },
+                Some(RecordAnswer::Declined) => p { strong { "You declined." } " Your words stay closed." },
+                None => p.soft { "Until you answer, your words stay closed." },
+            }
+            form.row method="post" action="/r/record" {
+                (frame.token())
+                button name="answer" value=(RecordAnswer::Agreed) { "My words may be shown" }
+                button name="answer" value=(RecordAnswer::Declined) { "They may not" }
+            }
+        }
+    }
 }
 
 fn date(view: &ReporterView, frame: &Frame<'_>) -> Markup {

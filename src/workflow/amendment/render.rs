@@ -1,0 +1,221 @@
+//! What an amendment would put up: rendered from the draft as it is now and the release as it was.
+//!
+//! Guards: what is not changed by somebody renders to the bytes that are public, so that what is shown as different is.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use similar::TextDiff;
+
+use crate::app::App;
+use crate::crypto::keys::Keys;
+use crate::domain::access::{Action, Grant};
+use crate::domain::actor::{Actor, Chore};
+use crate::domain::advisory::Advisory;
+use crate::domain::amendment::{Amendment, AmendmentAct};
+use crate::domain::digest::Digest;
+use crate::domain::id::{CaseId, Prefix};
+use crate::domain::manifest::Document;
+use crate::domain::plain::AdvisoryId;
+use crate::domain::release::{Release, ReleaseState};
+use crate::domain::revision::Revision;
+use crate::domain::text::Sentence;
+use crate::domain::told::{Lack, LineFacts};
+use crate::export::{self, Documents, Published, Withdrawal};
+use crate::store::advisory::Draft;
+use crate::store::revision::RevisionFile;
+use crate::store::{self, Rows, Tx};
+use crate::wire::amendment::DiffView;
+use crate::workflow::readiness::{Layout, Rendered, open_release, public_fix, rendered};
+use crate::workflow::told::{self, Said};
+use crate::workflow::{Error, Result, advisory, open};
+
+/// The server reads a whole train for whoever sees one case of it; only that case's documents are shown.
+const CHORE: Actor = Actor::System(Chore::Disclose);
+/// The place of the sealed sentence of an amendment.
+pub(super) const WHY: (&str, &str) = ("amendment", "why");
+/// How long two texts of hostile length are compared before the difference gets coarse.
+const PATIENCE: Duration = Duration::from_millis(200);
+
+/// A public advisory and what would take its place.
+pub(in crate::workflow) struct Prospect {
+    /// The advisory.
+    pub(super) id: AdvisoryId,
+    /// The release that published it.
+    pub(super) release: Release,
+    /// Its newest revision.
+    pub(super) newest: Revision,
+    /// The files of that.
+    pub(super) public: Vec<RevisionFile>,
+    /// The draft, as it was read.
+    pub(super) draft: Draft,
+    /// What is asked for, if anything is.
+    pub(super) asked: Option<Amendment>,
+    /// What the text lacks.
+    pub(super) missing: Vec<String>,
+    /// What the files are made of, not dated yet.
+    published: Published,
+    /// What signs their hashes.
+    keys: Keys,
+}
+
+impl Prospect {
+    /// Renders what is asked for as of an instant; without anything asked for, the draft as it stands.
+    pub(super) fn rendered(&self, case: &CaseId, at: Timestamp) -> Result<Rendered> {
+        let withdrawn = match &self.asked {
+            Some(asked) if asked.act == AmendmentAct::Withdraw => Some(Withdrawal { at, why: asked.why.clone() }),
+            Some(_) => None,
+            // Nothing is asked for: what is withdrawn is still.
+            None if self.newest.kind.withdrawn() => {
+                self.newest.why.clone().map(|why| Withdrawal { at: self.newest.at, why })
+            }
+            None => None,
+        };
+        let published = Published { modified_at: at, withdrawn, ..self.published.clone() };
+        let documents = rendered(&self.keys, &published)?;
+        Ok(Rendered { case: case.clone(), id: self.id.clone(), published, documents })
+    }
+
+    /// Renders it dated like what is public, which is how it is compared and approved.
+    pub(super) fn undated(&self, case: &CaseId) -> Result<Documents> {
+        Ok(self.rendered(case, self.newest.at)?.documents)
+    }
+
+    /// Returns what an approval of what is asked for is bound to.
+    pub(super) fn digest(&self, case: &CaseId) -> Result<Option<Digest>> {
+        let documents = Digest::from_bytes(self.undated(case)?.digest());
+        Ok(self.asked.as_ref().map(|asked| asked.digest(self.newest.number, &documents)))
+    }
+
+    /// Says line by line what would change in public, file by file; files that stay the same are left out.
+    pub(super) fn difference(&self, case: &CaseId) -> Result<Vec<DiffView>> {
+        let new = self.undated(case)?;
+        let mut differences = Vec::new();
+        for document in new.as_slice() {
+            let of = |file: &&RevisionFile| file.document.path.as_str() == document.path;
+            let before = self.public.iter().find(of).map(|file| file.body.as_slice()).unwrap_or_default();
+            // The page says what the Markdown says, in one line that nobody could read; and hashes are of the others.
+            if before == document.bytes || document.is_page() || document.is_check() {
+                continue;
+            }
+            let (before, after) = (String::from_utf8_lossy(before), String::from_utf8_lossy(&document.bytes));
+            let diff = TextDiff::configure().timeout(PATIENCE).diff_lines(before.as_ref(), after.as_ref());
+            let text = diff.unified_diff().context_radius(2).header("public", "asked for").to_string();
+            differences.push(DiffView { path: document.path.clone(), text });
+        }
+        Ok(differences)
+    }
+
+    /// Tells whether the public would read anything else than now.
+    pub(super) fn differs(&self, case: &CaseId) -> Result<bool> {
+        let new = self.undated(case)?;
+        let same = |document: &export::Document| {
+            let of = |file: &&RevisionFile| file.document.path.as_str() == document.path;
+            self.public.iter().find(of).is_some_and(|file| file.body == document.bytes)
+        };
+        Ok(!new.as_slice().iter().filter(|document| !document.is_check()).all(same))
+    }
+
+    /// Tells whether its release still publishes: what a slow channel gets then would be older than a revision.
+    pub(super) fn being_published(&self) -> bool {
+        self.release.state != ReleaseState::Done
+    }
+}
+
+/// Reads a public advisory and what would take its place. The grant has to have been asked for before; this reads as the server.
+pub(in crate::workflow) async fn prospect(app: &App, case: &CaseId) -> Result<Prospect> {
+    let mut rows = app.read().await?;
+    let grant = open(&mut rows, &CHORE, case, Action::ReadTeam).await?;
+    let (id, release) = store::publication::placed(&mut rows, &grant).await?.ok_or(Error::NotFound)?;
+    let (release, _) = open_release(&mut rows, &CHORE, &release, Action::ReadTeam).await?;
+    let layout = Layout::of(&mut rows, &release.project).await?;
+    let parted = told::parted(app, &mut rows, std::slice::from_ref(&grant), &layout).await?;
+    drop(rows);
+
+    let mut tx = app.begin("amendment.prospect").await?;
+    let grant = open(&mut tx, &CHORE, case, Action::ReadTeam).await?;
+    let newest = store::revision::newest(&mut tx, &id).await?.ok_or(Error::NotFound)?;
+    let public = store::revision::files(&mut tx, &id, newest.number).await?;
+    let draft = store::advisory::get(&mut tx, &grant).await?.ok_or(Error::NotFound)?;
+    let unsealing = app.unsealing(&mut tx, &grant).await?;
+    let whole = advisory::whole(&mut tx, &grant, &unsealing, &draft).await?;
+    let asked = asked(app, &mut tx, &grant).await?;
+    let marks = store::mark::of_case(&mut tx, &grant).await?;
+    let fixes = store::fix::of_case(&mut tx, &grant).await?;
+    let related = store::link::related(&mut tx, &grant).await?;
+    let found = store::case::get(&mut tx, &grant).await?;
+    app.commit(tx).await?;
+
+    let said = Said { draft: Some(&whole), marks: &marks, fixes: &fixes };
+    let lines = told::lines(app, &layout, Some(&release), &said).await?;
+    let missing = lacks(case, &whole, &lines);
+    let whole = whole.against(&lines, advisory::package(app, &found).as_ref());
+    let public_of = |line, head| Some((line, public_fix(&release, line, head)?));
+    let heads: Vec<_> = fixes.iter().filter_map(|fix| public_of(fix.line, fix.head.as_ref())).collect();
+    let told = told::published(app, &layout, Some(&release), (case, &whole, &heads, &parted)).await?;
+    let published = Published {
+        project: layout.project.name.parse()?,
+        base_url: app.config.base_url.as_str().parse()?,
+        osv_prefix: known_prefix(&id, &public),
+        published_at: release.dated_at,
+        modified_at: newest.at,
+        withdrawn: None,
+        related,
+        lines: told,
+        advisory: whole,
+        id: id.clone(),
+    };
+    let keys = app.keys.clone();
+    Ok(Prospect { id, release, newest, public, draft, asked, missing, published, keys })
+}
+
+/// Opens what is asked for in a case, if anything is.
+pub(super) async fn asked(app: &App, tx: &mut Tx, grant: &Grant) -> Result<Option<Amendment>> {
+    let Some(row) = store::amendment::get(tx, grant).await? else { return Ok(None) };
+    let unsealing = app.unsealing(tx, grant).await?;
+    let why: Sentence = unsealing.open(WHY, &grant.case().to_string(), &row.why)?;
+    Ok(Some(Amendment { act: row.act, why, asked_by: row.asked_by, asked_at: row.asked_at }))
+}
+
+/// Tells whether the newest revision of a case's advisory withdrew it.
+pub(super) async fn newest_of(rows: &mut impl Rows, grant: &Grant) -> Result<Option<(AdvisoryId, Revision)>> {
+    let Some((id, _)) = store::publication::placed(rows, grant).await? else { return Ok(None) };
+    let newest = store::revision::newest(rows, &id).await?;
+    Ok(newest.map(|newest| (id, newest)))
+}
+
+/// Turns rendered files into those of a revision.
+pub(super) fn files(documents: &Documents) -> Result<Vec<RevisionFile>> {
+    let file = |document: &export::Document| {
+        Ok(RevisionFile {
+            document: Document {
+                path: document.path.parse()?,
+                media_type: document.media_type.to_owned(),
+                sha256: Digest::from_bytes(document.sha256()),
+            },
+            body: document.bytes.clone(),
+        })
+    };
+    documents.as_slice().iter().map(file).collect()
+}
+
+/// Lists what the text lacks, a sentence for each thing.
+fn lacks(case: &CaseId, whole: &Advisory, lines: &[LineFacts]) -> Vec<String> {
+    let untold = lines.iter().flat_map(|line| line.lacks(case)).filter_map(|lack| match lack {
+        Lack::Untold(sentence) => Some(sentence),
+        Lack::Left(_) | Lack::Unknown(_) => None,
+    });
+    let untold: Vec<_> = untold.collect();
+    let mut missing = whole.clone().against(lines, None).completeness();
+    missing.extend(untold);
+    missing
+}
+
+/// Finds the prefix under which the public knows the OSV file: it keeps its name whatever the configuration says by now.
+fn known_prefix(id: &AdvisoryId, public: &[RevisionFile]) -> Option<Prefix> {
+    let named = |file: &RevisionFile| {
+        let name = file.document.path.as_str().strip_prefix("osv/")?.strip_suffix(".json")?;
+        name.strip_suffix(&format!("-{}", id.tail()))?.parse().ok()
+    };
+    public.iter().find_map(named)
+}
