@@ -125,6 +125,8 @@ words! {
         WaveAnswered = "wave.answered",
         /// A member of an audience was handed text or patches, encrypted to them.
         WaveHandedOut = "wave.handed_out",
+        /// A hook around the instant of a release was called, undone or passed over.
+        HookCalled = "hook.called",
         /// An advisory became public.
         AdvisoryPublished = "advisory.published",
         /// A mail was handed to the server, or given up.

@@ -43,6 +43,11 @@ pub enum Job {
         /// Which release.
         release: ReleaseId,
     },
+    /// Call the hooks of a release whose time has come, or undo them.
+    Hook {
+        /// Which release.
+        release: ReleaseId,
+    },
     /// Hand a mail to the mail server.
     Mail {
         /// Which mail.
@@ -61,6 +66,7 @@ impl Job {
             Self::Try { release } => format!("try {release}"),
             Self::Disclose { release } => format!("disclose {release}"),
             Self::Announce { release } => format!("announce {release}"),
+            Self::Hook { release } => format!("hook {release}"),
             Self::Mail { mail } => format!("mail {mail}"),
         }
     }

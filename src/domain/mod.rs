@@ -24,6 +24,7 @@ pub mod fix;
 pub mod forward;
 pub mod haste;
 pub mod hold;
+pub mod hook;
 pub mod id;
 pub mod job;
 pub mod limit;

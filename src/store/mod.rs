@@ -23,6 +23,7 @@ pub mod check;
 pub mod effect;
 pub mod event;
 pub mod fix;
+pub mod hook;
 pub mod job;
 pub mod mail;
 pub mod mark;

@@ -24,6 +24,7 @@ pub(super) async fn run(app: &App, claimed: &Claimed) -> Settled {
             Job::Try { release } => workflow::trial::run(app, release).await,
             Job::Disclose { release } => workflow::disclose::run(app, release).await,
             Job::Announce { release } => workflow::wave::send::announce(app, release).await,
+            Job::Hook { release } => workflow::hook::run(app, release).await,
             Job::Mail { mail } => workflow::mail::send(app, *mail).await,
         }
     }));

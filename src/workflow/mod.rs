@@ -26,6 +26,7 @@ pub mod fix;
 mod forward;
 pub mod haste;
 mod hold;
+pub mod hook;
 mod journal;
 pub mod limit;
 pub mod mail;
