@@ -29,7 +29,7 @@ create table release (
     dated_at integer not null,                   -- committer and tagger time, whole seconds, kept when a frozen release's instant moves
     manifest blob,                               -- sealed JSON under the first case's key; null until frozen
     digest blob,                                 -- SHA-256 of the manifest without the instant: what people arm
-    hold text check (hold in ('line_moved', 'tag_taken', 'upstream_down', 'push_refused', 'partly_public', 'not_ready', 'missed', 'channel', 'package', 'trouble')),
+    hold text check (hold in ('line_moved', 'tag_taken', 'upstream_down', 'push_refused', 'partly_public', 'not_ready', 'missed', 'channel', 'package', 'hook', 'trouble')),
     note text not null default '',               -- why it is held, in words free of case text
     hastened_at integer,                         -- when enough people had said that it is to be disclosed now
     skipped text not null default '',            -- what is passed over for it, words joined by spaces
@@ -153,14 +153,14 @@ create table channel_document (
 create table effect (
     release text not null references release (id),
     position integer not null,
-    phase text not null check (phase in ('preflight', 'push_fixes', 'verify_public', 'publish_advisories', 'notify_public', 'open_case', 'await_packages', 'publish_channels')),
-    target text not null,                        -- repository/<id>, site/<case>, seat/<case>/<id>, case/<id> or channel/<name>/<subject>
+    phase text not null check (phase in ('preflight', 'push_fixes', 'verify_public', 'publish_advisories', 'notify_public', 'open_case', 'await_packages', 'publish_channels', 'call_hooks')),
+    target text not null,                        -- repository/<id>, site/<case>, seat/<case>/<id>, case/<id>, channel/<name>/<subject> or hook/<name>
     needs text not null,                         -- positions of what must be done before, joined by spaces
     state text not null check (state in ('pending', 'started', 'done', 'unknown', 'failed', 'given_up')),
     key text not null unique,                    -- idempotency key
     fence integer not null default 0,            -- of the run that touched it last
     attempts integer not null default 0,
-    reason text check (reason in ('line_moved', 'tag_taken', 'upstream_down', 'push_refused', 'partly_public', 'not_ready', 'missed', 'channel', 'package', 'trouble')),
+    reason text check (reason in ('line_moved', 'tag_taken', 'upstream_down', 'push_refused', 'partly_public', 'not_ready', 'missed', 'channel', 'package', 'hook', 'trouble')),
     note text not null default '',               -- what happened, in words free of case text
     retry_at integer,                            -- not to be tried again before
     started_at integer,

@@ -116,11 +116,11 @@ pub enum Error {
     /// Channels.
     #[error(transparent)]
     Channels(#[from] crate::forge::OptionsError),
-    /// One channel.
-    #[error("channel {channel}: {why}")]
+    /// One channel or hook.
+    #[error("{which}: {why}")]
     Channel {
-        /// The channel's name.
-        channel: String,
+        /// Which of the two, and its name.
+        which: String,
         /// What is wrong with it.
         why: ChannelError,
     },
@@ -338,7 +338,10 @@ impl App {
         }
         for channel in config.projects.iter().flat_map(ProjectConfig::channels).flatten() {
             options::check(&channel, &[&data, &config.keys.folder, &config.checks_folder()])
-                .map_err(|why| Error::Channel { channel: channel.name.to_string(), why })?;
+                .map_err(|why| Error::Channel { which: format!("channel {}", channel.name), why })?;
+        }
+        for hook in config.projects.iter().flat_map(ProjectConfig::hooks).flatten() {
+            options::check_hook(&hook).map_err(|why| Error::Channel { which: format!("hook {}", hook.name), why })?;
         }
         let forge = Forge::open(&config.channels)?;
         let store = Store::open(&data.join("embargo.db")).await?;

@@ -20,12 +20,14 @@ use crate::{ci, crypto, forge, git, notify};
 
 mod audience;
 mod awaited;
+mod hook;
 mod line;
 mod mistake;
 mod project;
 
 pub use audience::{AudienceMember, AudienceOptions};
 pub use awaited::{AwaitConfig, RegistryKind};
+pub use hook::{HookConfig, HookKind};
 pub use line::LineConfig;
 pub use project::{DiscloseNow, Messages, ProjectConfig, RepositoryConfig, SignerConfig};
 

@@ -9,11 +9,13 @@ use serde::{Deserialize, Serialize};
 
 use super::audience::{self, AudienceOptions};
 use super::awaited::{self, AwaitConfig};
+use super::hook::{self, HookConfig};
 use super::line::{self, LineConfig};
 use crate::domain::audience::{Audience, AudienceName};
 use crate::domain::awaited::Awaited;
 use crate::domain::channel::{Channel, ChannelUrl, ForgeKind, ForgePlace};
 use crate::domain::haste::{HastePolicy, Skip};
+use crate::domain::hook::Hook;
 use crate::domain::id::{Prefix, ProjectId};
 use crate::domain::project::{TagStyle, TeamKind};
 use crate::domain::recipe::Strategy;
@@ -92,6 +94,9 @@ pub struct ProjectConfig {
     /// The packages that its releases wait for.
     #[serde(rename = "await", default)]
     pub awaits: Vec<AwaitConfig>,
+    /// What is done around the instant of its releases.
+    #[serde(rename = "hook", default)]
+    pub hooks: Vec<HookConfig>,
     /// Who may know of its releases before their instant.
     #[serde(rename = "audience", default)]
     pub audiences: Vec<AudienceOptions>,
@@ -306,6 +311,11 @@ impl ProjectConfig {
         awaited::all(&self.awaits, &self.repository_names())
     }
 
+    /// Returns what is done around the instant; the error is a clause that says what is wrong.
+    pub fn hooks(&self) -> Result<Vec<Hook>, String> {
+        hook::all(&self.hooks)
+    }
+
     fn repository_names(&self) -> Vec<&RepoName> {
         self.repositories.iter().map(|repository| &repository.name).collect()
     }
@@ -380,6 +390,7 @@ impl ProjectConfig {
         }
         self.channels().map_err(|wrong| format!("project {id}: {wrong}."))?;
         self.awaited().map_err(|wrong| format!("project {id}: {wrong}."))?;
+        self.hooks().map_err(|wrong| format!("project {id}: {wrong}."))?;
         audience::check(&self.audiences).map_err(|wrong| format!("project {id}: {wrong}."))?;
         Ok(())
     }

@@ -12,6 +12,7 @@ use super::awaited::{AwaitedName, FrozenPackage};
 use super::channel::{ChannelName, FrozenChannel, Subject};
 use super::digest::Digest;
 use super::hold::HoldReason;
+use super::hook::HookName;
 use super::id::{CaseId, MemberId, UpstreamId, words};
 use super::manifest::Manifest;
 pub use super::phase::Phase;
@@ -51,6 +52,8 @@ pub enum Target {
     Channel(ChannelName, Subject),
     /// A package built from a tag of a repository.
     Package(AwaitedName, UpstreamId, TagName),
+    /// A hook of the project.
+    Hook(HookName),
 }
 
 impl fmt::Display for Target {
@@ -62,6 +65,7 @@ impl fmt::Display for Target {
             Self::Case(id) => write!(f, "case/{id}"),
             Self::Channel(name, subject) => write!(f, "channel/{name}/{subject}"),
             Self::Package(name, upstream, tag) => write!(f, "package/{name}/{upstream}/{tag}"),
+            Self::Hook(name) => write!(f, "hook/{name}"),
         }
     }
 }
@@ -70,7 +74,7 @@ impl FromStr for Target {
     type Err = Malformed;
     fn from_str(text: &str) -> Result<Self, Malformed> {
         const RULE: Malformed =
-            Malformed::new("an effect's target is repository, site, seat, case, channel or package, and its id");
+            Malformed::new("an effect's target is repository, site, seat, case, channel, package or hook, and its id");
         match text.split_once('/') {
             Some(("repository", id)) => id.parse().map(Self::Repository),
             Some(("site", id)) => id.parse().map(Self::Site),
@@ -88,6 +92,7 @@ impl FromStr for Target {
                 let (upstream, tag) = place.split_once('/').ok_or(RULE)?;
                 Ok(Self::Package(name.parse()?, upstream.parse()?, tag.parse()?))
             }
+            Some(("hook", name)) => name.parse().map(Self::Hook),
             Some(_) | None => Err(RULE),
         }
     }
@@ -242,6 +247,10 @@ pub fn journal(manifest: &Manifest, recipients: &[Recipient]) -> Vec<Effect> {
             add(Phase::PublishChannels, target, needs);
         }
     }
+    // They come due by the clock: `workflow::hook` says when.
+    for hook in manifest.hooks.iter().filter(|hook| hook.after().is_some()) {
+        add(Phase::CallHooks, Target::Hook(hook.name.clone()), verified.clone());
+    }
     effects
 }
 
@@ -308,7 +317,8 @@ pub fn after_push(effects: &[Effect], effect: &Effect) -> Option<SignedDuration>
         | Phase::NotifyPublic
         | Phase::OpenCase
         | Phase::AwaitPackages
-        | Phase::PublishChannels => {}
+        | Phase::PublishChannels
+        | Phase::CallHooks => {}
     }
     let mut reached = effect.needs.clone();
     let mut pushed: Option<Timestamp> = None;
@@ -420,6 +430,8 @@ impl Effect {
                 let started_at = self.started_at.filter(|_| self.phase != Phase::AwaitPackages);
                 Self { state: EffectState::Pending, attempts, started_at, retry_at: None, reason: None, ..self }
             }
+            // What was never begun and has its time keeps that.
+            EffectState::Pending if self.attempts == 0 => self,
             EffectState::Pending | EffectState::Started | EffectState::Unknown => {
                 Self { attempts, retry_at: None, ..self }
             }
@@ -427,12 +439,12 @@ impl Effect {
         }
     }
 
-    /// Gives it up, by a person's word: only what a channel publishes or a package that is waited for, and what has become
-    /// public remains so.
+    /// Gives it up, by a person's word: only what a channel publishes, a package that is waited for or a hook, and what has
+    /// become public remains so.
     pub fn give_up(self) -> Result<Self, Refusal> {
         if !self.phase.outside() {
             return Err(Refusal::moment(
-                "Only what a channel publishes and a package that is waited for can be given up.",
+                "Only what a channel publishes, a package that is waited for and a hook can be given up.",
             ));
         }
         match self.state {

@@ -17,7 +17,7 @@ fn sample_journal() -> Vec<Effect> {
 /// The journal of a release that waits for these.
 fn journal_of(packages: Vec<FrozenPackage>) -> Vec<Effect> {
     let recipient = |n: u8, case: &str| Recipient { seat: MemberId::mint(1, [n; 10]), case: case.parse().unwrap() };
-    let manifest = Manifest { packages, ..sample() };
+    let manifest = Manifest { packages, hooks: Vec::new(), ..sample() };
     journal(&manifest, &[recipient(1, "DEMO-1"), recipient(2, "DEMO-1"), recipient(3, "DEMO-2")])
 }
 
@@ -64,6 +64,27 @@ fn the_journal_reads_as_written() {
     14 publish_channels channel after [5]
     15 publish_channels channel after [4, 5]
     ");
+}
+
+#[test]
+fn a_hook_after_the_instant_is_called_once_every_push_was_read_back_and_not_before_its_time() {
+    let mut effects = journal(&sample(), &[]);
+    let hook = find(&effects, Phase::CallHooks, 0);
+    assert_eq!(
+        effects.iter().filter(|effect| effect.phase == Phase::CallHooks).count(),
+        1,
+        "the one before is no effect"
+    );
+    assert_eq!((effects[hook].target.to_string().as_str(), &effects[hook].needs), ("hook/unfreeze", &vec![4, 5]));
+    assert_eq!("hook/unfreeze".parse::<Target>().unwrap(), effects[hook].target);
+    effects[hook].retry_at = Some(at(900));
+    while let Next::Act(_) = next(&effects, at(1)) {
+        turn(&mut effects, Outcome::Done(String::new()), at(1));
+    }
+    assert_eq!(next(&effects, at(1)), Next::Wait(at(900)));
+    assert_eq!(effects[hook].clone().revive().retry_at, Some(at(900)), "a resumed run does not call it early");
+    turn(&mut effects, Outcome::Done(String::new()), at(900));
+    assert_eq!(next(&effects, at(900)), Next::Done);
 }
 
 #[test]

@@ -127,6 +127,8 @@ words! {
         WaveAnswered = "wave.answered",
         /// A member of an audience was handed text or patches, encrypted to them.
         WaveHandedOut = "wave.handed_out",
+        /// A hook around the instant of a release was called, undone or passed over.
+        HookCalled = "hook.called",
         /// An advisory became public.
         AdvisoryPublished = "advisory.published",
         /// Somebody asked for a change of what is public of an advisory.

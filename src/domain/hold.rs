@@ -23,6 +23,8 @@ words! {
         Channel = "channel",
         /// The fixes are public, but a package that is waited for did not come in time.
         Package = "package",
+        /// Everything is public, but a hook after the instant was not taken.
+        Hook = "hook",
         /// This server could not do its own part.
         Trouble = "trouble",
     }
@@ -41,7 +43,7 @@ impl HoldReason {
     /// Tells what helps: `true` if trying again is safe and may be enough, `false` if a person has to mend something first.
     pub fn safe_to_retry(self) -> bool {
         match self {
-            Self::UpstreamDown | Self::Missed | Self::Channel | Self::Package | Self::Trouble => true,
+            Self::UpstreamDown | Self::Missed | Self::Channel | Self::Package | Self::Hook | Self::Trouble => true,
             Self::LineMoved | Self::TagTaken | Self::PushRefused | Self::PartlyPublic | Self::NotReady => false,
         }
     }
@@ -56,7 +58,7 @@ impl HoldReason {
             | Self::NotReady
             | Self::Missed
             | Self::PartlyPublic => Self::PartlyPublic,
-            Self::PushRefused | Self::Channel | Self::Package | Self::Trouble => self,
+            Self::PushRefused | Self::Channel | Self::Package | Self::Hook | Self::Trouble => self,
         }
     }
 
@@ -76,6 +78,7 @@ impl HoldReason {
             Self::Package => {
                 "The fixes are public: see to the package's build, then resume to wait as long again, or give it up."
             }
+            Self::Hook => "Everything is public: mend what the hook calls and resume, or give the hook up.",
             Self::Trouble => "Safe to retry: see the server's log, then resume.",
         }
     }

@@ -59,6 +59,11 @@ pub enum Job {
         /// Which channel.
         channel: ChannelName,
     },
+    /// Call the hooks of a release whose time has come, or undo them.
+    Hook {
+        /// Which release.
+        release: ReleaseId,
+    },
     /// Hand a mail to the mail server.
     Mail {
         /// Which mail.
@@ -79,6 +84,7 @@ impl Job {
             Self::Disclose { release } => format!("disclose {release}"),
             Self::Announce { release } => format!("announce {release}"),
             Self::Retell { advisory, revision, channel } => format!("retell {advisory} {revision} {channel}"),
+            Self::Hook { release } => format!("hook {release}"),
             Self::Mail { mail } => format!("mail {mail}"),
         }
     }

@@ -13,6 +13,7 @@ use super::awaited::{AwaitedName, FrozenPackage};
 use super::candidate::FrozenCandidate;
 use super::channel::{Channel, ChannelName, FrozenChannel, Post, Subject};
 use super::digest::Digest;
+use super::hook::{Hook, HookName};
 use super::id::{CaseId, LineId, ProjectId, ReleaseId, UpstreamId};
 use super::plain::AdvisoryId;
 use super::refusal::{Malformed, Refusal};
@@ -48,6 +49,8 @@ pub struct Manifest {
     pub channels: Vec<FrozenChannel>,
     /// Who is told before the instant, and how much: none can be slipped in afterwards. Who belongs to an audience is looked up then.
     pub waves: Vec<Wave>,
+    /// What is done around the instant, and where: a change of the configuration does not reach a frozen release.
+    pub hooks: Vec<Hook>,
 }
 
 /// The advisory of one case as it will be published.
@@ -213,6 +216,11 @@ impl Manifest {
         self.packages.iter().find(|it| &it.name == name && it.upstream == upstream && &it.tag == tag)
     }
 
+    /// Returns a hook.
+    pub fn hook(&self, name: &HookName) -> Option<&Hook> {
+        self.hooks.iter().find(|hook| &hook.name == name)
+    }
+
     /// Returns what is pushed to one repository.
     pub fn repository(&self, upstream: UpstreamId) -> Option<&Repository> {
         self.repositories.iter().find(|repository| repository.upstream == upstream)
@@ -271,6 +279,7 @@ pub(in crate::domain) mod tests {
     use crate::domain::awaited::Follows;
     use crate::domain::awaited::tests::package;
     use crate::domain::channel::Way;
+    use crate::domain::hook::tests::hook;
     use crate::domain::id::Minted;
     use crate::domain::rehearsal::Maker;
 
@@ -333,6 +342,7 @@ pub(in crate::domain) mod tests {
                 level: Level::Patches,
                 before: "7d".parse().unwrap(),
             }],
+            hooks: vec![hook("freeze", Some("-2h"), Some("unfreeze")), hook("unfreeze", Some("+15m"), None)],
             cases,
         }
     }
@@ -341,7 +351,7 @@ pub(in crate::domain) mod tests {
     fn the_bytes_of_a_manifest_are_fixed() {
         let manifest = sample();
         assert_eq!(Manifest::parse(&manifest.bytes()).unwrap(), manifest);
-        assert_eq!(manifest.lasting_digest().short(), "c51fb22a0393");
+        assert_eq!(manifest.lasting_digest().short(), "bd1bebfbb2a6");
     }
 
     #[test]

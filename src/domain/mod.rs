@@ -27,6 +27,7 @@ pub mod follow_up;
 pub mod forward;
 pub mod haste;
 pub mod hold;
+pub mod hook;
 pub mod id;
 pub mod job;
 pub mod limit;

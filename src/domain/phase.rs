@@ -24,6 +24,8 @@ words! {
         AwaitPackages = "await_packages",
         /// Publish through one channel; last, so that nothing else waits for a slow one.
         PublishChannels = "publish_channels",
+        /// Call one hook, at its time after the instant.
+        CallHooks = "call_hooks",
     }
 }
 
@@ -37,7 +39,8 @@ impl Phase {
             | Self::PublishAdvisories
             | Self::OpenCase
             | Self::AwaitPackages
-            | Self::PublishChannels => true,
+            | Self::PublishChannels
+            | Self::CallHooks => true,
             Self::NotifyPublic => false,
         }
     }
@@ -46,7 +49,7 @@ impl Phase {
     /// own part.
     pub fn outside(self) -> bool {
         match self {
-            Self::AwaitPackages | Self::PublishChannels => true,
+            Self::AwaitPackages | Self::PublishChannels | Self::CallHooks => true,
             Self::Preflight
             | Self::PushFixes
             | Self::VerifyPublic
@@ -61,7 +64,7 @@ impl Phase {
     pub fn patience(self) -> u32 {
         match self {
             Self::AwaitPackages => u32::MAX,
-            Self::NotifyPublic | Self::PublishChannels => 40,
+            Self::NotifyPublic | Self::PublishChannels | Self::CallHooks => 40,
             Self::Preflight | Self::PushFixes | Self::VerifyPublic | Self::PublishAdvisories | Self::OpenCase => 12,
         }
     }
@@ -74,15 +77,16 @@ impl Phase {
             Self::PublishAdvisories | Self::NotifyPublic | Self::OpenCase => HoldReason::Trouble,
             Self::AwaitPackages => HoldReason::Package,
             Self::PublishChannels => HoldReason::Channel,
+            Self::CallHooks => HoldReason::Hook,
         }
     }
 
     /// How long to wait after this many tries: doubling, up to half a minute for a package, a minute for what holds others,
-    /// half an hour for mail and channels.
+    /// half an hour for mail, channels and hooks.
     pub fn pause(self, attempts: u32) -> SignedDuration {
         let longest = match self {
             Self::AwaitPackages => 30,
-            Self::NotifyPublic | Self::PublishChannels => 1800,
+            Self::NotifyPublic | Self::PublishChannels | Self::CallHooks => 1800,
             Self::Preflight | Self::PushFixes | Self::VerifyPublic | Self::PublishAdvisories | Self::OpenCase => 60,
         };
         SignedDuration::from_secs(1_i64.checked_shl(attempts.saturating_sub(1).min(20)).unwrap_or(longest).min(longest))

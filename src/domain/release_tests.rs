@@ -64,6 +64,7 @@ fn manifest(release: &Release) -> Manifest {
         packages: Vec::new(),
         channels: Vec::new(),
         waves: Vec::new(),
+        hooks: Vec::new(),
     }
 }
 

@@ -1,5 +1,5 @@
 //! The other public places a disclosure reaches or waits for: a folder, a webhook, releases and advisories on a forge, package
-//! registries.
+//! registries; and what hooks call.
 //!
 //! Guards: every answer of the outside becomes one of the outcomes the journal knows, and doubt is never called failure;
 //! nobody is sent elsewhere, waited for without end or read without bound; neither a log line nor a note holds a secret or
@@ -27,6 +27,7 @@ pub mod rules;
 pub mod secret;
 mod stage;
 pub mod webhook;
+pub mod workflow;
 
 /// The most that is read of an answer, in bytes: a page of advisories with all their text.
 const ANSWER: usize = 8 * 1024 * 1024;

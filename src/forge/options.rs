@@ -11,6 +11,7 @@ use super::folder::{self, FolderError};
 use super::secret::{self, SecretError};
 use super::webhook::SigningKey;
 use crate::domain::channel::{Channel, ChannelKind, ChannelName, ChannelUrl, ForgeKind, ForgePlace, Way};
+use crate::domain::hook::{Does, Hook};
 use crate::domain::repo::RepoName;
 
 /// One `[[project.channel]]` of the configuration.
@@ -166,6 +167,19 @@ pub fn check(channel: &Channel, private: &[&Path]) -> Result<(), ChannelError> {
             SigningKey::read(secret_file)?;
         }
         Way::ForgeRelease { token_file, .. } | Way::GitHubAdvisory { token_file, .. } => {
+            secret::token(token_file)?;
+        }
+    }
+    Ok(())
+}
+
+/// Looks at start whether a hook can work: its secret can be read.
+pub fn check_hook(hook: &Hook) -> Result<(), ChannelError> {
+    match &hook.does {
+        Does::Webhook { secret_file, .. } => {
+            SigningKey::read(secret_file)?;
+        }
+        Does::Workflow { token_file, .. } => {
             secret::token(token_file)?;
         }
     }

@@ -88,15 +88,17 @@ pub async fn write(tx: &mut Tx, release: &ReleaseId, effects: &[Effect]) -> Resu
         let (position, phase) = (i64::from(effect.position), effect.phase.as_str());
         let (target, state) = (effect.target.to_string(), effect.state.as_str());
         let needs = effect.needs.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+        let retry = effect.retry_at.map(jiff::Timestamp::as_millisecond);
         sqlx::query!(
-            "insert into effect (release, position, phase, target, needs, state, key) values (?, ?, ?, ?, ?, ?, ?)",
+            "insert into effect (release, position, phase, target, needs, state, key, retry_at) values (?, ?, ?, ?, ?, ?, ?, ?)",
             id,
             position,
             phase,
             target,
             needs,
             state,
-            effect.key
+            effect.key,
+            retry
         )
         .execute(tx.conn())
         .await?;

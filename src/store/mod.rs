@@ -25,6 +25,7 @@ pub mod dress;
 pub mod effect;
 pub mod event;
 pub mod fix;
+pub mod hook;
 pub mod job;
 pub mod link;
 pub mod mail;

@@ -185,6 +185,7 @@ async fn running(house: &House) -> (Release, Vec<Effect>) {
         packages: Vec::new(),
         channels: Vec::new(),
         waves: Vec::new(),
+        hooks: Vec::new(),
     };
     let next = Release {
         state: ReleaseState::Running,

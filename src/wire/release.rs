@@ -119,6 +119,9 @@ pub struct ReleaseView {
     /// Who is told before the instant, when, and how much.
     #[serde(default)]
     pub waves: Vec<WaveView>,
+    /// What is done around the instant.
+    #[serde(default)]
+    pub hooks: Vec<HookView>,
     /// What still blocks it; empty when nothing does, or when it is past blocking.
     pub blockers: Vec<BlockerView>,
     /// The digest of what was frozen, with the instant.
@@ -309,6 +312,25 @@ pub struct HasteView {
     pub passes_over: Vec<String>,
     /// What forbids it all the same, in sentences.
     pub blocked_by: Vec<String>,
+}
+
+/// A hook around the instant, or a call of one.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct HookView {
+    /// Its name.
+    pub name: String,
+    /// When it runs, from the instant: `-2h`, `+15m`; none for a call that undoes another.
+    pub at: Option<String>,
+    /// The hook that this call undoes.
+    pub undoes: Option<String>,
+    /// The hook that would undo it.
+    pub undone_by: Option<String>,
+    /// `ahead`, `started`, `pending` (tried, surely without effect), `done`, `unknown`, `passed_over` or `undone`.
+    pub state: String,
+    /// What happened.
+    pub note: String,
+    /// When it is called or was, RFC 3339.
+    pub when: String,
 }
 
 /// Why a release is held.

@@ -22,8 +22,6 @@ use crate::domain::job::Job;
 use crate::domain::manifest::Manifest;
 use crate::domain::rehearsal::Rehearsal;
 use crate::domain::release::{Release, ReleaseState};
-use crate::domain::report::ReportBody;
-use crate::domain::text::EmailAddress;
 use crate::notify::notice::Notice;
 use crate::store::effect::Fence;
 use crate::store::job::Settled;
@@ -93,7 +91,9 @@ async fn begin(app: &App, id: &ReleaseId) -> Result<()> {
     let begun = store::release::save(&mut tx, &CHORE, gathered.release.begin(now)?).await?;
     let manifest = manifest(app, &mut tx, &gathered.grants, &begun).await?;
     let recipients = recipients(&mut tx, &gathered.grants).await?;
-    store::effect::write(&mut tx, id, &journal(&manifest, &recipients)).await?;
+    let mut effects = journal(&manifest, &recipients);
+    super::hook::schedule(&mut effects, &manifest, now);
+    store::effect::write(&mut tx, id, &effects).await?;
     let moved = begun.targets.iter().zip(&gathered.facts.targets).find(|(target, known)| {
         let Rehearsal::Candidate(candidate) = &target.rehearsal else { return true };
         known.tip.as_ref() != Some(&candidate.base)
@@ -180,7 +180,7 @@ async fn hold(app: &App, id: &ReleaseId, hold: Hold) -> Result<()> {
     };
     let held = store::release::save(&mut tx, &CHORE, change).await?;
     // For a channel or a package they were called when it failed.
-    let called = |hold: &Hold| matches!(hold.reason, HoldReason::Channel | HoldReason::Package);
+    let called = |hold: &Hold| matches!(hold.reason, HoldReason::Channel | HoldReason::Package | HoldReason::Hook);
     if !held.hold.as_ref().is_some_and(called) {
         call(app, &mut tx, &held).await?;
     }
@@ -315,7 +315,8 @@ impl Run<'_> {
                 | Phase::NotifyPublic
                 | Phase::OpenCase
                 | Phase::AwaitPackages
-                | Phase::PublishChannels,
+                | Phase::PublishChannels
+                | Phase::CallHooks,
                 _,
             ) => Ok(None),
         }
@@ -323,8 +324,12 @@ impl Run<'_> {
 
     /// Does one effect, and says how far it is afterwards.
     pub(super) async fn act(&self, effect: Effect) -> Result<EffectState> {
+        let doubt = super::hook::in_doubt(&self.manifest, &effect);
         let effect = self.start(effect).await?;
-        let acted = self.perform_one(&effect).await;
+        let acted = match doubt {
+            Some(outcome) => Ok(outcome),
+            None => self.perform_one(&effect).await,
+        };
         self.pass(&effect, "acted");
         let outcome = match acted {
             Ok(outcome) => outcome,
@@ -363,6 +368,7 @@ impl Run<'_> {
             (Phase::NotifyPublic, Target::Seat(case, seat)) => self.tell(case, *seat, &effect.key).await,
             (Phase::OpenCase, Target::Case(case)) => self.open_case(case).await,
             (Phase::AwaitPackages, Target::Package(..)) => super::awaited::look(self.app, &self.manifest, effect).await,
+            (Phase::CallHooks, Target::Hook(_)) => super::hook::perform(self.app, &self.manifest, effect).await,
             (Phase::PublishChannels, Target::Channel(..)) => {
                 super::channel::publish(self.app, &self.manifest, effect).await
             }
@@ -374,7 +380,8 @@ impl Run<'_> {
                 | Phase::NotifyPublic
                 | Phase::OpenCase
                 | Phase::AwaitPackages
-                | Phase::PublishChannels,
+                | Phase::PublishChannels
+                | Phase::CallHooks,
                 _,
             ) => Ok(Outcome::Failed(
                 HoldReason::Trouble,
@@ -407,7 +414,7 @@ impl Run<'_> {
         }
         let mut tx = self.app.begin("disclose.tell").await?;
         let grant = open(&mut tx, &CHORE, case, Action::Maintain).await?;
-        let Some(address) = address(self.app, &mut tx, &grant, seat).await? else {
+        let Some(address) = super::mail::of_seat(self.app, &mut tx, &grant, seat).await? else {
             return Ok(Outcome::Done("left no address".to_owned()));
         };
         let advisory = self.manifest.advisory_of(case).ok_or(Error::NotFound)?;
@@ -459,7 +466,8 @@ fn fault(phase: Phase) -> Outcome {
         | Phase::NotifyPublic
         | Phase::OpenCase
         | Phase::AwaitPackages
-        | Phase::PublishChannels => Outcome::Again(note),
+        | Phase::PublishChannels
+        | Phase::CallHooks => Outcome::Again(note),
     }
 }
 
@@ -469,25 +477,4 @@ pub(super) fn mail_id(dated_at: i64, key: &str) -> MailId {
     let mut random = [0; 10];
     random.copy_from_slice(&digest.as_bytes()[..10]);
     MailId::mint(u64::try_from(dated_at).unwrap_or_default() * 1000, random)
-}
-
-/// Finds where news for a seat goes, if its holder left an address.
-pub(super) async fn address(
-    app: &App,
-    tx: &mut Tx,
-    grant: &crate::domain::access::Grant,
-    seat: MemberId,
-) -> Result<Option<EmailAddress>> {
-    let seats = store::member::of_case(tx, grant).await?;
-    match seats.into_iter().find(|found| found.id == seat).map(|found| found.holder) {
-        Some(Holder::Person(person)) => Ok(store::account::find(tx, person).await?.and_then(|person| person.email)),
-        Some(Holder::Report(report)) => {
-            let reports = store::report::of_case(tx, grant).await?;
-            let Some(found) = reports.into_iter().find(|found| found.id == report) else { return Ok(None) };
-            let unsealing = app.unsealing(tx, grant).await?;
-            let body: ReportBody = unsealing.open(("report", "body"), &report.to_string(), &found.body)?;
-            Ok(body.contact)
-        }
-        None => Ok(None),
-    }
 }

@@ -133,7 +133,7 @@ async fn script(
     let mut addresses = BTreeMap::new();
     for grant in gathered.grants.each() {
         for recipient in recipients.iter().filter(|recipient| &recipient.case == grant.case()) {
-            let address = super::disclose::address(app, &mut tx, grant, recipient.seat).await?;
+            let address = super::mail::of_seat(app, &mut tx, grant, recipient.seat).await?;
             addresses.insert(recipient.seat, address);
         }
     }
@@ -250,6 +250,8 @@ impl Stage<'_> {
             (Phase::PublishAdvisories, Target::Site(case)) => self.put_up(case).await,
             (Phase::NotifyPublic, Target::Seat(case, seat)) => self.tell(case, *seat, &effect.key).await,
             (Phase::OpenCase, Target::Case(_)) => Ok(Outcome::Done("public".to_owned())),
+            // What a hook starts somewhere else cannot be played here.
+            (Phase::CallHooks, Target::Hook(_)) => Ok(Outcome::Done("not called".to_owned())),
             // Nobody is asked for a package that was not built.
             (Phase::AwaitPackages, Target::Package(..)) => Ok(Outcome::Done("not asked".to_owned())),
             (Phase::PublishChannels, Target::Channel(name, subject)) => {

@@ -43,7 +43,7 @@ fn commands(app: &App, layout: &Layout, release: &Release, reason: HoldReason) -
         HoldReason::UpstreamDown | HoldReason::PushRefused | HoldReason::Missed | HoldReason::Trouble => {
             vec![own("resume")]
         }
-        HoldReason::Channel | HoldReason::Package => {
+        HoldReason::Channel | HoldReason::Package | HoldReason::Hook => {
             vec![own("show"), own("resume"), format!("{} NUMBER", own("give-up"))]
         }
         HoldReason::PartlyPublic => {

@@ -44,6 +44,7 @@ fn view(layout: &Layout, effect: &Effect) -> EffectView {
         On::Seat(case, _) => format!("a member of {case}"),
         On::Case(case) => case.to_string(),
         On::Package(name, id, tag) => format!("{name}: {tag} of {}", repository(layout, *id)),
+        On::Hook(name) => name.to_string(),
         On::Channel(name, Subject::Advisory(case)) => format!("{name}: advisory of {case}"),
         On::Channel(name, Subject::Tag(id, tag)) => format!("{name}: {tag} of {}", repository(layout, *id)),
     };

@@ -7,8 +7,9 @@ use crate::app::{App, Sealing};
 use crate::domain::access::{Action, Grant, Holder, Role};
 use crate::domain::actor::{Actor, Chore};
 use crate::domain::effect::EffectState;
-use crate::domain::id::{CaseId, MailId, RecipientId, ReleaseId};
+use crate::domain::id::{CaseId, MailId, MemberId, RecipientId, ReleaseId};
 use crate::domain::job::Job;
+use crate::domain::report::ReportBody;
 use crate::domain::text::EmailAddress;
 use crate::notify::SendError;
 use crate::notify::notice::{Mail as Letter, Notice};
@@ -202,4 +203,20 @@ async fn unsent(app: &App, mut tx: Tx, mail: &Mail, recipient: RecipientId) -> R
     super::wave::send::mailed(app, &mut tx, recipient, MailState::Failed).await?;
     app.commit(tx).await?;
     Ok(store::job::Settled::Done)
+}
+
+/// Finds where news for a seat goes, if its holder left an address.
+pub(super) async fn of_seat(app: &App, tx: &mut Tx, grant: &Grant, seat: MemberId) -> Result<Option<EmailAddress>> {
+    let seats = store::member::of_case(tx, grant).await?;
+    match seats.into_iter().find(|found| found.id == seat).map(|found| found.holder) {
+        Some(Holder::Person(person)) => Ok(store::account::find(tx, person).await?.and_then(|person| person.email)),
+        Some(Holder::Report(report)) => {
+            let reports = store::report::of_case(tx, grant).await?;
+            let Some(found) = reports.into_iter().find(|found| found.id == report) else { return Ok(None) };
+            let unsealing = app.unsealing(tx, grant).await?;
+            let body: ReportBody = unsealing.open(("report", "body"), &report.to_string(), &found.body)?;
+            Ok(body.contact)
+        }
+        None => Ok(None),
+    }
 }

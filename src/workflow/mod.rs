@@ -30,6 +30,7 @@ mod forward;
 pub mod haste;
 pub mod history;
 mod hold;
+pub mod hook;
 mod journal;
 pub mod limit;
 pub mod mail;

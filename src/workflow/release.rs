@@ -88,6 +88,7 @@ pub async fn show(app: &App, actor: &Actor, id: &ReleaseId) -> Result<ReleaseVie
     let awaits = super::awaited::sentences(app, &mut tx, (&release, &grants), (&facts, &layout)).await?;
     let embargoes: Vec<_> = facts.cases.iter().map(|known| (known.case.clone(), known.embargo.clone())).collect();
     let waves = super::wave::views(&mut tx, (&release, &grants), (&facts.waves, &embargoes)).await?;
+    let hooks = super::hook::views(app, &mut tx, (&release, &grants)).await?;
     let journal = super::journal::views(&mut tx, (&release, &grants), &layout, manages).await?;
     app.commit(tx).await?;
     for (view, target) in targets.iter_mut().zip(&release.targets) {
@@ -112,6 +113,7 @@ pub async fn show(app: &App, actor: &Actor, id: &ReleaseId) -> Result<ReleaseVie
         trials: facts.around.trials.iter().map(trial_view).collect(),
         dress: facts.around.dress.as_ref().map(super::dress::view),
         waves,
+        hooks,
         blockers: blockers.iter().map(blocker_view).collect(),
         digest: release.digest().map(|digest| digest.to_string()),
         armed_by: people,
@@ -146,6 +148,7 @@ pub(super) async fn write_down(
     let Gathered { release, grants, facts, advisories, .. } = gathered;
     let id = release.id.clone();
     super::channel::freeze(app, tx, (&id, &grants), &channels).await?;
+    store::hook::plan(tx, &id, &manifest.hooks).await?;
     for rendered in advisories {
         let grant = grant_of(&grants, &rendered.case)?;
         let sealing = app.sealing(tx, grant).await?;
@@ -172,6 +175,7 @@ pub(super) fn composed(app: &App, gathered: &Gathered) -> Result<(Manifest, Vec<
         packages,
         channels: channels.iter().map(|channel| channel.frozen.clone()).collect(),
         waves: facts.waves.iter().map(|known| known.planned.wave.clone()).collect(),
+        hooks: super::hook::prepare(app, release)?,
         ..manifest(release, facts, advisories, layout)?
     };
     Ok((manifest, channels))
@@ -269,6 +273,7 @@ fn manifest(release: &Release, facts: &Facts, advisories: &[Rendered], layout: &
         packages: Vec::new(),
         channels: Vec::new(),
         waves: Vec::new(),
+        hooks: Vec::new(),
     })
 }
 

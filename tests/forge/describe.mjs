@@ -1,4 +1,4 @@
-// Cuts the operations of releases, advisories and rules, with all they refer to, out of a forge's own API description.
+// Cuts the operations of releases, advisories, rules and workflows, with all they refer to, out of a forge's own API description.
 // node describe.mjs DESCRIPTION OUT
 import { readFileSync, writeFileSync } from "node:fs";
 
@@ -6,7 +6,9 @@ const RELEASES = "/repos/{owner}/{repo}/releases";
 const ADVISORIES = "/repos/{owner}/{repo}/security-advisories";
 const REPOSITORY = "/repos/{owner}/{repo}";
 const RULES = [REPOSITORY, `${REPOSITORY}/branches/{branch}`, `${REPOSITORY}/rules/branches/{branch}`, `${REPOSITORY}/rulesets`, `${REPOSITORY}/rulesets/{ruleset_id}`];
-const WANTED = [RELEASES, `${RELEASES}/tags/{tag}`, ADVISORIES, `${ADVISORIES}/{ghsa_id}`, ...RULES];
+const WORKFLOWS = "/repos/{owner}/{repo}/actions/workflows";
+const DISPATCHES = ["workflow_id", "workflowfilename"].map((name) => `${WORKFLOWS}/{${name}}/dispatches`);
+const WANTED = [...DISPATCHES, RELEASES, `${RELEASES}/tags/{tag}`, ADVISORIES, `${ADVISORIES}/{ghsa_id}`, ...RULES];
 const [from, to] = process.argv.slice(2);
 const whole = JSON.parse(readFileSync(from, "utf8"));
 

@@ -120,6 +120,16 @@ impl Asker {
     }
 }
 
+impl Asker {
+    /// Asks for a workflow to be started.
+    async fn dispatch(&self, branch: &str) -> Outcome {
+        let token = Secret::new(self.token.clone());
+        let repository = ForgeRepository { forge: self.kind, api: &self.api, place: &self.place, token };
+        let inputs = [("state".to_owned(), "frozen".to_owned())].into();
+        self.forge.dispatch(&repository, &"nightly.yml".parse().unwrap(), (&branch.parse().unwrap(), &inputs)).await
+    }
+}
+
 /// Returns the word of an outcome and what is said of it, which never names the token.
 fn told(outcome: &Outcome) -> (&'static str, &str) {
     let (word, note) = match outcome {
@@ -154,6 +164,10 @@ async fn judged(kind: ForgeKind, forge: &str, base: &str) {
     let outcome = asker.ask().await;
     assert!(matches!(told(&outcome), ("failed", note) if note.contains("another text")), "{outcome:?}");
     assert_eq!(hub.release(KEY)["body"], "Something else.", "it is left as it is");
+
+    assert_eq!(told(&asker.dispatch("main").await), ("done", "started on the forge"));
+    let sent = serde_json::json!({ "ref": "main", "inputs": { "state": "frozen" } });
+    assert_eq!(hub.dispatched(), [("sample/demo nightly.yml".to_owned(), sent)]);
 
     // The judge does judge: a release without a tag never reaches the forge.
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
@@ -319,6 +333,27 @@ async fn a_forge_that_says_no_needs_a_person_and_one_that_says_not_now_does_not(
 }
 
 #[tokio::test]
+async fn a_workflow_whose_start_is_in_doubt_is_never_called_a_failure() {
+    let hub = Hub::open().await;
+    let asker = Asker::at(ForgeKind::GitHub, hub.url());
+    for (mood, word) in [
+        (Mood::LosesAnswers, "unknown"),
+        (Mood::Forgets(502), "unknown"),
+        (Mood::Limits, "again"),
+        (Mood::Answers(404), "failed"),
+        (Mood::Answers(422), "failed"),
+        (Mood::Answers(403), "failed"),
+    ] {
+        hub.be(mood.clone());
+        assert_eq!(told(&asker.dispatch("main").await).0, word, "{mood:?}");
+    }
+    assert_eq!(hub.dispatched().len(), 2);
+    let nobody = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let outcome = Asker::at(ForgeKind::GitHub, &format!("http://{nobody}")).dispatch("main").await;
+    assert_eq!(told(&outcome).0, "again");
+}
+
+#[tokio::test]
 async fn an_answer_that_does_not_end_or_is_endless_is_not_waited_for() {
     let hub = Hub::open().await;
     hub.be(Mood::Trails);
@@ -343,7 +378,7 @@ async fn a_forge_that_sends_us_elsewhere_is_not_followed() {
 async fn the_descriptions_are_those_of_the_registries() {
     let folder: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/forge/node_modules/.described");
     for (file, title, paths) in
-        [("github.json", "GitHub's official OpenAPI spec + Octokit extension", 9), ("forgejo.json", "Forgejo API", 4)]
+        [("github.json", "GitHub's official OpenAPI spec + Octokit extension", 10), ("forgejo.json", "Forgejo API", 5)]
     {
         let text = tokio::fs::read_to_string(folder.join(file)).await.unwrap();
         let description: serde_json::Value = serde_json::from_str(&text).unwrap();

@@ -60,6 +60,7 @@ fn known() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         ("release_target.strategy", all!(Strategy)),
         ("release_target.tag_style", all!(TagStyle)),
         ("release_move.moved_by", all!(MovedBy)),
+        ("hook_call.state", all!(EffectState)),
         ("effect.phase", all!(Phase)),
         ("trial.outcome", all!(TrialOutcome)),
         ("dress.outcome", all!(DressOutcome)),

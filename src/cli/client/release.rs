@@ -20,8 +20,8 @@ use crate::domain::repo::{CommitId, LineName, RepoName};
 use crate::domain::text::shown;
 use crate::wire::advisory::WaiveChecks;
 use crate::wire::release::{
-    ApproveCandidate, CandidateView, CommitView, DropCase, GiveUp, PlanRelease, PlanTarget, Postpone, ReleaseSummary,
-    ReleaseView, SetStrategy, TargetView,
+    ApproveCandidate, CandidateView, CommitView, DropCase, GiveUp, HookView, PlanRelease, PlanTarget, Postpone,
+    ReleaseSummary, ReleaseView, SetStrategy, TargetView,
 };
 
 /// Commands about releases.
@@ -347,6 +347,7 @@ fn told(view: &ReleaseView) -> String {
     );
     lines.extend(view.awaits.iter().map(|sentence| format!("packages: {sentence}")));
     lines.extend(view.waves.iter().map(wave::line));
+    lines.extend(view.hooks.iter().map(hook));
     lines.extend(view.blockers.iter().map(|blocker| format!("blocked: {} ({})", blocker.sentence, blocker.owner)));
     if let Some(digest) = &view.digest {
         lines.push(format!("frozen: {digest}"));
@@ -376,6 +377,13 @@ fn told(view: &ReleaseView) -> String {
         ));
     }
     lines.join("\n")
+}
+
+/// Says of a hook when it is called and what came of it.
+fn hook(hook: &HookView) -> String {
+    let at = hook.at.as_ref().map(|at| format!(" at {at}")).unwrap_or_default();
+    let undoes = hook.undoes.as_ref().map(|name| format!(" undoing {name}")).unwrap_or_default();
+    format!("hook {}{at}{undoes}: {} {} {}", hook.name, hook.state, hook.when, shown(&hook.note)).trim_end().to_owned()
 }
 
 /// Says what speaks for a candidate.

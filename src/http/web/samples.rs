@@ -159,6 +159,10 @@ fn release_view(state: &str) -> ReleaseView {
         "id": "OCTO-R3", "project": "octo", "state": state, "due_at": if planned { "2030-05-01T12:00:00Z" } else { "2030-04-24T09:29:59Z" }, "cases": ["OCTO-42", "OCTO-43"],
         "targets": [
             { "repository": "octo", "line": "main", "tag": "v1.12.0", "rehearsal": "clean", "trouble": null, "base": HEAD, "candidate": HEAD, "tag_object": HEAD, "rehearsed_at": "2030-04-24T09:00:00Z",
+              "strategy": "merge", "tag_style": "annotated", "commits": [{ "id": HEAD, "author": "Security Release <security@example.org>", "message": "Merge the fix of OCTO-42 into main" }],
+              "moves": [
+                { "branch": "stable", "by": "tag", "from": HEAD, "to": HEAD, "commits": [{ "id": HEAD, "author": "Security Release <security@example.org>", "message": "Merge main into stable" }] },
+                { "branch": "next", "by": "forward", "from": HEAD, "to": HEAD, "commits": [] }],
               "standing": { "maker": "person", "checks": "failed", "checks_by": "candidate", "run": "019685a0b1c27d3e8f90a1b2c3d4e5f7", "may_rerun": planned, "pushed_by": "@fixer", "approved_by": if planned { vec![] } else { vec!["@maintainer"] }, "may_approve": planned } },
             { "repository": "octo", "line": "1.11.x", "tag": "v1.11.3", "rehearsal": if planned { "trouble" } else { "clean" }, "trouble": planned.then_some("fix/1.11.x and another fix change src/parcel.rs."), "base": planned.then_some(HEAD), "candidate": null, "tag_object": null, "rehearsed_at": "2030-04-24T09:00:00Z" }
         ],
@@ -168,6 +172,11 @@ fn release_view(state: &str) -> ReleaseView {
         "channels": ["files", "github", "hook"],
         "trials": [{ "repository": "octo", "outcome": "fine", "tried_at": "2030-04-30T12:00:00Z" }],
         "dress": { "outcome": if planned { "trouble" } else { "fine" }, "note": if planned { "Step 1 (push_fixes): The public repository refused the push." } else { "" }, "steps": 9, "milliseconds": 640, "tried_at": "2030-04-30T12:01:00Z" },
+        "hooks": [
+            { "name": "unfreeze", "at": "+15m", "undoes": null, "undone_by": null, "state": "ahead", "note": "", "when": "2030-05-01T12:15:00Z" },
+            { "name": "freeze", "at": "-2h", "undoes": null, "undone_by": "unfreeze", "state": if planned { "ahead" } else { "pending" }, "note": if planned { "" } else { "The receiver answered 503." }, "when": "2030-05-01T10:00:00Z" },
+            { "name": "unfreeze", "at": null, "undoes": "freeze", "undone_by": null, "state": "done", "note": "started on the forge", "when": "2030-04-20T10:02:00Z" }
+        ],
         "awaits": ["The advisory waits for wheel 1.12.0, for 60 minutes at most."],
         "digest": (!planned).then_some(SHA), "armed_by": if planned { serde_json::json!([]) } else { serde_json::json!([{ "person": "Sample Maintainer", "at": "2030-04-23T16:00:00Z" }, { "person": "Sample Fixer", "at": "2030-04-23T17:00:00Z" }]) },
         "arms_needed": 2, "ready_in_seconds": 245, "hold": (state == "held").then(|| serde_json::json!({ "reason": "upstream_down", "note": "The public repository did not answer.", "advice": "Safe to retry: resume once the public repository answers.", "safe_to_retry": true, "commands": ["embargo release resume OCTO-R1"] })),

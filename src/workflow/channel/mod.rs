@@ -20,6 +20,7 @@ use crate::domain::channel::{Channel, ChannelName, ForgeKind, Post, Way};
 use crate::domain::digest::Digest;
 use crate::domain::effect::{Effect, EffectState, Outcome, Target, outside_next};
 use crate::domain::hold::{Hold, HoldReason};
+use crate::domain::hook::HookName;
 use crate::domain::id::ReleaseId;
 use crate::domain::manifest::{DocumentPath, Manifest};
 use crate::domain::plain::AdvisoryId;
@@ -152,6 +153,7 @@ pub(super) fn no_secret() -> Outcome {
 enum Stranger<'a> {
     Channel(&'a ChannelName),
     Registry(&'a AwaitedName),
+    Hook(&'a HookName),
 }
 
 impl Run<'_> {
@@ -165,6 +167,7 @@ impl Run<'_> {
             let stranger = match &effect.target {
                 Target::Channel(name, _) => Stranger::Channel(name),
                 Target::Package(name, ..) => Stranger::Registry(name),
+                Target::Hook(name) => Stranger::Hook(name),
                 Target::Repository(_) | Target::Site(_) | Target::Seat(..) | Target::Case(_) => continue,
             };
             chains.entry(stranger).or_default().push(effect);
@@ -221,7 +224,8 @@ pub async fn give_up(app: &App, actor: &Actor, id: &ReleaseId, position: u32) ->
     *effect = effect.clone().give_up()?;
     store::effect::give_up(&mut tx, actor, id, effect).await?;
     let fails = effects.iter().any(|effect| effect.state == EffectState::Failed && effect.phase.holds());
-    let for_strangers = |hold: &Hold| matches!(hold.reason, HoldReason::Channel | HoldReason::Package);
+    let for_strangers =
+        |hold: &Hold| matches!(hold.reason, HoldReason::Channel | HoldReason::Package | HoldReason::Hook);
     let waits_for_it = release.hold.as_ref().is_some_and(for_strangers) && !fails;
     let release = if waits_for_it { store::release::save(&mut tx, actor, release.resume()?).await? } else { release };
     wake_at_its_time(&mut tx, &release).await?;

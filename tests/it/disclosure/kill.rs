@@ -19,6 +19,8 @@ use crate::support::program;
 
 /// Which crash point the child is to die at, and where its house is.
 const CHILD: (&str, &str) = ("EMBARGO_TEST_CRASH_AT", "EMBARGO_TEST_HOUSE");
+/// When it is there; at the instant, if not said.
+const NOW: &str = "EMBARGO_TEST_NOW";
 
 /// Half of the points each, so that two cores share the work.
 #[tokio::test]
@@ -80,8 +82,13 @@ async fn ended_well(house: &House, app: &App, armed: &Frozen) {
 
 /// Runs what is due in a process of its own that dies at the point; returns the signal it died of.
 pub(super) async fn child(house: &House, point: &str) -> Option<i32> {
+    child_at(house, INSTANT, point).await
+}
+
+/// The same, at another time.
+pub(super) async fn child_at(house: &House, now: &str, point: &str) -> Option<i32> {
     let mut command = program::itself("disclosure::kill::a_child_runs_what_is_due");
-    command.env(CHILD.0, point).env(CHILD.1, house.root());
+    command.env(CHILD.0, point).env(CHILD.1, house.root()).env(NOW, now);
     program::died_of(command).await
 }
 
@@ -89,7 +96,8 @@ pub(super) async fn child(house: &House, point: &str) -> Option<i32> {
 #[tokio::test]
 async fn a_child_runs_what_is_due() {
     let Some(root) = std::env::var_os(CHILD.1) else { return };
-    let app = house::open(Path::new(&root), at(INSTANT), CrashPoint::at(std::env::var(CHILD.0).ok())).await;
+    let now = std::env::var(NOW).map_or_else(|_| at(INSTANT), |now| at(&now));
+    let app = house::open(Path::new(&root), now, CrashPoint::at(std::env::var(CHILD.0).ok())).await;
     settle(&app).await;
 }
 

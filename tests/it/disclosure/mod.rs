@@ -11,6 +11,7 @@ mod fault;
 mod forward;
 mod haste;
 mod hold;
+mod hook;
 mod kill;
 mod late;
 mod mail;

@@ -58,6 +58,8 @@ struct Shared {
     made: Mutex<Vec<String>>,
     /// Advisories, oldest first.
     advisories: Mutex<Vec<Value>>,
+    /// Workflows that were started, oldest first.
+    dispatched: Mutex<Vec<(String, Value)>>,
     rules: Mutex<Rules>,
 }
 
@@ -79,9 +81,10 @@ impl Hub {
     pub(crate) async fn open() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let (releases, made, advisories) = (Mutex::default(), Mutex::default(), Mutex::default());
-        let rules = Mutex::default();
-        let shared = Arc::new(Shared { mood: Mutex::new(Mood::Fine), releases, made, advisories, rules });
+        let (releases, made, rules) = (Mutex::default(), Mutex::default(), Mutex::default());
+        let (advisories, dispatched) = (Mutex::default(), Mutex::default());
+        let mood = Mutex::new(Mood::Fine);
+        let shared = Arc::new(Shared { mood, releases, made, advisories, rules, dispatched });
         let router = Router::new().fallback(answer).with_state(Arc::clone(&shared));
         let serving = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         Self { url, shared, serving }
@@ -125,6 +128,11 @@ impl Hub {
     /// Changes a part of the first advisory, as a person would.
     pub(crate) fn edit(&self, part: &str, value: &str) {
         self.shared.advisories.lock().unwrap()[0][part] = value.into();
+    }
+
+    /// Returns `<owner>/<name> <workflow>` of each workflow that was started, and with what, oldest first.
+    pub(crate) fn dispatched(&self) -> Vec<(String, Value)> {
+        self.shared.dispatched.lock().unwrap().clone()
     }
 
     /// Forgets all releases and advisories.
@@ -206,6 +214,11 @@ impl Shared {
                 let made = advisory(repository, wish, advisories.len());
                 advisories.push(made.clone());
                 Some((201, made))
+            }
+            (&Method::POST, path) => {
+                let workflow = path.strip_prefix("actions/workflows/")?.strip_suffix("/dispatches")?;
+                self.dispatched.lock().unwrap().push((format!("{repository} {workflow}"), wish.clone()));
+                Some((204, Value::Null))
             }
             (&Method::GET, path) => {
                 let tag = path.strip_prefix("releases/tags/")?.replace("%2F", "/");
@@ -313,6 +326,9 @@ fn person() -> Value {
 }
 
 fn said(status: u16, body: &Value) -> Response {
+    if status == 204 {
+        return Response::builder().status(status).body(Body::empty()).unwrap();
+    }
     let response = Response::builder().status(status).header("Content-Type", "application/json");
     response.body(Body::from(body.to_string())).unwrap()
 }

@@ -22,6 +22,7 @@ use crate::wire::release::{PlanRelease, PlanTarget, SetStrategy};
 use crate::workflow::{self, channel, check, haste, plan, rehearsal, release};
 
 mod candidate;
+mod hook;
 pub(crate) mod page;
 mod plan_form;
 mod pushed;

@@ -52,6 +52,7 @@ pub(crate) fn release_page(view: &ReleaseView, frame: &Frame<'_>) -> Markup {
             }
         }
         (super::wave::section(view))
+        (super::hook::section(view))
         @if let Some(digest) = &view.digest {
             p.small.soft { "What was frozen, with its instant, has the SHA-256 " code.hash { (digest) } }
         }
@@ -310,6 +311,7 @@ fn effect_row(effect: &EffectView, view: &ReleaseView, frame: &Frame<'_>) -> Mar
         Ok(Phase::OpenCase) => "Mark the case public",
         Ok(Phase::AwaitPackages) => "Wait for the package",
         Ok(Phase::PublishChannels) => "Publish through",
+        Ok(Phase::CallHooks) => "Call the hook",
         Err(_) => effect.phase.as_str(),
     };
     html! {
