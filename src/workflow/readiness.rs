@@ -10,7 +10,6 @@ use super::forward::Beside;
 use super::told::{self, Parted, Said};
 use super::{Error, Result, open};
 use crate::app::{App, Unsealing};
-use crate::crypto::keys::Keys;
 use crate::crypto::sshsig;
 use crate::domain::access::{Action, Denied, Grant, Grants};
 use crate::domain::actor::Actor;
@@ -312,12 +311,13 @@ async fn case_facts(
     let advisory = advisory.map(|advisory| advisory.against(&lines, package.as_ref()));
     let rendered = match (&draft, &advisory) {
         (Some(Draft { public_id: Some(id), .. }), Some(advisory)) => {
-            let heads = public_fixes(app, (release, layout), &fixes);
+            let heads = fixes.iter().map(|fix| (fix.line, fix.head.clone())).collect::<Vec<_>>();
+            let heads = public_fixes(app, (release, layout), &heads);
             let known = (&case.id, advisory, heads.as_slice(), parted);
             let lines = told::published(app, layout, Some(release), known).await?;
             let related = store::link::related(tx, grant).await?;
             let published = Published { related, ..published(app, (release, layout), (id, advisory), lines)? };
-            let documents = rendered(&app.keys, &published)?;
+            let documents = rendered(app, &published)?;
             Some(Rendered { case: case.id.clone(), id: id.clone(), published, documents })
         }
         _ => None,
@@ -357,9 +357,9 @@ async fn case_facts(
 }
 
 /// Renders the files of an advisory, with their hashes signed where the server has a key.
-pub(super) fn rendered(keys: &Keys, published: &Published) -> Result<Documents> {
+pub(super) fn rendered(app: &App, published: &Published) -> Result<Documents> {
     let documents = published.render();
-    match keys.tag_signer() {
+    match app.keys.tag_signer() {
         Some(key) => Ok(documents.signed(&published.id, |sums| key.sign(sshsig::FILE, sums))?),
         None => Ok(documents),
     }
@@ -367,7 +367,7 @@ pub(super) fn rendered(keys: &Keys, published: &Published) -> Result<Documents> 
 
 /// Returns the public commit that will hold a fix: the approved one itself, or, where the line takes no merges, what the last
 /// rehearsal made of it.
-pub(super) fn public_fix(release: &Release, line: LineId, head: Option<&CommitId>) -> Option<CommitId> {
+fn public_fix(release: &Release, line: LineId, head: Option<&CommitId>) -> Option<CommitId> {
     let target = release.targets.iter().find(|target| target.line == line);
     match target.filter(|target| !target.strategy.keeps_commits()).map(|target| &target.rehearsal) {
         None => head.cloned(),
@@ -378,12 +378,17 @@ pub(super) fn public_fix(release: &Release, line: LineId, head: Option<&CommitId
 }
 
 /// Names for each line the public commit that will hold the fix, which may come with an older line.
-fn public_fixes(app: &App, (release, layout): (&Release, &Layout), fixes: &[FixFacts]) -> Vec<(LineId, CommitId)> {
+pub(super) fn public_fixes(
+    app: &App,
+    (release, layout): (&Release, &Layout),
+    fixes: &[(LineId, Option<CommitId>)],
+) -> Vec<(LineId, CommitId)> {
     let of = |line: LineId| {
-        fixes.iter().find(|fix| fix.line == line).and_then(|fix| public_fix(release, line, fix.head.as_ref()))
+        let head = fixes.iter().find(|(fixed, _)| *fixed == line).map(|(_, head)| head.as_ref());
+        head.and_then(|head| public_fix(release, line, head))
     };
-    let mut heads: Vec<_> = fixes.iter().filter_map(|fix| Some((fix.line, of(fix.line)?))).collect();
-    for target in release.targets.iter().filter(|target| !fixes.iter().any(|fix| fix.line == target.line)) {
+    let mut heads: Vec<_> = fixes.iter().filter_map(|(line, _)| Some((*line, of(*line)?))).collect();
+    for target in release.targets.iter().filter(|target| !fixes.iter().any(|(line, _)| *line == target.line)) {
         let mut sources = super::forward::sources(app, layout, release, target.line).into_iter();
         heads.extend(sources.find_map(|source| of(source.id)).map(|head| (target.line, head)));
     }

@@ -88,7 +88,7 @@ pub(super) async fn approve(app: &App, actor: &Actor, case: &CaseId, read: &Dige
     if prospect.being_published() {
         return Err(Refusal::moment(STILL_PUBLISHING).into());
     }
-    let digest = prospect.digest(case)?.filter(|digest| digest == read && prospect.asked.as_ref() == Some(&asked));
+    let digest = prospect.digest(case).filter(|digest| digest == read && prospect.asked.as_ref() == Some(&asked));
     let Some(digest) = digest else {
         return Err(Refusal::moment("The text, or what is asked for, changed since you read it: read it again.").into());
     };
@@ -105,7 +105,8 @@ pub(super) async fn approve(app: &App, actor: &Actor, case: &CaseId, read: &Dige
     }
     let at = prospect.newest.instant_after(tx.now());
     let successor = successor(&prospect, case, at)?;
-    let rendered = prospect.rendered(case, at)?;
+    let mut rendered = prospect.rendered(case, at);
+    rendered.documents = super::readiness::rendered(app, &rendered.published)?;
     let files = files(&rendered.documents)?;
     store::advisory::approve(&mut tx, &grant, person, (digest, draft.version)).await?;
     let number = store::revision::revise(&mut tx, &grant, &prospect.id, &successor, &files).await?;
@@ -158,26 +159,25 @@ pub(super) async fn show(app: &App, actor: &Actor, case: &CaseId) -> Result<Show
     let found = store::case::get(&mut tx, &grant).await?;
     app.commit(tx).await?;
     let now = app.clock.now();
-    let digest = prospect.digest(case)?;
+    let digest = prospect.digest(case);
     let barred = actor.person().filter(|_| grant.also(Action::ApproveAdvisory)).and_then(|person| {
         let nothing = || Refusal::moment(NOTHING_ASKED);
         let asked = prospect.asked.as_ref().ok_or_else(nothing);
         asked.and_then(|asked| asked.may_approve(person, prospect.draft.edited_by, team(app, &found))).err()
     });
     let withdrawn = prospect.newest.kind.withdrawn();
-    let differs = prospect.differs(case)?;
+    let differs = prospect.differs(case);
     let acts = match (grant.also(Action::EditAdvisory) && !prospect.being_published(), withdrawn) {
         (false, _) => Vec::new(),
         (true, true) => vec![AmendmentAct::Reinstate, AmendmentAct::Withdraw],
         (true, false) => vec![AmendmentAct::Correct, AmendmentAct::Withdraw],
     };
-    let difference = prospect.difference(case)?;
     let amendment = prospect.asked.as_ref().map(|asked| AmendmentView {
         act: asked.act,
         why: asked.why.to_string(),
         asked_by: named(&seats, asked.asked_by),
         asked_at: shown_at(asked.asked_at),
-        difference,
+        difference: prospect.difference(case),
     });
     let retelling = |row: Retelling| RetellingView {
         revision: row.revision,
@@ -187,7 +187,7 @@ pub(super) async fn show(app: &App, actor: &Actor, case: &CaseId) -> Result<Show
     };
     let documents = match &prospect.asked {
         Some(_) => {
-            let rendered = prospect.rendered(case, prospect.newest.instant_after(now))?;
+            let rendered = prospect.rendered(case, prospect.newest.instant_after(now));
             rendered.documents.into_vec().into_iter().map(super::advisory::shown).collect()
         }
         None => prospect.public.iter().map(public_document).collect(),
@@ -241,10 +241,10 @@ async fn may(app: &App, actor: &Actor, case: &CaseId, action: Action) -> Result<
 /// Decides whether what is asked for may follow what is public.
 fn successor(prospect: &Prospect, case: &CaseId, at: jiff::Timestamp) -> Result<Successor> {
     let asked = prospect.asked.as_ref().ok_or_else(|| Refusal::moment(NOTHING_ASKED))?;
-    if asked.act == AmendmentAct::Correct && !prospect.differs(case)? {
+    if asked.act == AmendmentAct::Correct && !prospect.differs(case) {
         return Err(Refusal::moment(UNCHANGED).into());
     }
-    let title = prospect.rendered(case, at)?.published.advisory.title;
+    let title = prospect.rendered(case, at).published.advisory.title;
     Ok(prospect.newest.next(Change { kind: asked.act.kind(), at, why: asked.why.clone(), title })?)
 }
 

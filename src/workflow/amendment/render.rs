@@ -8,12 +8,12 @@ use jiff::Timestamp;
 use similar::TextDiff;
 
 use crate::app::App;
-use crate::crypto::keys::Keys;
 use crate::domain::access::{Action, Grant};
 use crate::domain::actor::{Actor, Chore};
 use crate::domain::advisory::Advisory;
 use crate::domain::amendment::{Amendment, AmendmentAct};
 use crate::domain::digest::Digest;
+use crate::domain::fix::Fix;
 use crate::domain::id::{CaseId, Prefix};
 use crate::domain::manifest::Document;
 use crate::domain::plain::AdvisoryId;
@@ -26,7 +26,7 @@ use crate::store::advisory::Draft;
 use crate::store::revision::RevisionFile;
 use crate::store::{self, Rows, Tx};
 use crate::wire::amendment::DiffView;
-use crate::workflow::readiness::{Layout, Rendered, open_release, public_fix, rendered};
+use crate::workflow::readiness::{Layout, Rendered, open_release, public_fixes};
 use crate::workflow::told::{self, Said};
 use crate::workflow::{Error, Result, advisory, open};
 
@@ -55,13 +55,11 @@ pub(in crate::workflow) struct Prospect {
     pub(super) missing: Vec<String>,
     /// What the files are made of, not dated yet.
     published: Published,
-    /// What signs their hashes.
-    keys: Keys,
 }
 
 impl Prospect {
-    /// Renders what is asked for as of an instant; without anything asked for, the draft as it stands.
-    pub(super) fn rendered(&self, case: &CaseId, at: Timestamp) -> Result<Rendered> {
+    /// Renders what is asked for as of an instant, its hashes not signed; without anything asked for, the draft as it stands.
+    pub(super) fn rendered(&self, case: &CaseId, at: Timestamp) -> Rendered {
         let withdrawn = match &self.asked {
             Some(asked) if asked.act == AmendmentAct::Withdraw => Some(Withdrawal { at, why: asked.why.clone() }),
             Some(_) => None,
@@ -72,30 +70,30 @@ impl Prospect {
             None => None,
         };
         let published = Published { modified_at: at, withdrawn, ..self.published.clone() };
-        let documents = rendered(&self.keys, &published)?;
-        Ok(Rendered { case: case.clone(), id: self.id.clone(), published, documents })
+        let documents = published.render();
+        Rendered { case: case.clone(), id: self.id.clone(), published, documents }
     }
 
     /// Renders it dated like what is public, which is how it is compared and approved.
-    pub(super) fn undated(&self, case: &CaseId) -> Result<Documents> {
-        Ok(self.rendered(case, self.newest.at)?.documents)
+    pub(super) fn undated(&self, case: &CaseId) -> Documents {
+        self.rendered(case, self.newest.at).documents
     }
 
     /// Returns what an approval of what is asked for is bound to.
-    pub(super) fn digest(&self, case: &CaseId) -> Result<Option<Digest>> {
-        let documents = Digest::from_bytes(self.undated(case)?.digest());
-        Ok(self.asked.as_ref().map(|asked| asked.digest(self.newest.number, &documents)))
+    pub(super) fn digest(&self, case: &CaseId) -> Option<Digest> {
+        let documents = Digest::from_bytes(self.undated(case).digest());
+        self.asked.as_ref().map(|asked| asked.digest(self.newest.number, &documents))
     }
 
     /// Says line by line what would change in public, file by file; files that stay the same are left out.
-    pub(super) fn difference(&self, case: &CaseId) -> Result<Vec<DiffView>> {
-        let new = self.undated(case)?;
+    pub(super) fn difference(&self, case: &CaseId) -> Vec<DiffView> {
+        let new = self.undated(case);
         let mut differences = Vec::new();
         for document in new.as_slice() {
             let of = |file: &&RevisionFile| file.document.path.as_str() == document.path;
             let before = self.public.iter().find(of).map(|file| file.body.as_slice()).unwrap_or_default();
-            // The page says what the Markdown says, in one line that nobody could read; and hashes are of the others.
-            if before == document.bytes || document.is_page() || document.is_check() {
+            // The page says what the Markdown says, in one line that nobody could read.
+            if before == document.bytes || document.media_type.starts_with("text/html") {
                 continue;
             }
             let (before, after) = (String::from_utf8_lossy(before), String::from_utf8_lossy(&document.bytes));
@@ -103,17 +101,17 @@ impl Prospect {
             let text = diff.unified_diff().context_radius(2).header("public", "asked for").to_string();
             differences.push(DiffView { path: document.path.clone(), text });
         }
-        Ok(differences)
+        differences
     }
 
     /// Tells whether the public would read anything else than now.
-    pub(super) fn differs(&self, case: &CaseId) -> Result<bool> {
-        let new = self.undated(case)?;
+    pub(super) fn differs(&self, case: &CaseId) -> bool {
+        let new = self.undated(case);
         let same = |document: &export::Document| {
             let of = |file: &&RevisionFile| file.document.path.as_str() == document.path;
             self.public.iter().find(of).is_some_and(|file| file.body == document.bytes)
         };
-        Ok(!new.as_slice().iter().filter(|document| !document.is_check()).all(same))
+        !new.as_slice().iter().all(same)
     }
 
     /// Tells whether its release still publishes: what a slow channel gets then would be older than a revision.
@@ -150,8 +148,9 @@ pub(in crate::workflow) async fn prospect(app: &App, case: &CaseId) -> Result<Pr
     let lines = told::lines(app, &layout, Some(&release), &said).await?;
     let missing = lacks(case, &whole, &lines);
     let whole = whole.against(&lines, advisory::package(app, &found).as_ref());
-    let public_of = |line, head| Some((line, public_fix(&release, line, head)?));
-    let heads: Vec<_> = fixes.iter().filter_map(|fix| public_of(fix.line, fix.head.as_ref())).collect();
+    let here = |fix: &&Fix| fix.head.is_some() && layout.lines.iter().any(|line| line.id == fix.line);
+    let heads: Vec<_> = fixes.iter().filter(here).map(|fix| (fix.line, fix.head.clone())).collect();
+    let heads = public_fixes(app, (&release, &layout), &heads);
     let told = told::published(app, &layout, Some(&release), (case, &whole, &heads, &parted)).await?;
     let published = Published {
         project: layout.project.name.parse()?,
@@ -165,8 +164,7 @@ pub(in crate::workflow) async fn prospect(app: &App, case: &CaseId) -> Result<Pr
         advisory: whole,
         id: id.clone(),
     };
-    let keys = app.keys.clone();
-    Ok(Prospect { id, release, newest, public, draft, asked, missing, published, keys })
+    Ok(Prospect { id, release, newest, public, draft, asked, missing, published })
 }
 
 /// Opens what is asked for in a case, if anything is.
