@@ -9,7 +9,7 @@ unexport DATABASE_URL
 TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/embargo/tools
 export PATH := $(TOOLS)/bin:$(PATH)
 
-.PHONY: help setup demo run test bench check format lint docs layers deny sqlx
+.PHONY: help setup demo run test bench replay check format lint docs layers deny sqlx
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
@@ -17,6 +17,7 @@ help:
 	@echo 'make demo    the whole story on a sample project, then a server to look at (ARGS=--once ends)'
 	@echo 'make test    every test'
 	@echo 'make bench   the numbers, beside git http-backend, git fetch and age (ONLY=clone for one)'
+	@echo 'make replay  past security releases of a real project, compared with what it merged (REPO=<clone> LINE=<branch>)'
 	@echo 'make run     the server (ARGS="--config FILE")'
 	@echo 'make check   format, lints, documentation, layers, licences, .sqlx'
 	@echo 'make sqlx    write .sqlx anew after a change of a query or a migration'
@@ -39,6 +40,11 @@ test:
 bench:
 	@.ci/setup bench
 	@cargo bench --bench bench -- $(ONLY)
+
+# Past security releases of a real project, told anew: see .ci/replay. REPO=<clone> LINE=<branch> [COUNT=5] [PATTERN=…]
+replay: setup
+	@cargo build --release --quiet
+	@EMBARGO=$(CARGO_TARGET_DIR)/release/embargo .ci/replay "$(REPO)" "$(LINE)" "$(or $(COUNT),5)" "$(or $(PATTERN),GHSA-|from fork)"
 
 check: setup format lint docs layers deny
 

@@ -4,7 +4,6 @@ use std::fs;
 use std::path::Path;
 
 use embargo::app::Clock;
-use embargo::domain::check::CheckState;
 use embargo::domain::release::ReleaseState;
 use embargo::wire::release::ReleaseView;
 use jiff::{SignedDuration, Timestamp};
@@ -51,9 +50,9 @@ async fn disclose(stage: &Stage, work: &Path, round: usize) -> Result<ReleaseVie
     let tags = sample::LINES.map(|line| (line, format!("v1.{round}-{line}")));
     let mut cases = Vec::new();
     for number in 0..2 {
-        let case = stage.accepted_case(&format!("Sample case {number} of round {round}")).await?;
+        let case = stage.accepted_case(PROJECT, &format!("Sample case {number} of round {round}")).await?;
         fix(stage, work, &case.remote, &format!("{round}-{number}")).await?;
-        approve_fixes(stage, &case.id).await?;
+        stage.approve_fixes(&case.id, sample::LINES.len()).await?;
         draft(stage, &case.id, &tags).await?;
         cases.push(case);
     }
@@ -73,7 +72,7 @@ async fn disclose(stage: &Stage, work: &Path, round: usize) -> Result<ReleaseVie
         let digest = draft["digest"].as_str().ok_or("An advisory has no hash.")?;
         stage.embargo::<IgnoredAny>(MANAGER, &["advisory", "approve", &case.id, digest]).await?;
     }
-    ready(stage, &release).await?;
+    stage.ready(&release).await?;
     stage.embargo::<IgnoredAny>(MANAGER, &["release", "freeze", &release]).await?;
     stage.sign_in(MANAGER).await?;
     let armed: ReleaseView = stage.embargo(MANAGER, &["release", "arm", &release]).await?;
@@ -107,25 +106,6 @@ async fn fix(stage: &Stage, work: &Path, remote: &str, name: &str) -> Result<()>
     Ok(())
 }
 
-/// Approves the fixes; as the sample has no workflows, somebody answers for its commits.
-async fn approve_fixes(stage: &Stage, case: &str) -> Result<()> {
-    let fixes = until("The checks did not end.", async || {
-        let fixes = stage.show(case).await?.fixes;
-        let ended = fixes.iter().filter(|fix| fix.checks.parse().is_ok_and(CheckState::terminal)).count();
-        Ok((ended == sample::LINES.len()).then_some(fixes))
-    });
-    for fix in fixes.await? {
-        let head = fix.head.ok_or("A fix has no commit.")?;
-        let words = ["fix", "approve", case, "--line", &fix.line, "--commit", &head];
-        stage.embargo::<IgnoredAny>(MANAGER, &words).await?;
-        if fix.checks == CheckState::Unsupported.as_str() {
-            let words = ["release", "waive", case, "--line", &fix.line, "--head", &head];
-            stage.embargo::<IgnoredAny>(MANAGER, &words).await?;
-        }
-    }
-    Ok(())
-}
-
 /// Writes the advisory.
 async fn draft(stage: &Stage, case: &str, tags: &[(&str, String)]) -> Result<()> {
     let mut draft: Value = stage.embargo(FIXER, &["advisory", "show", case]).await?;
@@ -140,18 +120,6 @@ async fn draft(stage: &Stage, case: &str, tags: &[(&str, String)]) -> Result<()>
     fs::write(&file, advisory.to_string())?;
     stage.embargo::<IgnoredAny>(FIXER, &["advisory", "edit", case, &file.display().to_string()]).await?;
     Ok(())
-}
-
-/// Waits until nothing is in the way of a release.
-async fn ready(stage: &Stage, release: &str) -> Result<()> {
-    let mut last = String::new();
-    let waited = until("", async || {
-        let view = show(stage, release).await?;
-        last = view.blockers.iter().map(|blocker| blocker.sentence.as_str()).collect::<Vec<_>>().join(" ");
-        let rehearsed = view.targets.iter().all(|target| target.candidate.is_some());
-        Ok((rehearsed && view.blockers.is_empty()).then_some(()))
-    });
-    waited.await.map_err(|error| if last.is_empty() { error } else { format!("The release is blocked: {last}").into() })
 }
 
 async fn show(stage: &Stage, release: &str) -> Result<ReleaseView> {

@@ -27,10 +27,12 @@ mod disclosure;
 mod mirror;
 mod number;
 mod process;
+mod punctual;
 mod push;
 mod sample;
 mod stage;
 mod start;
+mod train;
 
 /// A benchmark; it may find more than one number.
 #[derive(Clone, Copy)]
@@ -41,15 +43,19 @@ enum Benchmark {
     Mirror,
     Attachment,
     Disclosure,
+    Punctual,
+    Train,
 }
 
-/// All of them, in the order they run. The last one moves the public lines.
-const ALL: [Benchmark; 6] = [
+/// All of them, in the order they run. The last ones move the public lines.
+const ALL: [Benchmark; 8] = [
     Benchmark::Start,
     Benchmark::Clone,
     Benchmark::Push,
     Benchmark::Mirror,
     Benchmark::Attachment,
+    Benchmark::Train,
+    Benchmark::Punctual,
     Benchmark::Disclosure,
 ];
 
@@ -62,6 +68,8 @@ impl Benchmark {
             Self::Mirror => "mirror",
             Self::Attachment => "attachment",
             Self::Disclosure => "disclosure",
+            Self::Punctual => "punctual",
+            Self::Train => "train",
         }
     }
 
@@ -73,6 +81,8 @@ impl Benchmark {
             Self::Mirror => mirror::run(stage).await,
             Self::Attachment => attachment::run(stage).await,
             Self::Disclosure => disclosure::run(stage).await,
+            Self::Punctual => punctual::run(stage).await,
+            Self::Train => train::run(stage).await,
         }
     }
 }

@@ -10,6 +10,8 @@ use crate::command::{Result, git};
 pub(crate) const NAME: &str = "sample";
 /// Its lines; the first is the one a clone checks out.
 pub(crate) const LINES: [&str; 3] = ["main", "2.x", "1.x"];
+/// The lines of the other repository, which is small.
+pub(crate) const TRACKS: [&str; 10] = ["l0", "l1", "l2", "l3", "l4", "l5", "l6", "l7", "l8", "l9"];
 /// Its branches and tags.
 pub(crate) const REFS: usize = 1500;
 
@@ -71,6 +73,28 @@ pub(crate) async fn plant(path: &Path) -> Result<()> {
     git(path).args(["fast-import", "--quiet"]).input(history.stream).succeed().await?;
     git(path).args(["repack", "-a", "-d", "-f", "-q"]).succeed().await?;
     git(path).args(["pack-refs", "--all"]).succeed().await?;
+    git(path).args(["config", "http.receivepack", "true"]).succeed().await?;
+    Ok(())
+}
+
+/// Makes the small bare repository with many lines, each with a commit of its own.
+pub(crate) async fn lay_tracks(path: &Path) -> Result<()> {
+    let mut stream = String::new();
+    let mut commit = |line: &str, mark: usize, from: &str| {
+        let text = format!("{line}\n");
+        stream.push_str(&format!(
+            "commit refs/heads/{line}\nmark :{mark}\ncommitter Sample <sample@example.org> {EPOCH} +0000\ndata 5\ntrack\n\
+             {from}M 100644 inline {line}.txt\ndata {}\n{text}\n",
+            text.len()
+        ));
+    };
+    commit(TRACKS[0], 1, "");
+    for (number, line) in TRACKS.iter().enumerate().skip(1) {
+        commit(line, number + 1, "from :1\n");
+    }
+    git(Path::new("/")).args(["init", "--quiet", "--bare", "--"]).arg(path).succeed().await?;
+    git(path).args(["fast-import", "--quiet"]).input(stream.into_bytes()).succeed().await?;
+    git(path).args(["symbolic-ref", "HEAD", "refs/heads/l0"]).succeed().await?;
     git(path).args(["config", "http.receivepack", "true"]).succeed().await?;
     Ok(())
 }

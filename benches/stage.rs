@@ -9,20 +9,26 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use data_encoding::BASE64;
+use embargo::domain::check::CheckState;
 use embargo::wire::account::MadeToken;
 use embargo::wire::case::CaseView;
 use embargo::wire::project::ProjectView;
+use embargo::wire::release::ReleaseView;
 use embargo::wire::report::ReceiptView;
 use reqwest::{Client, Method};
 use serde::de::{DeserializeOwned, IgnoredAny};
+use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::apache::{Apache, hand_over};
 use crate::command::{Call, Result, Service, embargo, git, program};
 use crate::sample;
+use crate::train::Receiver;
 
 /// The project's id on the server.
 pub(crate) const PROJECT: &str = "sample";
+/// The id of another project, with many lines and channels; its repository has the same name.
+pub(crate) const TRAIN: &str = "train";
 /// Works on fixes and pushes them.
 pub(crate) const FIXER: Person = Person { handle: "fixer", role: "fixer" };
 /// Set the server up; approves and arms.
@@ -66,6 +72,7 @@ pub(crate) struct Stage {
     token: String,
     http: Client,
     running: Option<Service>,
+    receiver: Receiver,
     _mail: Service,
 }
 
@@ -76,11 +83,13 @@ impl Stage {
         fs::set_permissions(folder, fs::Permissions::from_mode(0o755))?;
         let apache = Apache::start(&folder.join("apache")).await?;
         sample::plant(&apache.path(sample::NAME)).await?;
-        hand_over(&[&apache.path(sample::NAME)]).await?;
+        sample::lay_tracks(&apache.path(TRAIN)).await?;
+        hand_over(&[&apache.path(sample::NAME), &apache.path(TRAIN)]).await?;
         for name in ["homes", "work"] {
             fs::create_dir(folder.join(name))?;
         }
         let (mail, mail_port) = mail_server(folder).await?;
+        let receiver = Receiver::start().await?;
         let server = format!("http://127.0.0.1:{}", free_port().await?);
         let http = Client::builder().no_proxy().build()?;
         let mut stage = Self {
@@ -92,13 +101,14 @@ impl Stage {
             token: String::new(),
             http,
             running: None,
+            receiver,
             _mail: mail,
         };
         stage.initialise(mail_port).await?;
         stage.restart().await?;
         stage.people().await?;
         stage.mirrored().await?;
-        stage.case = stage.accepted_case("A sample case").await?;
+        stage.case = stage.accepted_case(PROJECT, "A sample case").await?;
         Ok(stage)
     }
 
@@ -185,6 +195,19 @@ impl Stage {
         Ok(serde_json::from_str(&text)?)
     }
 
+    /// Tells the API something as the manager, and reads its answer.
+    pub(crate) async fn post<T: DeserializeOwned>(&self, path: &str, body: &Value) -> Result<T> {
+        let url = format!("{}/api/v1{path}", self.server);
+        let answer = self.http.post(url).bearer_auth(&self.token).json(body).send().await?;
+        let status = answer.status();
+        let text = answer.text().await?;
+        if status.is_success() {
+            Ok(serde_json::from_str(&text)?)
+        } else {
+            Err(format!("{path} answers {status}: {text}").into())
+        }
+    }
+
     /// Asks the API as the manager for something that is answered by little or nothing.
     pub(crate) async fn press(&self, method: Method, path: &str) -> Result<String> {
         let url = format!("{}/api/v1{path}", self.server);
@@ -205,12 +228,12 @@ impl Stage {
     }
 
     /// Reports something, accepts it and waits for the private remote.
-    pub(crate) async fn accepted_case(&self, title: &str) -> Result<Case> {
+    pub(crate) async fn accepted_case(&self, project: &str, title: &str) -> Result<Case> {
         let text = self.folder.join("report.md");
         fs::write(&text, "A sample report.\n")?;
         let claim = self.new_folder(title)?.join("claim");
         let report = embargo(&self.folder).args(["--json", "--server", &self.server, "report", "submit"]);
-        let report = report.args(["--project", PROJECT, "--title", title, "--severity", "high"]);
+        let report = report.args(["--project", project, "--title", title, "--severity", "high"]);
         let report = report.args(["--credit", "Sample Reporter", "--contact", "reporter@example.org", "--text-file"]);
         let receipt: ReceiptView = report.arg(text).arg("--claim-file").arg(&claim).json().await?;
         let id = receipt.case;
@@ -223,6 +246,39 @@ impl Stage {
         });
         let remote = remote.await?.url;
         Ok(Case { id, remote, claim })
+    }
+
+    /// Approves the fixes of a case; as the samples have no workflows, somebody answers for their commits.
+    pub(crate) async fn approve_fixes(&self, case: &str, lines: usize) -> Result<()> {
+        let fixes = until("The checks did not end.", async || {
+            let fixes = self.show(case).await?.fixes;
+            let ended = fixes.iter().filter(|fix| fix.checks.parse().is_ok_and(CheckState::terminal)).count();
+            Ok((ended == lines).then_some(fixes))
+        });
+        for fix in fixes.await? {
+            let head = fix.head.ok_or("A fix has no commit.")?;
+            let words = ["fix", "approve", case, "--line", &fix.line, "--commit", &head];
+            self.embargo::<IgnoredAny>(MANAGER, &words).await?;
+            if fix.checks == CheckState::Unsupported.as_str() {
+                let words = ["release", "waive", case, "--line", &fix.line, "--head", &head];
+                self.embargo::<IgnoredAny>(MANAGER, &words).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until nothing is in the way of a release.
+    pub(crate) async fn ready(&self, release: &str) -> Result<()> {
+        let mut last = String::new();
+        let waited = until("", async || {
+            let view: ReleaseView = self.api(Method::GET, &format!("/releases/{release}")).await?;
+            last = view.blockers.iter().map(|blocker| blocker.sentence.as_str()).collect::<Vec<_>>().join(" ");
+            let rehearsed = view.targets.iter().all(|target| target.candidate.is_some());
+            Ok((rehearsed && view.blockers.is_empty()).then_some(()))
+        });
+        waited
+            .await
+            .map_err(|error| if last.is_empty() { error } else { format!("The release is blocked: {last}").into() })
     }
 
     /// Agrees to the date the team proposed, as the reporter of a case.
@@ -259,6 +315,13 @@ impl Stage {
         self.operator().args(words).arg(self.folder.join("data")).args(person).succeed().await?;
         let lines = sample::LINES.map(|line| format!("\"{line}\"")).join(", ");
         let url = self.apache.public(sample::NAME);
+        let tracks = sample::TRACKS.map(|line| format!("\"{line}\"")).join(", ");
+        let (train, hook) = (self.apache.public(TRAIN), &self.receiver.url);
+        let (served, secret) = (self.folder.join("served"), self.folder.join("hook-secret"));
+        fs::create_dir(&served)?;
+        fs::write(&secret, format!("whsec_{}\n", BASE64.encode(&[7; 32])))?;
+        fs::set_permissions(&secret, fs::Permissions::from_mode(0o600))?;
+        let (served, secret) = (served.display(), secret.display());
         // The mirror's turn never comes by itself while something is measured.
         let text = format!(
             r#"
@@ -279,6 +342,35 @@ name = "{}"
 url = "{url}"
 lines = [{lines}]
 mirror = "0 0 0 1 1 *"
+
+[[project]]
+id = "{TRAIN}"
+prefix = "TRAIN"
+name = "Train"
+armings = 1
+
+[[project.repository]]
+name = "{TRAIN}"
+url = "{train}"
+lines = [{tracks}]
+mirror = "0 0 0 1 1 *"
+
+[[project.channel]]
+name = "files"
+kind = "folder"
+folder = "{served}"
+
+[[project.channel]]
+name = "hook"
+kind = "webhook"
+url = "{hook}"
+secret_file = "{secret}"
+
+[limits]
+reports_per_hour = 1000
+project_reports_per_hour = 1000
+claims_per_hour = 1000
+sign_ins_per_hour = 1000
 "#,
             sample::NAME
         );
@@ -302,8 +394,10 @@ mirror = "0 0 0 1 1 *"
         let fixer = self.move_in(FIXER).await?;
         self.operator().args(["admin", "person", "add"]).args(fixer).succeed().await?;
         for who in [FIXER, MANAGER] {
-            let seat = ["admin", "project", "team", PROJECT, who.handle, who.role];
-            self.operator().args(seat).succeed().await?;
+            for project in [PROJECT, TRAIN] {
+                let seat = ["admin", "project", "team", project, who.handle, who.role];
+                self.operator().args(seat).succeed().await?;
+            }
             self.sign_in(who).await?;
         }
         let words = ["token", "make", "git", "--scope", "git:read", "--scope", "git:write"];

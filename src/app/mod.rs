@@ -33,11 +33,13 @@ use crate::notify::Mailer;
 use crate::store::{self, Reader, Store, Tx};
 use crate::{crypto, git};
 
+mod door;
 mod folder;
 mod mail;
 mod signers;
 mod stranger;
 
+pub use door::Door;
 pub use mail::MailWay;
 pub use stranger::Strangers;
 
@@ -201,6 +203,8 @@ pub struct App {
     pub mailer: Mailer,
     /// Whether mail gets out of the house.
     pub mail_way: MailWay,
+    /// The certificate that strangers meet.
+    pub door: Door,
     /// The way to webhooks and forges.
     pub forge: Forge,
     /// The clock.
@@ -360,6 +364,7 @@ impl App {
             progress: Arc::new(Fetching::default()),
             mailer,
             mail_way: MailWay::default(),
+            door: Door::default(),
             forge,
             steady: Mutex::new(Steady::from(outside.clock.look())),
             clock: outside.clock,

@@ -20,12 +20,14 @@ use crate::{ci, crypto, forge, git, notify};
 
 mod audience;
 mod awaited;
+mod line;
 mod mistake;
 mod project;
 
 pub use audience::{AudienceMember, AudienceOptions};
 pub use awaited::{AwaitConfig, RegistryKind};
-pub use project::{DiscloseNow, LineConfig, Messages, ProjectConfig, RepositoryConfig, SignerConfig};
+pub use line::LineConfig;
+pub use project::{DiscloseNow, Messages, ProjectConfig, RepositoryConfig, SignerConfig};
 
 /// Everything the operator decides.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

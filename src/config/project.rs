@@ -9,17 +9,18 @@ use serde::{Deserialize, Serialize};
 
 use super::audience::{self, AudienceOptions};
 use super::awaited::{self, AwaitConfig};
+use super::line::{self, LineConfig};
 use crate::domain::audience::{Audience, AudienceName};
 use crate::domain::awaited::Awaited;
-use crate::domain::channel::Channel;
+use crate::domain::channel::{Channel, ChannelUrl, ForgeKind, ForgePlace};
 use crate::domain::haste::{HastePolicy, Skip};
 use crate::domain::id::{Prefix, ProjectId};
 use crate::domain::project::{TagStyle, TeamKind};
 use crate::domain::recipe::Strategy;
 use crate::domain::record::Part;
 use crate::domain::repo::{LineName, RepoName};
-use crate::domain::signing::Signing;
-use crate::domain::template::{OfFix, OfPath, OfRider, OfTag, Template};
+use crate::domain::signing::{Commits, Signing};
+use crate::domain::template::{OfFix, OfForward, OfRider, OfTag, Template};
 use crate::forge::options::{self, ChannelOptions};
 use crate::git::remote::{CredentialFiles, RemoteUrl};
 use crate::git::tag::Allowed;
@@ -70,6 +71,9 @@ pub struct ProjectConfig {
     /// Where the key is that signs tags: `server` or `offline`.
     #[serde(default = "server")]
     pub signing: Signing,
+    /// Whether the commits that the server makes for a release are signed with its key.
+    #[serde(default = "unsigned")]
+    pub commits: Commits,
     /// The file with the SSH keys that may sign tags offline.
     #[serde(default)]
     pub allowed_signers_file: Option<PathBuf>,
@@ -141,6 +145,8 @@ pub struct Messages {
     pub changelog: Template<OfTag>,
     /// The message of the commit with what a version command changed.
     pub version: Template<OfTag>,
+    /// The message of a merge of what one line ships into another line or branch.
+    pub forward: Template<OfForward>,
 }
 
 impl Default for Messages {
@@ -153,32 +159,10 @@ impl Default for Messages {
                 .expect("a test reads this text"),
             riders: Vec::new(),
             version: Template::parse("Version {tag}").expect("a test reads this text"),
+            forward: Template::parse("Merge {from} into {line}").expect("a test reads this text"),
             changelog: Template::parse("Release notes of {tag}").expect("a test reads this text"),
         }
     }
-}
-
-/// What is different on one line.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LineConfig {
-    /// The branch; one of `lines`.
-    pub name: LineName,
-    /// How fixes are put onto it; otherwise as the repository has it.
-    #[serde(default)]
-    pub strategy: Option<Strategy>,
-    /// How its releases are tagged; otherwise as the repository has it.
-    #[serde(default)]
-    pub tags: Option<TagStyle>,
-    /// The path of a new file with release notes, committed on top of the fixes.
-    #[serde(default)]
-    pub changelog: Option<Template<OfPath>>,
-    /// A script that sets the version, run in the sandbox; its changes are committed last.
-    #[serde(default)]
-    pub version_command: Option<String>,
-    /// Other branches that move to the same commit when it is released.
-    #[serde(default)]
-    pub advances: Vec<LineName>,
 }
 
 /// One public repository of a project.
@@ -209,12 +193,27 @@ pub struct RepositoryConfig {
     /// The file that holds the token for https.
     #[serde(default)]
     pub password_file: Option<PathBuf>,
+    /// Where its forge is asked beforehand which rules it applies to a push.
+    #[serde(default)]
+    pub forge: Option<ForgeConfig>,
     /// The private key for ssh.
     #[serde(default)]
     pub identity_file: Option<PathBuf>,
     /// The host keys for ssh.
     #[serde(default)]
     pub known_hosts_file: Option<PathBuf>,
+}
+
+/// Where a forge tells of a public repository, to the token of its `password_file`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ForgeConfig {
+    /// Whose API it speaks.
+    pub kind: ForgeKind,
+    /// Where the API is.
+    pub api: ChannelUrl,
+    /// The repository there.
+    pub place: ForgePlace,
 }
 
 fn several() -> TeamKind {
@@ -239,6 +238,9 @@ fn annotated() -> TagStyle {
 fn server() -> Signing {
     Signing::Server
 }
+fn unsigned() -> Commits {
+    Commits::Unsigned
+}
 fn merge() -> Strategy {
     Strategy::Merge
 }
@@ -254,34 +256,6 @@ impl RepositoryConfig {
         }
     }
 
-    /// Returns how fixes are put onto a line and how it is tagged, unless a plan says otherwise.
-    pub fn manner(&self, line: &LineName) -> (Strategy, TagStyle) {
-        let other = self.exception(line);
-        (
-            other.and_then(|line| line.strategy).unwrap_or(self.strategy),
-            other.and_then(|line| line.tags).unwrap_or(self.tags),
-        )
-    }
-
-    /// Returns where the release notes of a line are added, if they are.
-    pub fn changelog(&self, line: &LineName) -> Option<&Template<OfPath>> {
-        self.exception(line)?.changelog.as_ref()
-    }
-
-    /// Returns the script that sets the version of a line, if there is one.
-    pub fn version_command(&self, line: &LineName) -> Option<&str> {
-        self.exception(line)?.version_command.as_deref()
-    }
-
-    /// Returns the branches that move with a line.
-    pub fn advances(&self, line: &LineName) -> &[LineName] {
-        self.exception(line).map(|line| line.advances.as_slice()).unwrap_or_default()
-    }
-
-    fn exception(&self, line: &LineName) -> Option<&LineConfig> {
-        self.exceptions.iter().find(|other| &other.name == line)
-    }
-
     /// Says what is wrong, as the end of a sentence that begins with the repository.
     fn check(&self) -> Result<(), String> {
         if let Err(wrong) = self.url.parse::<RemoteUrl>() {
@@ -293,20 +267,15 @@ impl RepositoryConfig {
         if self.lines.iter().collect::<BTreeSet<_>>().len() != self.lines.len() {
             return Err("names a line twice.".to_owned());
         }
-        let mut named = BTreeSet::new();
-        let mut moved = BTreeSet::new();
-        for LineConfig { name, advances, .. } in &self.exceptions {
-            if !self.lines.contains(name) || !named.insert(name) {
-                return Err(format!("describes the line {name} twice, or a line that is not in `lines`."));
+        if let Some(forge) = &self.forge {
+            if self.password_file.is_none() {
+                return Err("has a `forge` to ask for its rules, and no `password_file` to ask with.".to_owned());
             }
-            for branch in advances {
-                if self.lines.contains(branch) || !moved.insert(branch) {
-                    return Err(format!(
-                        "lets {branch} move with {name}: a branch moves with one line, and is none of `lines`."
-                    ));
-                }
+            if !forge.api.is_base() {
+                return Err("has a `forge` whose `api` is no plain address: leave its query out.".to_owned());
             }
         }
+        line::check(&self.lines, &self.exceptions)?;
         if self.mirror.split_whitespace().count() == 5 {
             return Err(format!(
                 "has a `mirror` of five fields: a cron expression begins with the seconds here, as in \"0 {}\".",
@@ -418,7 +387,6 @@ impl ProjectConfig {
 
 #[cfg(test)]
 mod tests {
-    use super::{Strategy, TagStyle};
     use crate::config::Config;
 
     fn project(more: &str, repository: &str) -> String {
@@ -461,23 +429,6 @@ mod tests {
     fn a_cron_expression_without_seconds_is_told_so() {
         let said = Config::parse(&project("", "mirror = '*/10 * * * *'")).unwrap_err();
         assert!(said.contains("begins with the seconds here, as in \"0 */10 * * * *\""), "{said}");
-    }
-
-    #[test]
-    fn a_line_may_differ_from_its_repository_and_move_other_branches() {
-        let line = |more: &str| {
-            let config =
-                Config::parse(&project("", &format!("strategy = 'rebase'\n[[project.repository.line]]\n{more}")))?;
-            let repository = config.projects[0].repositories[0].clone();
-            let main = "main".parse().unwrap();
-            Ok::<_, String>((repository.manner(&main), repository.advances(&main).len()))
-        };
-        let lightweight = (Strategy::Squash, TagStyle::Lightweight);
-        let said = "name = 'main'\nstrategy = 'squash'\ntags = 'lightweight'\nadvances = ['stable']";
-        assert_eq!(line(said), Ok((lightweight, 1)));
-        assert_eq!(line("name = 'main'"), Ok(((Strategy::Rebase, TagStyle::Annotated), 0)));
-        assert!(line("name = '2.x'").unwrap_err().contains("not in `lines`"));
-        assert!(line("name = 'main'\nadvances = ['main']").unwrap_err().contains("none of `lines`"));
     }
 
     #[test]

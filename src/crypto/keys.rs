@@ -77,7 +77,7 @@ pub struct Keys(Arc<Opened>);
 struct Opened {
     server: SealingKey,
     recovery: Recipients,
-    tag: Option<Signer>,
+    tag: Option<Arc<Signer>>,
     slow: SlowHash,
 }
 
@@ -88,12 +88,12 @@ impl Keys {
         let server = read_server_key(&options.server_key())?;
         let path = options.recovery_recipient();
         let recovery = read_recovery(&path)?;
-        let tag = options.tag_signing_key().map(|path| read_tag_key(&path)).transpose()?;
+        let tag = options.tag_signing_key().map(|path| read_tag_key(&path).map(Arc::new)).transpose()?;
         Ok(Self(Arc::new(Opened { server, recovery, tag, slow: SlowHash::new() })))
     }
 
     /// Returns the key that signs tags, if the server has one.
-    pub fn tag_signer(&self) -> Option<&Signer> {
+    pub fn tag_signer(&self) -> Option<&Arc<Signer>> {
         self.0.tag.as_ref()
     }
 

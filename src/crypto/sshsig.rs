@@ -20,6 +20,8 @@ use crate::domain::sealed::Secret;
 pub const LOGIN: &str = "embargo-login";
 /// The namespace git gives its tags and commits.
 pub const GIT: &str = "git";
+/// The namespace of files (ssh-keygen(1), `-Y sign`).
+pub const FILE: &str = "file";
 
 /// No signature of an accepted key is longer.
 const LONGEST_SIGNATURE: usize = 16 * 1024;

@@ -62,6 +62,12 @@ words! {
         Mail = "mail",
         /// A public repository refused a trial of the push.
         Access = "access",
+        /// Strangers do not take the server's certificate, or will not at the instant.
+        Certificate = "certificate",
+        /// A forge's rules stand against the push.
+        Rules = "rules",
+        /// The last dress rehearsal did not end as planned.
+        Dress = "dress",
         /// The disk is nearly full.
         Disk = "disk",
     }
@@ -111,6 +117,9 @@ impl BlockerKind {
             | Self::SigningKey
             | Self::Mail
             | Self::Access
+            | Self::Dress
+            | Self::Certificate
+            | Self::Rules
             | Self::Disk => false,
             // Nobody's being told early is worth a late disclosure.
             Self::Wave => false,
@@ -147,6 +156,9 @@ impl Blocker {
             | BlockerKind::Unsigned
             | BlockerKind::Mail
             | BlockerKind::Access
+            | BlockerKind::Dress
+            | BlockerKind::Certificate
+            | BlockerKind::Rules
             | BlockerKind::Disk => "",
         };
         Self { kind, sentence, owner, link: format!("/cases/{case}{part}") }

@@ -83,7 +83,7 @@ pub struct FrozenCandidate {
     pub line: LineId,
     /// The tag on it.
     pub tag: TagName,
-    /// The commit.
+    /// The commit that is tagged.
     pub commit: CommitId,
     /// Who made it.
     pub maker: Maker,
@@ -120,10 +120,21 @@ pub struct Wanted {
 /// A commit that a candidate has to contain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Held {
-    /// The case whose fix it is; none for the public line itself.
-    pub fix_of: Option<CaseId>,
-    /// Which; none if the line is in no mirror, and then nothing contains it.
+    /// What it is.
+    pub part: Part,
+    /// Which; none if the line is in no mirror, or not built, and then nothing contains it.
     pub commit: Option<CommitId>,
+}
+
+/// What a candidate has to contain.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Part {
+    /// The public line itself.
+    Line,
+    /// The fix of a case.
+    Fix(CaseId),
+    /// What the release ships on another line.
+    Shipped(LineName),
 }
 
 impl CandidateFacts {
@@ -158,7 +169,7 @@ impl CandidateChecks {
         FrozenCandidate {
             line: target.line,
             tag: target.tag.clone(),
-            commit: candidate.commit.clone(),
+            commit: candidate.tagged().clone(),
             maker: candidate.maker,
             checks: self.checks.frozen().unwrap_or(ChecksWord::PassedOver),
             run: self.run,
@@ -298,13 +309,22 @@ impl Wanted {
     pub(super) fn missing(&self, lacks: &[CommitId]) -> Vec<Refusal> {
         let line = &self.line;
         let missing = self.holds.iter().filter(|held| held.commit.as_ref().is_none_or(|commit| lacks.contains(commit)));
-        let sentence = |held: &Held| match (&held.fix_of, &held.commit) {
-            (_, None) => format!("The public line {line} is in no mirror: run the mirror, then push candidate/{line}."),
-            (None, Some(tip)) => format!(
+        let sentence = |held: &Held| match (&held.part, &held.commit) {
+            (Part::Shipped(from), None) => {
+                format!("What ships on {from} is not built yet: see why on the release, then push candidate/{line}.")
+            }
+            (Part::Shipped(from), Some(commit)) => format!(
+                "candidate/{line} does not hold what ships on {from} at {}: fetch, merge origin/ships/{from}, and push again.",
+                commit.short()
+            ),
+            (Part::Line | Part::Fix(_), None) => {
+                format!("The public line {line} is in no mirror: run the mirror, then push candidate/{line}.")
+            }
+            (Part::Line, Some(tip)) => format!(
                 "candidate/{line} does not hold the public {line} at {}: fetch, merge origin/{line}, and push again.",
                 tip.short()
             ),
-            (Some(case), Some(head)) => format!(
+            (Part::Fix(case), Some(head)) => format!(
                 "candidate/{line} does not hold the fix of {case} at {}: fetch, merge origin/fix/{case}/{line}, and push \
                  again.",
                 head.short()

@@ -93,6 +93,9 @@ impl Skip {
             | BlockerKind::Wave
             | BlockerKind::SigningKey
             | BlockerKind::Access
+            | BlockerKind::Dress
+            | BlockerKind::Certificate
+            | BlockerKind::Rules
             | BlockerKind::Disk
             | BlockerKind::Unsigned
             // Whoever pushed it may have pushed anything.

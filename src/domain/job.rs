@@ -35,6 +35,11 @@ pub enum Job {
         /// Which release.
         release: ReleaseId,
     },
+    /// Perform a release's disclosure on a stage.
+    Dress {
+        /// Which release.
+        release: ReleaseId,
+    },
     /// Perform a release's disclosure, or go on with it.
     Disclose {
         /// Which release.
@@ -70,6 +75,7 @@ impl Job {
             Self::Check { run } => format!("check {run}"),
             Self::Rehearse { release } => format!("rehearse {release}"),
             Self::Try { release } => format!("try {release}"),
+            Self::Dress { release } => format!("dress {release}"),
             Self::Disclose { release } => format!("disclose {release}"),
             Self::Announce { release } => format!("announce {release}"),
             Self::Retell { advisory, revision, channel } => format!("retell {advisory} {revision} {channel}"),

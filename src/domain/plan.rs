@@ -180,6 +180,7 @@ mod tests {
             same_as: None,
             inputs: Digest::of(b"inputs"),
             recipe: Digest::of(b"recipe"),
+            moves: Vec::new(),
             at: at(10),
         };
         for state in ReleaseState::ALL.iter().filter(|state| **state != ReleaseState::Planned) {

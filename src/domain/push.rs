@@ -487,10 +487,10 @@ mod tests {
 
     /// A release that ships one line, with two fixes on it.
     fn release() -> PushPolicy {
-        use crate::domain::candidate::Held;
+        use crate::domain::candidate::{Held, Part};
         let oid = |digit: &str| Some(digit.repeat(40).parse::<CommitId>().unwrap());
-        let fix = |case: &str, digit| Held { fix_of: Some(case.parse().unwrap()), commit: oid(digit) };
-        let holds = vec![Held { fix_of: None, commit: oid("a") }, fix("DEMO-1", "b"), fix("DEMO-2", "c")];
+        let fix = |case: &str, digit| Held { part: Part::Fix(case.parse().unwrap()), commit: oid(digit) };
+        let holds = vec![Held { part: Part::Line, commit: oid("a") }, fix("DEMO-1", "b"), fix("DEMO-2", "c")];
         let places = Places::Release(vec![Wanted { line: "main".parse().unwrap(), holds }]);
         PushPolicy { places, frozen_in: None, limits: PushLimits::default() }
     }

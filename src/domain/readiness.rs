@@ -2,7 +2,7 @@
 //!
 //! A pure function over [`Facts`]. [`Ready`] is its proof: only a release found free of blockers is frozen or armed.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::access::Role;
 use super::blocker::{Blocker, BlockerKind};
@@ -16,12 +16,12 @@ use super::id::{CaseId, LineId, PersonId, ReleaseId, words};
 use super::manifest::ChecksWord;
 use super::recipe::Recipe;
 use super::refusal::Refusal;
-use super::rehearsal::{Candidate, Rehearsal, Target, inputs};
+use super::rehearsal::{Rehearsal, Target, inputs};
 use super::release::{Policy, Release, ReleaseState};
 use super::repo::{CommitId, LineName, RepoName};
 use super::signing::Signed;
+use super::surroundings::Surroundings;
 use super::told::{Lack, LineFacts};
-use super::trial::{Trial, TrialOutcome};
 use super::wave::WaveFacts;
 
 words! {
@@ -53,22 +53,11 @@ pub struct Facts {
     pub cases: Vec<CaseFacts>,
     /// Its targets, in their order.
     pub targets: Vec<TargetFacts>,
-    /// How far the server's clock jumped, if too far to be trusted: positive for ahead.
-    pub clock_jumped: Option<SignedDuration>,
-    /// Whether tags can be signed: `true` where none has to be.
-    pub signing_key: bool,
-    /// What keeps mail from getting out, if anything does.
-    pub mail_trouble: Option<String>,
-    /// The last trial push on each public repository.
-    pub trials: Vec<(RepoName, Trial)>,
-    /// Bytes that the data folder's disk has left.
-    pub disk_left: u64,
+    /// What surrounds it.
+    pub around: Surroundings,
     /// Who is told before the instant.
     pub waves: Vec<WaveFacts>,
 }
-
-/// What the disk must have left for a release: candidates, documents and the journal are small, and SQLite wants to breathe.
-const DISK: u64 = 256 * 1024 * 1024;
 
 /// What is known of one case.
 #[derive(Clone, Debug)]
@@ -162,13 +151,6 @@ impl Ready {
     }
 }
 
-impl TargetFacts {
-    /// Tells whether a candidate was made as it would be made now.
-    pub fn made_as(&self, candidate: &Candidate) -> bool {
-        self.recipe.as_ref().is_ok_and(|recipe| recipe.digest() == candidate.recipe)
-    }
-}
-
 impl Checks {
     /// Says how checks stand: what could not run may be answered for, what ran and failed may not.
     pub fn of(state: Option<CheckState>, waived: bool) -> Self {
@@ -221,7 +203,7 @@ impl Release {
         }
         for (at, target) in self.targets.iter().enumerate() {
             match facts.targets.get(at) {
-                Some(known) => self.target((target, known), facts, policy, &mut blockers),
+                Some(known) => self.target((at, target, known), facts, policy, &mut blockers),
                 None => blockers.push(self.blocker(
                     BlockerKind::Line,
                     format!("Nothing is known of the line of tag {}.", target.tag),
@@ -230,38 +212,7 @@ impl Release {
             }
         }
         self.waves(facts, &mut blockers);
-        if let Some(off) = facts.clock_jumped {
-            let way = if off.is_negative() { "back" } else { "ahead" };
-            let minutes = off.abs().as_mins();
-            let sentence =
-                format!("The server's clock jumped {way} by {minutes} minutes: set it right, then restart the server.");
-            blockers.push(self.blocker(BlockerKind::Clock, sentence, Role::ReleaseManager));
-        }
-        if !facts.signing_key {
-            let sentence = "No key to sign tags with: the operator names one in `config.toml`.";
-            blockers.push(self.blocker(BlockerKind::SigningKey, sentence, Role::ReleaseManager));
-        }
-        if let Some(sentence) = &facts.mail_trouble {
-            blockers.push(self.blocker(BlockerKind::Mail, sentence, Role::ReleaseManager));
-        }
-        for (name, trial) in &facts.trials {
-            if trial.outcome == TrialOutcome::Refused {
-                let sentence = format!(
-                    "The public repository {name} refused a trial of this push at {}: give the server's key or token \
-                     the right to push its lines and tags.",
-                    trial.tried_at.strftime("%Y-%m-%d %H:%M UTC")
-                );
-                blockers.push(self.blocker(BlockerKind::Access, sentence, Role::ReleaseManager));
-            }
-        }
-        if facts.disk_left < DISK {
-            let sentence = format!(
-                "The disk of the data folder has {} MiB left: make room, at least {} MiB.",
-                facts.disk_left / 1024 / 1024,
-                DISK / 1024 / 1024
-            );
-            blockers.push(self.blocker(BlockerKind::Disk, sentence, Role::ReleaseManager));
-        }
+        blockers.extend(self.surroundings(&facts.around, facts.now));
         blockers.retain(|blocker| !self.haste.passes(blocker.kind));
         if blockers.is_empty() { Ok(Ready { release: self.id.clone(), version: self.version }) } else { Err(blockers) }
     }
@@ -358,12 +309,13 @@ impl Release {
         }
     }
 
-    fn target(&self, of: (&Target, &TargetFacts), facts: &Facts, policy: &Policy, blockers: &mut Vec<Blocker>) {
-        let (target, known) = of;
+    fn target(&self, of: (usize, &Target, &TargetFacts), facts: &Facts, policy: &Policy, blockers: &mut Vec<Blocker>) {
+        let (at, target, known) = of;
         let (line, tag) = (&known.line, &target.tag);
         let mut add = |kind, sentence: String| blockers.push(self.blocker(kind, sentence, Role::ReleaseManager));
         let fixes = self.fixes_on(target.line, facts);
-        if fixes.is_empty() {
+        let gets = known.recipe.as_ref().is_ok_and(|recipe| !recipe.forwards.is_empty());
+        if fixes.is_empty() && !gets {
             add(BlockerKind::FixMissing, format!("No case of this release has a fix on {line}: leave the line out."));
         }
         if known.tag_taken {
@@ -385,7 +337,7 @@ impl Release {
                     return;
                 }
                 // What was frozen keeps its words, whatever the configuration says by now.
-                if self.state == ReleaseState::Planned && !known.made_as(candidate) {
+                if self.state == ReleaseState::Planned && !self.made_as_now(at, candidate, facts) {
                     let sentence = format!("The words or the branches of {line} changed since the rehearsal.");
                     add(BlockerKind::RehearsalStale, sentence);
                     return;
@@ -411,7 +363,7 @@ impl Release {
         fixes.filter(|fix| fix.line == line).filter_map(|fix| fix.head.clone()).collect()
     }
 
-    fn blocker(&self, kind: BlockerKind, sentence: impl Into<String>, owner: Role) -> Blocker {
+    pub(super) fn blocker(&self, kind: BlockerKind, sentence: impl Into<String>, owner: Role) -> Blocker {
         Blocker { kind, sentence: sentence.into(), owner, link: format!("/releases/{}", self.id) }
     }
 }

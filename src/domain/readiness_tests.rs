@@ -2,14 +2,19 @@
 
 use std::fmt::Write as _;
 
+use jiff::SignedDuration;
+
 use super::*;
+use crate::domain::dress::{Dress, DressOutcome};
 use crate::domain::id::{CheckRunId, Minted, UpstreamId};
 use crate::domain::mark::Standing;
 use crate::domain::plan::Plan;
 use crate::domain::project::TeamKind;
 use crate::domain::recipe::tests::recipe;
-use crate::domain::rehearsal::Maker;
+use crate::domain::rehearsal::{Candidate, Maker};
+use crate::domain::surroundings::Certificate;
 use crate::domain::told::Ships;
+use crate::domain::trial::{Trial, TrialOutcome};
 
 pub(in crate::domain) fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
@@ -42,7 +47,8 @@ pub(in crate::domain) fn release() -> Release {
         bumped: false,
         same_as: Some(oid("4")),
         inputs: inputs(&oid("1"), &[oid("4")], at(1_000), &tag, None),
-        recipe: recipe().digest(),
+        recipe: recipe().digest(&[]),
+        moves: Vec::new(),
         at: at(10),
     };
     Release::plan(plan, at(1)).unwrap().next.rehearsed(vec![Rehearsal::Candidate(candidate)]).unwrap().next
@@ -89,11 +95,15 @@ pub(in crate::domain) fn facts(release: &Release) -> Facts {
             recipe: Ok(recipe()),
             signed: Signed::NotAsked,
         }],
-        clock_jumped: None,
-        signing_key: true,
-        mail_trouble: None,
-        trials: Vec::new(),
-        disk_left: u64::MAX,
+        around: Surroundings {
+            clock_jumped: None,
+            signing_key: true,
+            mail_trouble: None,
+            trials: Vec::new(),
+            dress: None,
+            certificate: None,
+            disk_left: u64::MAX,
+        },
         waves: Vec::new(),
     }
 }
@@ -130,7 +140,7 @@ fn nothing_blocks_a_release_in_which_all_is_settled() {
 #[test]
 fn each_thing_amiss_is_named_once_with_who_can_mend_it() {
     type Amiss = (&'static str, fn(&mut Facts));
-    let each: [Amiss; 31] = [
+    let each: [Amiss; 35] = [
         ("case deferred", |facts| facts.cases[0].state = CaseState::Deferred),
         ("case public", |facts| facts.cases[0].published = true),
         ("case elsewhere", |facts| facts.cases[0].elsewhere = Some("DEMO-R2".parse().unwrap())),
@@ -169,15 +179,38 @@ fn each_thing_amiss_is_named_once_with_who_can_mend_it() {
         ("unsigned", |facts| facts.targets[0].signed = Signed::Missing),
         ("line gone", |facts| facts.targets[0].tip = None),
         ("tag taken", |facts| facts.targets[0].tag_taken = true),
-        ("clock jumped", |facts| facts.clock_jumped = Some(SignedDuration::from_mins(-3))),
-        ("no key", |facts| facts.signing_key = false),
-        ("no mail", |facts| facts.mail_trouble = Some("Mail does not get out.".to_owned())),
+        ("clock jumped", |facts| facts.around.clock_jumped = Some(SignedDuration::from_mins(-3))),
+        ("no key", |facts| facts.around.signing_key = false),
+        ("no mail", |facts| facts.around.mail_trouble = Some("Mail does not get out.".to_owned())),
         ("a token without the right", |facts| {
             let upstream = UpstreamId::mint(1, [1; 10]);
-            let trial = |outcome| (facts.targets[0].repository.clone(), Trial { upstream, outcome, tried_at: at(18) });
-            facts.trials = [TrialOutcome::Fine, TrialOutcome::Silent, TrialOutcome::Refused].map(trial).to_vec();
+            let trial = |outcome| {
+                (facts.targets[0].repository.clone(), Trial { upstream, outcome, rules: Vec::new(), tried_at: at(18) })
+            };
+            facts.around.trials = [TrialOutcome::Fine, TrialOutcome::Silent, TrialOutcome::Refused].map(trial).to_vec();
         }),
-        ("a full disk", |facts| facts.disk_left = 255 * 1024 * 1024),
+        ("rules of a forge", |facts| {
+            let trial = Trial {
+                upstream: UpstreamId::mint(1, [1; 10]),
+                outcome: TrialOutcome::Fine,
+                rules: vec!["its token may not push to the protected branch main".to_owned()],
+                tried_at: at(18),
+            };
+            facts.around.trials = vec![(facts.targets[0].repository.clone(), trial)];
+        }),
+        ("a certificate that ends", |facts| facts.around.certificate = Some(Certificate::Until(at(900)))),
+        ("a certificate nobody takes", |facts| facts.around.certificate = Some(Certificate::Refused)),
+        ("trouble in dress", |facts| {
+            facts.around.dress = Some(Dress {
+                plan: Version(0),
+                outcome: DressOutcome::Trouble,
+                note: "Step 1 (push_fixes): The public repository refused the push.".to_owned(),
+                steps: 1,
+                took: SignedDuration::ZERO,
+                tried_at: at(19),
+            });
+        }),
+        ("a full disk", |facts| facts.around.disk_left = 255 * 1024 * 1024),
     ];
     let mut table = String::new();
     for (name, change) in each {
@@ -218,4 +251,20 @@ fn two_approvals_of_one_person_count_once() {
 fn a_plan_whose_instant_is_over_is_not_ready() {
     let blockers = blockers(|facts| facts.now = at(1_000));
     assert_eq!(blockers.iter().map(|blocker| blocker.kind).collect::<Vec<_>>(), [BlockerKind::Instant]);
+}
+
+#[test]
+fn a_certificate_blocks_only_what_it_ends_before() {
+    const DAY: i64 = 24 * 3600;
+    let release = Release { due_at: at(30 * DAY), ..release() };
+    let blocked = |end: i64, now: i64| {
+        let mut facts = facts(&release);
+        (facts.now, facts.around.certificate) = (at(now), Some(Certificate::Until(at(end))));
+        let blockers = release.readiness(&facts, &Policy::of(TeamKind::Several)).err().unwrap_or_default();
+        blockers.iter().any(|blocker| blocker.kind == BlockerKind::Certificate)
+    };
+    assert!(!blocked(31 * DAY, 29 * DAY), "it is still good then");
+    assert!(!blocked(20 * DAY, 12 * DAY), "it is renewed by itself until then");
+    assert!(blocked(20 * DAY, 14 * DAY), "it should have been");
+    assert!(blocked(20 * DAY, 21 * DAY), "it has ended");
 }

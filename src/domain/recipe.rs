@@ -5,10 +5,11 @@
 //! commits to `git` and gathering the words to `workflow::recipe`.
 
 use super::digest::Digest;
+use super::forward::{Forward, Onward, TagOn};
 use super::id::words;
 use super::project::TagStyle;
 use super::repo::{CommitId, LineName};
-use super::signing::Signing;
+use super::signing::{Commits, Signing};
 
 words! {
     /// How a fix is put onto a line.
@@ -83,10 +84,18 @@ pub struct Recipe {
     pub tag_message: String,
     /// Where the key is that signs the tag.
     pub signing: Signing,
+    /// Whether the commits that the server makes are signed.
+    pub commits: Commits,
     /// Name and address that stand on what the server makes.
     pub signer: (String, String),
     /// Branches that move with the line.
     pub advances: Vec<Advance>,
+    /// Older lines of the release that are merged in after the fixes, in this order.
+    pub forwards: Vec<Forward>,
+    /// Lines that get no tag here, and what this and older lines ship.
+    pub onward: Vec<Onward>,
+    /// The branch the tag stands on, where that is not the line.
+    pub tag_on: Option<TagOn>,
 }
 
 impl Strategy {
@@ -99,21 +108,28 @@ impl Strategy {
     }
 }
 
+impl FixRecipe {
+    fn parts<'a>(&'a self, parts: &mut Vec<&'a [u8]>) {
+        parts.extend([b"fix".as_slice(), self.head.as_str().as_bytes(), self.message.as_bytes()]);
+        parts.extend(self.riders.iter().map(String::as_bytes));
+    }
+}
+
 impl Recipe {
-    /// Hashes all of it.
-    pub fn digest(&self) -> Digest {
+    /// Hashes all of it, with what the lines that are merged in ship: [`super::release::Release::sources`].
+    pub fn digest(&self, sources: &[CommitId]) -> Digest {
         let mut parts: Vec<&[u8]> = vec![
             b"embargo-recipe-1",
             self.strategy.as_str().as_bytes(),
             self.style.as_str().as_bytes(),
             self.tag_message.as_bytes(),
             self.signing.as_str().as_bytes(),
+            self.commits.as_str().as_bytes(),
             self.signer.0.as_bytes(),
             self.signer.1.as_bytes(),
         ];
         for fix in &self.fixes {
-            parts.extend([b"fix".as_slice(), fix.head.as_str().as_bytes(), fix.message.as_bytes()]);
-            parts.extend(fix.riders.iter().map(String::as_bytes));
+            fix.parts(&mut parts);
         }
         if let Some(Changelog { path, text, message }) = &self.changelog {
             parts.extend([b"changelog".as_slice(), path.as_bytes(), text.as_bytes(), message.as_bytes()]);
@@ -125,6 +141,22 @@ impl Recipe {
             let tip = advance.tip.as_ref().map_or("", CommitId::as_str);
             parts.extend([b"advance".as_slice(), advance.branch.as_str().as_bytes(), tip.as_bytes()]);
         }
+        let forwards: Vec<String> = self.forwards.iter().map(Forward::bytes).collect();
+        parts.extend(forwards.iter().map(String::as_bytes));
+        let onward: Vec<String> = self.onward.iter().map(Onward::bytes).collect();
+        for (bytes, onward) in onward.iter().zip(&self.onward) {
+            parts.push(bytes.as_bytes());
+            for fix in &onward.fixes {
+                fix.parts(&mut parts);
+            }
+        }
+        if let Some(TagOn { branch, tip, message }) = &self.tag_on {
+            let tip = tip.as_ref().map_or("", CommitId::as_str);
+            parts.extend([b"tag on".as_slice(), branch.as_str().as_bytes(), tip.as_bytes(), message.as_bytes()]);
+        }
+        for source in sources {
+            parts.extend([b"source".as_slice(), source.as_str().as_bytes()]);
+        }
         Digest::of_parts(&parts)
     }
 }
@@ -132,6 +164,7 @@ impl Recipe {
 #[cfg(test)]
 pub(in crate::domain) mod tests {
     use super::*;
+    use crate::domain::id::{LineId, Minted};
 
     /// A recipe of one fix.
     pub(in crate::domain) fn recipe() -> Recipe {
@@ -147,14 +180,30 @@ pub(in crate::domain) mod tests {
             bump: None,
             tag_message: "Sample v1".to_owned(),
             signing: Signing::Server,
+            commits: Commits::Unsigned,
             signer: ("Sample".to_owned(), "security@example.org".to_owned()),
             advances: vec![Advance { branch: "stable".parse().unwrap(), tip: None }],
+            forwards: Vec::new(),
+            onward: Vec::new(),
+            tag_on: None,
         }
+    }
+
+    fn onward(fixes: Vec<FixRecipe>) -> Onward {
+        let forwards = vec![Forward { line: LineId::mint(1, [1; 10]), message: "Merge".to_owned() }];
+        let branch = "next".parse().unwrap();
+        Onward { line: LineId::mint(1, [2; 10]), branch, tip: None, strategy: Strategy::Merge, fixes, forwards }
+    }
+
+    #[test]
+    fn what_other_lines_ship_is_part_of_the_digest() {
+        let source: CommitId = "7".repeat(40).parse().unwrap();
+        assert_ne!(recipe().digest(&[source]), recipe().digest(&[]));
     }
 
     #[test]
     fn each_part_is_part_of_the_digest() {
-        let changes: [fn(&mut Recipe); 12] = [
+        let changes: [fn(&mut Recipe); 17] = [
             |recipe| recipe.strategy = Strategy::Squash,
             |recipe| recipe.style = TagStyle::Lightweight,
             |recipe| recipe.fixes[0].head = "5".repeat(40).parse().unwrap(),
@@ -171,14 +220,22 @@ pub(in crate::domain) mod tests {
                 recipe.bump = Some(Bump { command: text, line, tag, message });
             },
             |recipe| recipe.signing = Signing::Offline,
+            |recipe| recipe.commits = Commits::Signed,
             |recipe| recipe.signer.1.push('x'),
             |recipe| recipe.advances[0].tip = Some("6".repeat(40).parse().unwrap()),
             |recipe| recipe.advances.clear(),
+            |recipe| recipe.forwards.push(Forward { line: LineId::mint(1, [1; 10]), message: "Merge".to_owned() }),
+            |recipe| recipe.onward.push(onward(Vec::new())),
+            |recipe| recipe.onward.push(onward(recipe.fixes.clone())),
+            |recipe| {
+                let (branch, message) = ("release".parse().unwrap(), "Merge".to_owned());
+                recipe.tag_on = Some(TagOn { branch, tip: None, message });
+            },
         ];
         for (n, change) in changes.iter().enumerate() {
             let mut other = recipe();
             change(&mut other);
-            assert_ne!(other.digest(), recipe().digest(), "{n}");
+            assert_ne!(other.digest(&[]), recipe().digest(&[]), "{n}");
         }
     }
 }

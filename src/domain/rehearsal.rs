@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::digest::Digest;
+use super::forward::{Moved, MovedBy};
 use super::id::{LineId, UpstreamId, words};
 use super::project::TagStyle;
 use super::recipe::Strategy;
@@ -78,8 +79,18 @@ pub struct Candidate {
     pub inputs: Digest,
     /// How it was made of that: the digest of its [`super::recipe::Recipe`].
     pub recipe: Digest,
+    /// Other branches that move, besides those that move to the line's own commit.
+    pub moves: Vec<Moved>,
     /// When.
     pub at: Timestamp,
+}
+
+impl Candidate {
+    /// Returns the commit that is tagged: the line's, or where tags stand on another branch, the one that branch moves to.
+    pub fn tagged(&self) -> &CommitId {
+        let on = self.moves.iter().find(|moved| moved.by == MovedBy::Tag);
+        on.map_or(&self.commit, |moved| &moved.new)
+    }
 }
 
 /// Names what a candidate is built from: the public tip, the fixes in order, the dates, the tag, and what a person pushed in

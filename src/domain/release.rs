@@ -13,7 +13,7 @@ use super::event::{Event, EventKind};
 use super::haste::{Haste, HastePolicy};
 use super::hold::{Hold, HoldReason};
 use super::id::{CaseId, PersonId, ProjectId, ReleaseId, words};
-use super::manifest::{Manifest, with_instant};
+use super::manifest::{Manifest, RefMove, with_instant};
 use super::project::TeamKind;
 use super::readiness::Ready;
 use super::refusal::Refusal;
@@ -389,7 +389,13 @@ impl Release {
             let Rehearsal::Candidate(candidate) = &target.rehearsal else { return false };
             let tag = super::repo::RefName::tag(&target.tag);
             manifest.repositories.iter().filter(|repository| repository.upstream == target.upstream).any(|repository| {
-                repository.refs.iter().any(|moved| moved.old == candidate.base && moved.new == candidate.commit)
+                let beside = candidate.moves.iter().all(|beside| {
+                    let name = super::repo::RefName::branch(&beside.branch);
+                    let there = RefMove { name, old: beside.old.clone(), new: beside.new.clone() };
+                    repository.refs.contains(&there)
+                });
+                beside
+                    && repository.refs.iter().any(|moved| moved.old == candidate.base && moved.new == candidate.commit)
                     && repository
                         .refs
                         .iter()

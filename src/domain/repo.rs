@@ -111,6 +111,11 @@ impl RefName {
         Self(format!("refs/heads/candidate/{line}"))
     }
 
+    /// Names the branch that shows what a release ships on a line, in the release's own remote.
+    pub fn ships(line: &LineName) -> Self {
+        Self(format!("refs/heads/ships/{line}"))
+    }
+
     /// Names the tag of this short name.
     pub fn tag(tag: &TagName) -> Self {
         Self(format!("refs/tags/{tag}"))

@@ -30,6 +30,16 @@ words! {
     }
 }
 
+words! {
+    /// Whether the commits that the server makes for a release are signed.
+    Commits {
+        /// They are not.
+        Unsigned = "unsigned",
+        /// By the server's key.
+        Signed = "signed",
+    }
+}
+
 /// Whether the tag of a target is signed as the project asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Signed {

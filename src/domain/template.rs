@@ -26,6 +26,8 @@ words! {
         Line = "line",
         /// The tag.
         Tag = "tag",
+        /// The line whose commit is merged in.
+        From = "from",
         /// The id of the case.
         Case = "case",
         /// The ids of all cases of the release, with commas.
@@ -50,7 +52,14 @@ impl Slot {
     const fn varies(self) -> bool {
         match self {
             Self::Cve | Self::Fixes | Self::Reporter | Self::Reviewer => true,
-            Self::Project | Self::Line | Self::Tag | Self::Case | Self::Cases | Self::Title | Self::Advisory => false,
+            Self::Project
+            | Self::Line
+            | Self::Tag
+            | Self::From
+            | Self::Case
+            | Self::Cases
+            | Self::Title
+            | Self::Advisory => false,
         }
     }
 
@@ -58,7 +67,7 @@ impl Slot {
     const fn is_free(self) -> bool {
         match self {
             Self::Title | Self::Fixes | Self::Reporter | Self::Reviewer | Self::Project => true,
-            Self::Line | Self::Tag | Self::Case | Self::Cases | Self::Advisory | Self::Cve => false,
+            Self::Line | Self::Tag | Self::From | Self::Case | Self::Cases | Self::Advisory | Self::Cve => false,
         }
     }
 }
@@ -97,6 +106,18 @@ impl Purpose for OfFix {
 impl Purpose for OfTag {
     const WHAT: &'static str = "a message of a tag";
     const SLOTS: &'static [Slot] = &[Slot::Project, Slot::Line, Slot::Tag, Slot::Cases, Slot::Fixes];
+    fn form(rows: &[Row]) -> Result<(), String> {
+        message(rows)
+    }
+}
+
+/// The message of a merge of what one line ships into another line or branch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OfForward;
+
+impl Purpose for OfForward {
+    const WHAT: &'static str = "a message of a forward merge";
+    const SLOTS: &'static [Slot] = &[Slot::Project, Slot::From, Slot::Line, Slot::Tag];
     fn form(rows: &[Row]) -> Result<(), String> {
         message(rows)
     }

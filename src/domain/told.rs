@@ -17,6 +17,8 @@ pub enum Ships {
     NoRelease,
     /// The release leaves the line out.
     Not,
+    /// The release moves it on, and gives it no tag.
+    Untagged,
     /// The release ships it under this tag.
     As(TagName),
 }
@@ -66,7 +68,7 @@ impl LineFacts {
             } else {
                 format!("{case} affects {line}, which does not ship: plan a tag for it, or mark that it will not be fixed.")
             })),
-            (None, Ships::Not | Ships::As(_)) if self.told.is_empty() && self.concerned => lacks.push(Lack::Unknown(
+            (None, Ships::Not | Ships::Untagged | Ships::As(_)) if self.told.is_empty() && self.concerned => lacks.push(Lack::Unknown(
                 format!(
                     "Nobody has said how {line} stands to {case}: push a fix to fix/{line}, or mark the line as affected, not affected or not to be fixed."
                 ),
@@ -99,13 +101,13 @@ impl LineFacts {
                 format!("The text says that {line} is fixed in {fixed}, and the release ships {tag}: correct one of them.")
             }),
             (_, Ships::As(_), None) => None,
-            (_, Ships::Not, Some(fixed)) => (!self.fixed_in_public).then(|| {
+            (_, Ships::Not | Ships::Untagged, Some(fixed)) => (!self.fixed_in_public).then(|| {
                 format!(
                     "The text says that {line} is fixed in {fixed}, which this release does not ship and nobody has tagged in public: correct it."
                 )
             }),
             (_, Ships::NoRelease, Some(_)) => None,
-            (_, Ships::Not | Ships::NoRelease, None) => (!ended).then(|| {
+            (_, Ships::Not | Ships::Untagged | Ships::NoRelease, None) => (!ended).then(|| {
                 format!(
                     "Say in which version {line} is fixed or which was its last affected one, or mark how the line stands."
                 )

@@ -28,6 +28,8 @@ pub struct Trial {
     pub upstream: UpstreamId,
     /// How it ended.
     pub outcome: TrialOutcome,
+    /// What the forge's rules have against it, the end of a sentence each.
+    pub rules: Vec<String>,
     /// When.
     pub tried_at: Timestamp,
 }
@@ -50,7 +52,7 @@ pub fn due(release: &Release, trials: &[Trial], now: Timestamp) -> bool {
         _ => SignedDuration::from_hours(24),
     };
     let Some(last) = trials.iter().map(|trial| trial.tried_at).min() else { return true };
-    let fine = trials.iter().all(|trial| trial.outcome == TrialOutcome::Fine);
+    let fine = trials.iter().all(|trial| trial.outcome == TrialOutcome::Fine && trial.rules.is_empty());
     let pause = if fine { pause } else { pause.min(SOON) };
     now.duration_since(last) >= pause || last > now
 }
@@ -65,7 +67,8 @@ mod tests {
     fn a_release_is_tried_more_often_as_it_comes_near() {
         const HOUR: i64 = 3600;
         let release = Release { due_at: at(1000 * HOUR), ..release() };
-        let tried = |at, outcome| [Trial { upstream: UpstreamId::mint(1, [1; 10]), outcome, tried_at: at }];
+        let tried =
+            |at, outcome| [Trial { upstream: UpstreamId::mint(1, [1; 10]), outcome, rules: Vec::new(), tried_at: at }];
         assert!(due(&release, &[], at(1)));
         for (ahead, pause) in [(500, 24 * HOUR), (100, 6 * HOUR), (10, HOUR), (0, 600)] {
             let now = 1000 * HOUR - ahead * HOUR - 60;

@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 
+use data_encoding::HEXLOWER;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
@@ -144,6 +145,16 @@ impl Published {
 }
 
 impl Document {
+    /// Tells whether it is a page for browsers.
+    pub fn is_page(&self) -> bool {
+        self.media_type.starts_with("text/html")
+    }
+
+    /// Tells whether it is a signature: another key, or another day, would make other bytes of it that say the same.
+    pub fn is_signature(&self) -> bool {
+        self.path.ends_with(".sig")
+    }
+
     /// Returns the SHA-256 of the bytes.
     pub fn sha256(&self) -> [u8; 32] {
         Sha256::digest(&self.bytes).into()
@@ -156,17 +167,32 @@ impl Documents {
         &self.0
     }
 
+    /// Adds a list of the files' hashes, as `sha256sum` checks them, and a signature over that list. The page is not in it: it is
+    /// served inside another.
+    pub fn signed<E>(mut self, id: &AdvisoryId, sign: impl FnOnce(&[u8]) -> Result<String, E>) -> Result<Self, E> {
+        let mut sums = String::new();
+        for document in self.0.iter().filter(|document| !document.is_page()) {
+            let _ = writeln!(sums, "{}  {}", HEXLOWER.encode(&document.sha256()), document.path);
+        }
+        let signature = sign(sums.as_bytes())?;
+        let path = format!("advisories/{id}.sha256");
+        for (path, text) in [(format!("{path}.sig"), signature), (path, sums)] {
+            self.0.push(Document { path, media_type: "text/plain; charset=utf-8", bytes: text.into_bytes() });
+        }
+        Ok(self)
+    }
+
     /// Hands the files over.
     pub fn into_vec(self) -> Vec<Document> {
         self.0
     }
 
-    /// Returns the SHA-256 over all files: what an approval is bound to.
+    /// Returns the SHA-256 over all files but signatures: what an approval is bound to.
     ///
     /// Each of path, media type and bytes is preceded by its length as eight big-endian bytes, so no two sets share an input.
     pub fn digest(&self) -> [u8; 32] {
         let mut hash = Sha256::new();
-        for document in &self.0 {
+        for document in self.0.iter().filter(|document| !document.is_signature()) {
             for part in [document.path.as_bytes(), document.media_type.as_bytes(), &document.bytes] {
                 hash.update((part.len() as u64).to_be_bytes());
                 hash.update(part);

@@ -228,7 +228,7 @@ impl Forge {
         among: u8,
     ) -> Result<Option<Found>, Outcome> {
         let path = format!("/security-advisories?sort=created&direction=desc&per_page={among}");
-        let body = match Self::answer(self.ask(repository, Method::GET, &path)).await {
+        let body = match self.answer(self.ask(repository, Method::GET, &path)).await {
             Answer::Said(StatusCode::OK, body) => body,
             Answer::Said(status, _) => return Err(refusal(status)),
             Answer::Unreached => return Err(unreached()),
@@ -247,7 +247,7 @@ impl Forge {
     /// Makes a draft and returns its id.
     async fn draft(&self, repository: &ForgeRepository<'_>, body: Vec<u8>) -> Result<String, Outcome> {
         let request = self.ask(repository, Method::POST, "/security-advisories");
-        match Self::answer(request.header("Content-Type", "application/json").body(body)).await {
+        match self.answer(request.header("Content-Type", "application/json").body(body)).await {
             Answer::Said(status, answer) if status.is_success() => match serde_json::from_slice::<Found>(&answer) {
                 Ok(made) => Ok(made.ghsa_id),
                 Err(_) => Err(Outcome::Unknown("The forge made something it did not name.".to_owned())),
@@ -265,7 +265,7 @@ impl Forge {
         change["state"] = "published".into();
         let path = format!("/security-advisories/{}", encoded(ghsa));
         let request = self.ask(repository, Method::PATCH, &path).header("Content-Type", "application/json");
-        match Self::status(request.body(change.to_string())).await {
+        match self.status(request.body(change.to_string())).await {
             Answer::Said(status, _) if status.is_success() => Outcome::Done("published on the forge".to_owned()),
             Answer::Said(status, _) if status.is_server_error() => in_doubt(status),
             Answer::Said(status, _) => refusal(status),

@@ -11,16 +11,21 @@ use reqwest::header::RETRY_AFTER;
 use reqwest::{Client, RequestBuilder, Response, StatusCode, redirect};
 use serde::{Deserialize, Serialize};
 
+use self::stage::Stage;
+use crate::domain::digest::Digest;
 use crate::domain::effect::Outcome;
 use crate::domain::hold::HoldReason;
 
 pub mod advisory;
+mod certificate;
 pub mod folder;
 pub mod options;
 pub mod registry;
 pub mod release;
 pub mod repository;
+pub mod rules;
 pub mod secret;
+mod stage;
 pub mod webhook;
 
 /// The most that is read of an answer, in bytes: a page of advisories with all their text.
@@ -55,6 +60,15 @@ pub enum OptionsError {
 pub struct Forge {
     http: Client,
     registries: Client,
+    outside: Outside,
+}
+
+/// Who answers.
+enum Outside {
+    /// Those who are asked.
+    Real,
+    /// A stage, in a dress rehearsal.
+    Staged(Stage),
 }
 
 /// What came of a request.
@@ -79,17 +93,35 @@ impl Forge {
             // A secret goes straight to the address the operator wrote down.
             .no_proxy()
             .referer(false)
+            // Whoever looks at a certificate wants to see it.
+            .tls_info(true)
             .user_agent(concat!("embargo/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(timeout)
             .timeout(timeout)
             .build()
             .map_err(OptionsError::Client)?;
         let registries = registry::client(timeout).map_err(OptionsError::Client)?;
-        Ok(Self { http, registries })
+        Ok(Self { http, registries, outside: Outside::Real })
+    }
+
+    /// Prepares one that writes every request and sends none: a stage answers as if all were well.
+    pub fn staged(options: &Options) -> Result<Self, OptionsError> {
+        Ok(Self { outside: Outside::Staged(Stage::default()), ..Self::open(options)? })
+    }
+
+    /// Returns the hash of every text that a stage was sent to keep; nothing of the real outside.
+    pub fn heard(&self) -> Vec<Digest> {
+        match &self.outside {
+            Outside::Real => Vec::new(),
+            Outside::Staged(stage) => stage.heard(),
+        }
     }
 
     /// Sends a request and takes its status; the body is not waited for.
-    async fn status(request: RequestBuilder) -> Answer {
+    async fn status(&self, request: RequestBuilder) -> Answer {
+        if let Outside::Staged(stage) = &self.outside {
+            return stage.answer(request);
+        }
         match request.send().await {
             Ok(response) => Answer::Said(status_of(&response), Vec::new()),
             Err(error) if error.is_connect() || error.is_builder() => Answer::Unreached,
@@ -98,7 +130,10 @@ impl Forge {
     }
 
     /// Sends a request and reads its answer, if that comes whole, in time and within bounds.
-    async fn answer(request: RequestBuilder) -> Answer {
+    async fn answer(&self, request: RequestBuilder) -> Answer {
+        if let Outside::Staged(stage) = &self.outside {
+            return stage.answer(request);
+        }
         let mut response = match request.send().await {
             Ok(response) => response,
             Err(error) if error.is_connect() || error.is_builder() => return Answer::Unreached,

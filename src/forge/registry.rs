@@ -94,7 +94,7 @@ impl Forge {
             Registry::Python { index, package } => {
                 let url = index.join(&format!("/{}/", normal(package.as_str())));
                 let asked = get(url).header(ACCEPT, "application/vnd.pypi.simple.v1+json");
-                seen(Self::answer(asked).await, |body| {
+                seen(self.answer(asked).await, |body| {
                     let simple: Simple = serde_json::from_slice(body).ok()?;
                     let live = |file: &SimpleFile| matches!(file.yanked, Yanked::Flag(false));
                     let ours = |file: &SimpleFile| is_of(&file.filename, package.as_str(), version.as_str());
@@ -104,7 +104,7 @@ impl Forge {
             Registry::Npm { index, package } => {
                 let name = package.as_str().replace('/', "%2f");
                 let asked = get(index.join(&format!("/{name}"))).header(ACCEPT, "application/vnd.npm.install-v1+json");
-                seen(Self::answer(asked).await, |body| {
+                seen(self.answer(asked).await, |body| {
                     let packument: Packument = serde_json::from_slice(body).ok()?;
                     let found = packument.versions.get(version.as_str());
                     Some(found.is_some_and(|found| found.version == version.as_str()))
@@ -112,7 +112,7 @@ impl Forge {
             }
             Registry::Cargo { index, package } => {
                 let asked = get(index.join(&format!("/{}", index_path(package.as_str()))));
-                seen(Self::answer(asked).await, |body| {
+                seen(self.answer(asked).await, |body| {
                     let lines = body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
                     let lines: Vec<IndexLine> = lines.map(serde_json::from_slice).collect::<Result<_, _>>().ok()?;
                     Some(lines.iter().any(|line| !line.yanked && line.vers == version.as_str()))
@@ -121,7 +121,7 @@ impl Forge {
             Registry::Url { index } => {
                 let tag: String = package.tag.as_str().split('/').map(percent).collect::<Vec<_>>().join("/");
                 let url = index.expose().replace("{version}", &escaped(version)).replace("{tag}", &tag);
-                seen(Self::status(get(url)).await, |_| Some(true))
+                seen(self.status(get(url)).await, |_| Some(true))
             }
         }
     }

@@ -81,7 +81,7 @@ impl Forge {
         }
         let request =
             self.ask(repository, Method::POST, "/releases").header("Content-Type", "application/json").body(body);
-        let refused = match Self::status(request).await {
+        let refused = match self.status(request).await {
             Answer::Said(status, _) if status.is_success() => return Outcome::Done("made on the forge".to_owned()),
             Answer::Said(status, _) if status.is_server_error() => {
                 let note = format!("The forge answered {}: it may have made the release.", status.as_u16());
@@ -106,7 +106,7 @@ impl Forge {
     /// Looks for the release of a tag.
     async fn standing(&self, repository: &ForgeRepository<'_>, wanted: &ReleaseDraft) -> Standing {
         let path = format!("/releases/tags/{}", encoded(wanted.tag_name.as_str()));
-        let answer = Self::answer(self.ask(repository, Method::GET, &path)).await;
+        let answer = self.answer(self.ask(repository, Method::GET, &path)).await;
         let body = match answer {
             Answer::Said(StatusCode::OK, body) => body,
             Answer::Said(StatusCode::NOT_FOUND, _) => return Standing::Absent,

@@ -58,7 +58,7 @@ impl Forge {
             .header("webhook-timestamp", seconds)
             .header("webhook-signature", key.sign(&id, seconds, &body))
             .body(body);
-        match Self::status(request).await {
+        match self.status(request).await {
             Answer::Said(status, _) => answered(status),
             Answer::Unreached => Outcome::Again("The receiver cannot be reached.".to_owned()),
             Answer::Lost => Outcome::Unknown("The receiver did not answer: it may have the message.".to_owned()),

@@ -50,7 +50,7 @@ impl Git {
         }
         let mut commit = stamp.commit(&tree, &file.message)?;
         commit.parents.push(refs::object_id(onto)?);
-        self.write(repo, commit).await
+        self.write_commit(repo, commit, stamp).await
     }
 }
 
@@ -89,7 +89,7 @@ impl Git {
         }
         let mut commit = stamp.commit(&tree, message)?;
         commit.parents.push(refs::object_id(onto)?);
-        self.write(repo, commit).await.map(Some)
+        self.write_commit(repo, commit, stamp).await.map(Some)
     }
 }
 

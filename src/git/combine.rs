@@ -4,6 +4,9 @@
 //! same input makes the same ids, in a rehearsal and at the release. No working tree and no ref is touched. Leaves where
 //! the result goes to `publish`.
 
+use std::fmt;
+use std::sync::Arc;
+
 use gix::objs::{Commit, WriteTo};
 use jiff::Timestamp;
 
@@ -18,6 +21,25 @@ use crate::domain::template::with_trailers;
 /// Conflicting paths that are named.
 const NAMED: usize = 200;
 
+/// Signs the bytes of a commit as git wants it: an armored signature.
+#[derive(Clone)]
+pub struct Seal(Arc<dyn Fn(&[u8]) -> Result<String> + Send + Sync>);
+
+impl Seal {
+    /// Takes what signs; an error is what kept it from signing.
+    pub fn new<E: std::error::Error + Send + Sync + 'static>(
+        sign: impl Fn(&[u8]) -> Result<String, E> + Send + Sync + 'static,
+    ) -> Self {
+        Self(Arc::new(move |payload| sign(payload).map_err(Error::library("signing a commit"))))
+    }
+}
+
+impl fmt::Debug for Seal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Seal")
+    }
+}
+
 /// Whose name and what time the commits of a release bear.
 #[derive(Clone, Debug)]
 pub struct Stamp {
@@ -27,6 +49,8 @@ pub struct Stamp {
     pub committer: Identity,
     /// Both times, to the second.
     pub dated_at: Timestamp,
+    /// What signs them; none where they are not signed.
+    pub seal: Option<Seal>,
 }
 
 /// A fix to be put onto a line.
@@ -127,7 +151,7 @@ impl Git {
                 for parent in [tip, &topic.head] {
                     commit.parents.push(refs::object_id(parent)?);
                 }
-                let commit = self.write(repo, commit).await?;
+                let commit = self.write_commit(repo, commit, stamp).await?;
                 Ok(Merged::Clean { commit, tree })
             }
             Joined::Conflict(paths) => Ok(Merged::Conflict { head: topic.head.clone(), at: None, paths }),
@@ -160,6 +184,17 @@ impl Git {
         }
     }
 
+    /// Stores a commit that the release makes, signed if its stamp says so, and returns its id (gitformat-signature(5)).
+    pub(super) async fn write_commit(&self, repo: &Repo, mut commit: Commit, stamp: &Stamp) -> Result<CommitId> {
+        if let Some(Seal(sign)) = &stamp.seal {
+            let mut payload = Vec::new();
+            commit.write_to(&mut payload).map_err(Error::io("signing a commit"))?;
+            let signature = sign(&payload)?;
+            commit.extra_headers.push(("gpgsig".into(), signature.trim_end().into()));
+        }
+        self.write(repo, commit).await
+    }
+
     /// Stores an object and returns its id.
     pub(super) async fn write(&self, repo: &Repo, object: impl WriteTo + Send + 'static) -> Result<CommitId> {
         self.read(repo, "storing an object", move |repository| {
@@ -177,7 +212,7 @@ pub(super) mod tests {
 
     pub(in crate::git) fn stamp() -> Stamp {
         let dated_at = "2026-02-01T12:00:00Z".parse().unwrap();
-        Stamp { author: Sample::identity(), committer: Sample::identity(), dated_at }
+        Stamp { author: Sample::identity(), committer: Sample::identity(), dated_at, seal: None }
     }
 
     pub(in crate::git) fn topic(head: &CommitId) -> Topic {

@@ -57,10 +57,22 @@ impl Git {
         head: &CommitId,
         limit: usize,
     ) -> Result<Vec<CommitSummary>> {
-        let (base, head) = (refs::object_id(base)?, refs::object_id(head)?);
+        self.commits_beyond(repo, std::slice::from_ref(base), head, limit).await
+    }
+
+    /// Returns commits reachable from `head` but from none of `bases`, newest first, at most `limit`.
+    pub async fn commits_beyond(
+        &self,
+        repo: &Repo,
+        bases: &[CommitId],
+        head: &CommitId,
+        limit: usize,
+    ) -> Result<Vec<CommitSummary>> {
+        let bases = bases.iter().map(refs::object_id).collect::<Result<Vec<_>>>()?;
+        let head = refs::object_id(head)?;
         self.read(repo, "reading commits", move |repository| {
             let walk =
-                repository.rev_walk([head]).with_hidden([base]).all().map_err(Error::library("reading commits"))?;
+                repository.rev_walk([head]).with_hidden(bases).all().map_err(Error::library("reading commits"))?;
             walk.take(limit)
                 .map(|info| summary(&repository, info.map_err(Error::library("reading commits"))?.id))
                 .collect()

@@ -29,6 +29,7 @@ pub mod release;
 pub mod remote;
 pub mod repository;
 pub mod serve;
+pub mod stage;
 pub mod tag;
 pub mod ticket;
 

@@ -87,21 +87,29 @@ pub fn compare(plan: &[Leased], remote: &BTreeMap<RefName, CommitId>) -> Standin
 impl Git {
     /// Reads these refs from the public repository; a ref that is not there is left out. Tags are not peeled.
     pub async fn read_refs(&self, upstream: &Upstream, names: &[RefName]) -> Result<BTreeMap<RefName, CommitId>> {
+        let mut listed = self.listed(upstream, names).await?;
+        // A pattern also matches at the end of longer names.
+        listed.retain(|name, _| names.contains(name));
+        Ok(listed)
+    }
+
+    /// Reads every ref of a repository whose name is one we can speak of.
+    pub(super) async fn all_refs(&self, upstream: &Upstream) -> Result<BTreeMap<RefName, CommitId>> {
+        self.listed(upstream, &[]).await
+    }
+
+    async fn listed(&self, upstream: &Upstream, patterns: &[RefName]) -> Result<BTreeMap<RefName, CommitId>> {
         let command = self.command("reading public refs").timeout(Duration::from_mins(2));
         let output = upstream
             .access
             .equip(command, &upstream.url)
             .args(["ls-remote", "--refs", "--", upstream.url.as_str()])
-            .args(names.iter().map(RefName::as_str))
+            .args(patterns.iter().map(RefName::as_str))
             .succeed(b"")
             .await?;
         let listed = String::from_utf8_lossy(&output);
         let pairs = listed.lines().filter_map(|line| line.split_once('\t'));
-        // A pattern also matches at the end of longer names.
-        Ok(pairs
-            .filter_map(|(id, name)| Some((name.parse().ok()?, id.parse().ok()?)))
-            .filter(|(name, _)| names.contains(name))
-            .collect())
+        Ok(pairs.filter_map(|(id, name)| Some((name.parse().ok()?, id.parse().ok()?))).collect())
     }
 
     /// Does everything of a push but sending objects and moving refs. Rules of the other side are not asked.

@@ -1,4 +1,5 @@
-//! The remote of a release: the public lines, the fixes of its cases, and the candidates that people push.
+//! The remote of a release: the public lines, the fixes of its cases, what it ships on lines that are merged on, and the
+//! candidates that people push.
 //!
 //! Guards: lines and fixes are copies that only this module moves, and a copy goes with what it copies; candidates are the
 //! pushers'. Leaves who may see them to `workflow`, and what a candidate must hold to `domain::candidate`.
@@ -24,14 +25,15 @@ pub struct ShownFix {
 }
 
 impl Git {
-    /// Brings what the remote of a release shows up to date: these lines, the tags reachable from them, and these fixes,
-    /// whose commits the repository has or borrows. The first line is what a clone checks out. Candidates stay.
+    /// Brings what the remote of a release shows up to date: these lines, the tags reachable from them, these fixes, whose
+    /// commits the repository has or borrows, and what ships on these lines, as far as it is there. The first line is what a
+    /// clone checks out. Candidates stay.
     pub async fn show_in_release(
         &self,
         release: &ReleaseId,
         upstream: UpstreamId,
         lines: &[LineName],
-        fixes: &[ShownFix],
+        (fixes, ships): (&[ShownFix], &[(LineName, CommitId)]),
     ) -> Result<()> {
         const WHAT: &str = "refreshing the remote of a release";
         let repo = Repo::Release(release.clone(), upstream);
@@ -42,7 +44,12 @@ impl Git {
         for fix in fixes {
             wanted.insert(format!("refs/heads/fix/{}/{}", fix.case, fix.line), refs::object_id(&fix.head)?);
         }
+        let ships: Vec<_> = ships
+            .iter()
+            .map(|(line, commit)| Ok((RefName::ships(line).as_str().to_owned(), refs::object_id(commit)?)))
+            .collect::<Result<_>>()?;
         self.read(&repo, WHAT, move |repository| {
+            wanted.extend(ships.into_iter().filter(|(_, commit)| repository.find_header(*commit).is_ok()));
             let mut present = refs::below(&repository, "refs/heads/")?;
             present.retain(|name, _| !name.starts_with(CANDIDATES));
             present.extend(refs::below(&repository, "refs/tags/")?);
@@ -72,7 +79,7 @@ mod tests {
         let head = sample.head("1.x").await;
         let fix = |line: &str| ShownFix { case: case.clone(), line: line.parse().unwrap(), head: head.clone() };
         let show = async |fixes: &[ShownFix]| {
-            sample.git.show_in_release(&release, sample.id, &Sample::lines(), fixes).await.unwrap();
+            sample.git.show_in_release(&release, sample.id, &Sample::lines(), (fixes, &[])).await.unwrap();
             let refs = sample.refs(&repo).await;
             refs.iter().map(|line| line.split(' ').next().unwrap().to_owned()).collect::<Vec<_>>()
         };

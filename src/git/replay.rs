@@ -56,7 +56,7 @@ impl Git {
             commit.committer = stamp.committer.at(stamp.dated_at);
             commit.extra_headers = Vec::new();
             add_riders(&mut commit, &topic.riders)?;
-            (at, tree) = (self.write(repo, commit).await?, picked);
+            (at, tree) = (self.write_commit(repo, commit, stamp).await?, picked);
         }
         match whole {
             Joined::Clean(whole) if whole != tree => Ok(Merged::Differs { head: topic.head.clone() }),
@@ -94,7 +94,7 @@ impl Git {
             commit.author = first.author;
         }
         commit.parents.push(refs::object_id(tip)?);
-        let commit = self.write(repo, commit).await?;
+        let commit = self.write_commit(repo, commit, stamp).await?;
         Ok(Merged::Clean { commit, tree })
     }
 

@@ -21,6 +21,7 @@ pub mod candidate;
 pub mod case;
 pub mod channel;
 pub mod check;
+pub mod dress;
 pub mod effect;
 pub mod event;
 pub mod fix;
@@ -29,6 +30,7 @@ pub mod link;
 pub mod mail;
 pub mod mark;
 pub mod member;
+mod moved;
 pub mod project;
 pub mod publication;
 pub mod push;
@@ -53,6 +55,15 @@ pub enum Error {
         /// Why.
         #[source]
         source: sqlx::Error,
+    },
+    /// A part of the file is not what was written there.
+    #[error(
+        "the database {file} is damaged: keep the file for a repair by sqlite3 (`.recover`), put the last backup in its place, and \
+         see to the disk before the server starts again"
+    )]
+    Damaged {
+        /// The file.
+        file: String,
     },
     /// The database refused or could not be reached.
     #[error("the database could not be read or written")]
@@ -126,8 +137,22 @@ impl Store {
             .busy_timeout(Duration::from_secs(10))
             .pragma("trusted_schema", "off")
             .pragma("secure_delete", "on");
-        let unopened = |source| Error::Open { file: file.display().to_string(), source };
+        let damaged = || Error::Damaged { file: file.display().to_string() };
+        let unopened = |source: sqlx::Error| {
+            // SQLITE_CORRUPT and SQLITE_NOTADB: what is there cannot be read as a database.
+            let code = source.as_database_error().and_then(|error| error.code().map(|code| code.into_owned()));
+            match code.as_deref() {
+                Some("11" | "26") => damaged(),
+                Some(_) | None => Error::Open { file: file.display().to_string(), source },
+            }
+        };
         let writer = pool(1).connect_with(options.clone()).await.map_err(unopened)?;
+        // A page that was lost may lie anywhere: better told now than in the middle of a disclosure.
+        let found: String =
+            sqlx::query_scalar("pragma quick_check(1)").fetch_one(&writer).await.map_err(|_| damaged())?;
+        if found != "ok" {
+            return Err(damaged());
+        }
         sqlx::migrate!().run(&writer).await?;
         let readers = pool(4).connect_with(options.create_if_missing(false).pragma("query_only", "on")).await?;
         Ok(Self { writer, readers })

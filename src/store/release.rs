@@ -14,7 +14,7 @@ use crate::domain::release::{Arming, Frozen, Release, ReleaseState};
 use crate::domain::repo::CommitId;
 use crate::domain::sealed::Sealed;
 
-use super::{Error, Result, Rows, Tx, arming, instant, instant_opt, one_row, parsed, parsed_opt};
+use super::{Error, Result, Rows, Tx, arming, instant, instant_opt, moved, one_row, parsed, parsed_opt};
 
 /// A release as a list shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -153,6 +153,7 @@ impl TryFrom<TargetRow> for Target {
                     same_as: parsed_opt(row.same_as.as_deref(), TABLE, "same_as")?,
                     inputs: digest_of(&inputs, TABLE, "inputs")?,
                     recipe: digest_of(&recipe, TABLE, "recipe")?,
+                    moves: Vec::new(),
                     at,
                 })
             }
@@ -211,7 +212,9 @@ async fn targets(rows: &mut impl Rows, release: &str) -> Result<Vec<Target>> {
     )
     .fetch_all(rows.conn())
     .await?;
-    found.into_iter().map(Target::try_from).collect()
+    let mut targets = found.into_iter().map(Target::try_from).collect::<Result<Vec<Target>>>()?;
+    moved::read(rows, release, &mut targets).await?;
+    Ok(targets)
 }
 
 /// Adds a planned release with its event.
@@ -339,7 +342,7 @@ async fn write_targets(tx: &mut Tx, release: &Release) -> Result<()> {
         .execute(tx.conn())
         .await?;
     }
-    Ok(())
+    moved::write(tx, release).await
 }
 
 /// Names the live release a case is in, other than `but`.

@@ -7,6 +7,7 @@ use crate::domain::case::{Case, CaseState};
 use crate::domain::effect::{Effect, EffectState, Outcome, Recipient, journal};
 use crate::domain::embargo::Embargo;
 use crate::domain::event::{Event, EventKind};
+use crate::domain::forward::{Moved, MovedBy};
 use crate::domain::hold::HoldReason;
 use crate::domain::id::{LineId, MemberId, Minted, UpstreamId};
 use crate::domain::manifest::{Document, DocumentPath, FrozenAdvisory, Manifest, Repository};
@@ -213,6 +214,7 @@ async fn a_release_survives_its_row() {
         same_as: Some(oid("4")),
         inputs: Digest::of(b"inputs"),
         recipe: Digest::of(b"recipe"),
+        moves: vec![Moved { branch: "stable".parse().unwrap(), by: MovedBy::Tag, old: oid("5"), new: oid("6") }],
         at: at(50),
     });
     let mut tx = house.tx().await;

@@ -113,6 +113,9 @@ pub struct ReleaseView {
     /// How the push fared that was last tried on each public repository, without sending anything.
     #[serde(default)]
     pub trials: Vec<TrialView>,
+    /// How the whole disclosure went when it was performed on copies and stand-ins last.
+    #[serde(default)]
+    pub dress: Option<DressView>,
     /// Who is told before the instant, when, and how much.
     #[serde(default)]
     pub waves: Vec<WaveView>,
@@ -161,6 +164,9 @@ pub struct TargetView {
     pub candidate: Option<String>,
     /// The tag's object.
     pub tag_object: Option<String>,
+    /// The commit that is tagged: the merged one, unless tags stand on another branch.
+    #[serde(default)]
+    pub tagged: Option<String>,
     /// When it was rehearsed, RFC 3339.
     pub rehearsed_at: Option<String>,
     /// What speaks for the candidate, if there is one.
@@ -176,6 +182,9 @@ pub struct TargetView {
     /// Other branches that move to the same commit.
     #[serde(default)]
     pub advances: Vec<String>,
+    /// Branches that move in the same push, to commits of their own.
+    #[serde(default)]
+    pub moves: Vec<MoveView>,
     /// The commits that would become public, newest first; the fifty newest.
     #[serde(default)]
     pub commits: Vec<CommitView>,
@@ -188,6 +197,22 @@ pub struct TargetView {
     /// Whom the tag's signature is of, where people sign.
     #[serde(default)]
     pub signed_by: Option<String>,
+}
+
+/// A branch that moves with a line, to a commit of its own.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct MoveView {
+    /// The branch.
+    pub branch: String,
+    /// `tag`: the line's tag stands on it; or `forward`: it gets what the line, and older ones, ship.
+    pub by: String,
+    /// Where it is in public.
+    pub from: String,
+    /// Where it goes.
+    pub to: String,
+    /// The commits that would become public on it and on no line, newest first; the fifty newest.
+    #[serde(default)]
+    pub commits: Vec<CommitView>,
 }
 
 /// A commit that would become public.
@@ -347,6 +372,37 @@ impl TrialView {
             "fine" => "would be let in",
             "refused" => "was refused",
             _ => "could not be told: it did not answer, or its lines moved",
+        }
+    }
+}
+
+/// How a disclosure went that was performed on copies of the public repositories and stand-ins of its channels.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct DressView {
+    /// `fine`, `trouble` or `waiting`.
+    pub outcome: String,
+    /// What went wrong, or what it waits for.
+    pub note: String,
+    /// How many steps were performed.
+    pub steps: u32,
+    /// How long they took together.
+    pub milliseconds: u64,
+    /// When, RFC 3339.
+    pub tried_at: String,
+}
+
+impl DressView {
+    /// Says how it went, in a sentence.
+    pub fn words(&self) -> String {
+        let Self { note, steps, .. } = self;
+        match self.outcome.as_str() {
+            "fine" => format!(
+                "Performed on copies, the whole disclosure took {steps} steps and {}.{} s, and ended as planned",
+                self.milliseconds / 1000,
+                self.milliseconds % 1000 / 100
+            ),
+            "trouble" => format!("Performed on copies, the disclosure did not go as planned: {note}"),
+            _ => format!("The disclosure cannot be performed on copies yet: {note}"),
         }
     }
 }

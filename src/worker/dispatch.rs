@@ -22,6 +22,7 @@ pub(super) async fn run(app: &App, claimed: &Claimed) -> Settled {
             Job::Check { run } => workflow::check::perform(app, *run).await,
             Job::Rehearse { release } => workflow::rehearsal::rehearse(app, release).await,
             Job::Try { release } => workflow::trial::run(app, release).await,
+            Job::Dress { release } => workflow::dress::run(app, release).await,
             Job::Disclose { release } => workflow::disclose::run(app, release).await,
             Job::Announce { release } => workflow::wave::send::announce(app, release).await,
             Job::Retell { advisory, revision, channel } => {

@@ -278,7 +278,7 @@ async fn stood_in(app: &App, actor: &Actor, case: &CaseId) -> Result<Vec<Documen
         lines,
         advisory,
     };
-    Ok(published.render().into_vec().into_iter().map(shown).collect())
+    Ok(super::readiness::rendered(app, &published)?.into_vec().into_iter().map(shown).collect())
 }
 
 async fn know(app: &App, tx: &mut Tx, grant: &Grant) -> Result<Known> {

@@ -12,7 +12,7 @@ use super::{Error, Result, open_owner};
 use crate::app::App;
 use crate::domain::access::{Action, Grants};
 use crate::domain::actor::Actor;
-use crate::domain::candidate::{CandidateChecks, CandidateFacts, Held, Offered, Pushed, Wanted};
+use crate::domain::candidate::{CandidateChecks, CandidateFacts, Held, Offered, Part, Pushed, Wanted};
 use crate::domain::id::{PersonId, ReleaseId, UpstreamId};
 use crate::domain::owner::{Owner, Pass};
 use crate::domain::project::{Line, TeamKind};
@@ -34,7 +34,7 @@ pub(super) async fn facts(
 ) -> Result<CandidateFacts> {
     let run = match &target.rehearsal {
         Rehearsal::Candidate(candidate) => {
-            let newest = store::check::newest(rows, &of, line.id, &candidate.commit).await?;
+            let newest = store::check::newest(rows, &of, line.id, candidate.tagged()).await?;
             newest.filter(|run| run.base == candidate.base)
         }
         Rehearsal::None | Rehearsal::Trouble { .. } => None,
@@ -74,12 +74,18 @@ pub(super) async fn wanted(
             continue;
         }
         let tip = app.git.resolve(&Repo::Mirror(upstream), &line.branch()).await?;
-        let mut holds = vec![Held { fix_of: None, commit: tip }];
+        let mut holds = vec![Held { part: Part::Line, commit: tip }];
         for case in &release.cases {
             let grant = grants.each().iter().find(|grant| grant.case() == case).ok_or(Error::NotFound)?;
             let fixes = store::fix::of_case(rows, grant).await?;
             let head = fixes.into_iter().find(|fix| fix.line == line.id).and_then(|fix| fix.head);
-            holds.extend(head.map(|head| Held { fix_of: Some(case.clone()), commit: Some(head) }));
+            holds.extend(head.map(|head| Held { part: Part::Fix(case.clone()), commit: Some(head) }));
+        }
+        let built = Repo::Release(release.id.clone(), upstream);
+        for source in super::forward::sources(app, &layout, release, line.id) {
+            let there = app.git.exists(&built);
+            let commit = if there { app.git.resolve(&built, &RefName::ships(&source.name)).await? } else { None };
+            holds.push(Held { part: Part::Shipped(source.name.clone()), commit });
         }
         all.push(Wanted { line: line.name.clone(), holds });
     }
@@ -216,7 +222,10 @@ pub(super) async fn ready_in(
     }
     let build = store::candidate::build_time(tx, of).await?;
     let checks: Vec<_> = lines.into_values().collect();
-    Ok(crate::domain::candidate::ready_in(build, &checks, app.config.ci.slots))
+    let ready = crate::domain::candidate::ready_in(build, &checks, app.config.ci.slots);
+    // What was never performed on copies is not known to take any time.
+    let run = facts.around.dress.as_ref().map_or(SignedDuration::ZERO, |dress| dress.took);
+    Ok(ready.map(|ready| ready + run))
 }
 
 /// Says that what a person pushed for a line is used no more, where it is not.

@@ -154,7 +154,7 @@ pub(super) async fn manifest(app: &App, tx: &mut Tx, grants: &Grants, release: &
 }
 
 /// Lists whom to tell: the reporters and members of each case who can be reached.
-async fn recipients(tx: &mut Tx, grants: &Grants) -> Result<Vec<Recipient>> {
+pub(super) async fn recipients(tx: &mut Tx, grants: &Grants) -> Result<Vec<Recipient>> {
     let mut recipients = Vec::new();
     for grant in grants.each() {
         for seat in store::member::of_case(tx, grant).await? {
@@ -472,7 +472,7 @@ pub(super) fn mail_id(dated_at: i64, key: &str) -> MailId {
 }
 
 /// Finds where news for a seat goes, if its holder left an address.
-async fn address(
+pub(super) async fn address(
     app: &App,
     tx: &mut Tx,
     grant: &crate::domain::access::Grant,

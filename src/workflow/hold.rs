@@ -68,6 +68,11 @@ fn by_hand(app: &App, layout: &Layout, release: &Release) -> Result<Vec<String>>
             names.extend([quoted(line.branch().as_str()), quoted(tag.as_str())]);
             pushes.push(quoted(&format!("{}:{}", candidate.commit, line.branch())));
             pushes.push(quoted(&format!("{}:{tag}", candidate.tag_object)));
+            for moved in &candidate.moves {
+                let branch = RefName::branch(&moved.branch);
+                names.push(quoted(branch.as_str()));
+                pushes.push(quoted(&format!("{}:{branch}", moved.new)));
+            }
             let settings = super::project::settings(app, upstream);
             for branch in settings.map(|settings| settings.advances(&line.name)).unwrap_or_default() {
                 let branch = RefName::branch(branch);

@@ -23,8 +23,10 @@ pub mod channel;
 pub mod check;
 pub mod console;
 pub mod disclose;
+pub mod dress;
 pub mod fix;
 pub mod follow_up;
+mod forward;
 pub mod haste;
 pub mod history;
 mod hold;
@@ -94,6 +96,7 @@ impl From<store::Error> for Error {
         match error {
             store::Error::Conflict => Self::Conflict,
             other @ (store::Error::Open { .. }
+            | store::Error::Damaged { .. }
             | store::Error::Database(_)
             | store::Error::Migrate(_)
             | store::Error::Inconsistent { .. }) => Self::Internal(Box::new(other)),

@@ -4,15 +4,17 @@
 
 use super::Result;
 use crate::app::App;
+use crate::domain::id::UpstreamId;
 use crate::domain::project::TagStyle;
 use crate::domain::readiness::TargetFacts;
-use crate::domain::rehearsal::{Rehearsal, Target};
+use crate::domain::rehearsal::{Candidate, Rehearsal, Target};
 use crate::domain::release::Release;
+use crate::domain::repo::CommitId;
 use crate::domain::signing::Signed;
 use crate::domain::text::shown;
 use crate::git::Repo;
 use crate::git::history::CommitSummary;
-use crate::wire::release::{CommitView, TargetView};
+use crate::wire::release::{CommitView, MoveView, TargetView};
 
 /// New commits of one line that are shown.
 const SHOWN: usize = 50;
@@ -35,8 +37,54 @@ pub(super) fn words(view: &mut TargetView, target: &Target, known: &TargetFacts)
 /// Lists the commits that would become public on a target's line, newest first.
 pub(super) async fn commits(app: &App, release: &Release, target: &Target) -> Result<Vec<CommitView>> {
     let Rehearsal::Candidate(candidate) = &target.rehearsal else { return Ok(Vec::new()) };
-    let repo = Repo::Release(release.id.clone(), target.upstream);
-    match app.git.commits(&repo, &candidate.base, &candidate.commit, SHOWN).await {
+    beyond(app, (release, target.upstream), &public(release, target.upstream), &candidate.commit).await
+}
+
+/// Lists the branches that would move with a target's line, each with the commits that become public on it alone.
+pub(super) async fn moves(app: &App, release: &Release, target: &Target) -> Result<Vec<MoveView>> {
+    let Rehearsal::Candidate(candidate) = &target.rehearsal else { return Ok(Vec::new()) };
+    let mut known = public(release, target.upstream);
+    let shipped = |target: &Target| match &target.rehearsal {
+        Rehearsal::Candidate(candidate) => Some(candidate.commit.clone()),
+        Rehearsal::None | Rehearsal::Trouble { .. } => None,
+    };
+    known.extend(release.targets.iter().filter(|other| other.upstream == target.upstream).filter_map(shipped));
+    let mut views = Vec::new();
+    for moved in &candidate.moves {
+        let commits = beyond(app, (release, target.upstream), &known, &moved.new).await?;
+        views.push(MoveView {
+            branch: moved.branch.to_string(),
+            by: moved.by.to_string(),
+            from: moved.old.to_string(),
+            to: moved.new.to_string(),
+            commits,
+        });
+    }
+    Ok(views)
+}
+
+/// Names the public commits that what ships in a repository was built on.
+fn public(release: &Release, upstream: UpstreamId) -> Vec<CommitId> {
+    let built = release.targets.iter().filter(|target| target.upstream == upstream);
+    let candidates = built.filter_map(|target| match &target.rehearsal {
+        Rehearsal::Candidate(candidate) => Some(candidate),
+        Rehearsal::None | Rehearsal::Trouble { .. } => None,
+    });
+    let of = |candidate: &Candidate| {
+        let moved = candidate.moves.iter().map(|moved| moved.old.clone());
+        std::iter::once(candidate.base.clone()).chain(moved).collect::<Vec<_>>()
+    };
+    candidates.flat_map(of).collect()
+}
+
+async fn beyond(
+    app: &App,
+    (release, upstream): (&Release, UpstreamId),
+    known: &[CommitId],
+    head: &CommitId,
+) -> Result<Vec<CommitView>> {
+    let repo = Repo::Release(release.id.clone(), upstream);
+    match app.git.commits_beyond(&repo, known, head, SHOWN).await {
         Ok(commits) => Ok(commits.into_iter().map(commit_view).collect()),
         // The next rehearsal builds it again.
         Err(crate::git::Error::NoRepository | crate::git::Error::Missing) => Ok(Vec::new()),

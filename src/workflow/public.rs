@@ -49,8 +49,13 @@ impl<'a> Public<'a> {
         drop(rows);
         let settings = super::project::settings(app, &upstream).ok_or(Error::NotFound)?;
         let remote = super::project::remote(&upstream.url, settings)?;
-        let leased =
-            |moved: &RefMove| Leased { name: moved.name.clone(), old: moved.old.clone(), new: moved.new.clone() };
+        let repo = Repo::Release(manifest.release.clone(), id);
+        Ok(Self { app, repo, remote, plan: wanted.refs.iter().map(leased).collect() })
+    }
+
+    /// Puts a copy of the repository in its place.
+    pub(super) fn staged(app: &'a App, manifest: &Manifest, id: UpstreamId, remote: Upstream) -> Result<Self> {
+        let wanted = manifest.repository(id).ok_or(Error::NotFound)?;
         let repo = Repo::Release(manifest.release.clone(), id);
         Ok(Self { app, repo, remote, plan: wanted.refs.iter().map(leased).collect() })
     }
@@ -194,6 +199,10 @@ impl<'a> Public<'a> {
         let line = self.plan.iter().find(|leased| !leased.old.is_zero() && refs.contains(&leased.name));
         line.map_or_else(tagged, |leased| moved(&leased.name))
     }
+}
+
+fn leased(moved: &RefMove) -> Leased {
+    Leased { name: moved.name.clone(), old: moved.old.clone(), new: moved.new.clone() }
 }
 
 fn moved(name: &RefName) -> Outcome {

@@ -2,11 +2,15 @@
 //!
 //! The look at git comes before the transaction; the release's version says whether both saw the same plan.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
+use super::forward::Beside;
 use super::told::{self, Parted, Said};
 use super::{Error, Result, open};
 use crate::app::{App, Unsealing};
+use crate::crypto::sshsig;
 use crate::domain::access::{Action, Denied, Grant, Grants};
 use crate::domain::actor::Actor;
 use crate::domain::advisory::Advisory;
@@ -14,16 +18,15 @@ use crate::domain::candidate::RunFacts;
 use crate::domain::digest::Digest;
 use crate::domain::haste::HastePolicy;
 use crate::domain::id::{CaseId, LineId, Prefix, ProjectId, ReleaseId};
-use crate::domain::manifest::Document;
 use crate::domain::plain::{AdvisoryId, RepositoryUrl};
 use crate::domain::project::{Line, Project, TagStyle, Upstream};
 use crate::domain::readiness::{AdvisoryFacts, CaseFacts, Checks, Facts, FixFacts, TargetFacts};
-use crate::domain::recipe::Advance;
 use crate::domain::refusal::{Malformed, Refusal};
 use crate::domain::rehearsal::{Maker, Rehearsal, Target};
 use crate::domain::release::{Policy, Release};
 use crate::domain::repo::{CommitId, LineName, RefName, RepoName};
-use crate::domain::signing::{Signed, Signing};
+use crate::domain::signing::{Commits, Signed, Signing};
+use crate::domain::surroundings::Surroundings;
 use crate::domain::trial::Trial;
 use crate::export::{Documents, Published, PublishedLine};
 use crate::git::Repo;
@@ -78,7 +81,7 @@ pub(super) struct Layout {
 struct Seen {
     tip: Option<CommitId>,
     tag_taken: bool,
-    advances: Vec<Advance>,
+    beside: Beside,
     signed: Signed,
 }
 
@@ -207,23 +210,29 @@ async fn gather_once(
     // Grants come in any order; the release says the order of its cases.
     cases.sort_by_key(|known| found.cases.iter().position(|case| case == &known.case));
     advisories.sort_by_key(|known| found.cases.iter().position(|case| case == &known.case));
-    let offline = app.config.project(&found.project).is_some_and(|settings| settings.signing == Signing::Offline);
-    let signs = !offline && found.targets.iter().any(|target| target.style == TagStyle::Annotated);
+    let settings = app.config.project(&found.project);
+    let offline = settings.is_some_and(|settings| settings.signing == Signing::Offline);
+    let signs = !offline && found.targets.iter().any(|target| target.style == TagStyle::Annotated)
+        || settings.is_some_and(|settings| settings.commits == Commits::Signed);
     let mut facts = Facts {
         now: tx.now(),
         cases,
         targets: Vec::new(),
-        clock_jumped: app.clock_jumped(),
-        signing_key: !signs || app.keys.tag_signer().is_some(),
-        mail_trouble: super::mail::trouble(app),
-        trials: tried(&mut tx, (&found, &grants), &layout).await?,
-        disk_left: app.disk_left(),
+        around: Surroundings {
+            clock_jumped: app.clock_jumped(),
+            signing_key: !signs || app.keys.tag_signer().is_some(),
+            mail_trouble: super::mail::trouble(app),
+            trials: tried(&mut tx, (&found, &grants), &layout).await?,
+            dress: store::dress::of_release(&mut tx, &grants, id).await?,
+            certificate: app.door.seen(),
+            disk_left: app.disk_left(),
+        },
         waves: super::wave::facts(app, &mut tx, (&found, &grants)).await?,
     };
     for (target, seen) in found.targets.iter().zip(seen) {
         let (line, upstream) = layout.place(target)?;
         let candidate = super::candidate::facts(&mut tx, (&found, &grants), line, target).await?;
-        let of = (target, seen.advances);
+        let of = (target, seen.beside);
         let recipe = super::recipe::of(app, &mut tx, (&found, &facts, &layout), &advisories, of).await?;
         facts.targets.push(TargetFacts {
             repository: upstream.name.clone(),
@@ -268,19 +277,13 @@ async fn look(app: &App, layout: &Layout, release: &Release, target: &Target) ->
     let (line, upstream) = layout.place(target)?;
     let mirror = Repo::Mirror(upstream.id);
     if !app.git.exists(&mirror) {
-        return Ok(Seen { tip: None, tag_taken: false, advances: Vec::new(), signed: Signed::Missing });
+        return Ok(Seen { tip: None, tag_taken: false, beside: Beside::default(), signed: Signed::Missing });
     }
     let tip = app.git.resolve(&mirror, &line.branch()).await?;
     let tag_taken = app.git.resolve(&mirror, &RefName::tag(&target.tag)).await?.is_some();
-    let mut advances = Vec::new();
-    for branch in
-        super::project::settings(app, upstream).map(|settings| settings.advances(&line.name)).unwrap_or_default()
-    {
-        let tip = app.git.resolve(&mirror, &RefName::branch(branch)).await?;
-        advances.push(Advance { branch: branch.clone(), tip });
-    }
+    let beside = super::forward::look(app, layout, release, target).await?;
     let signed = super::sign::signed(app, release, target).await?;
-    Ok(Seen { tip, tag_taken, advances, signed })
+    Ok(Seen { tip, tag_taken, beside, signed })
 }
 
 async fn case_facts(
@@ -303,18 +306,18 @@ async fn case_facts(
     let pushed = store::fix::of_case(tx, grant).await?;
     let said = Said { draft: advisory.as_ref(), marks: &marks, fixes: &pushed };
     let lines = told::lines(app, layout, Some(release), &said).await?;
-    let fixes = fix_facts(tx, grant, (release, layout), &said).await?;
+    let fixes = fix_facts(app, tx, grant, (release, layout), &said).await?;
     let package = super::advisory::package(app, &case);
     let advisory = advisory.map(|advisory| advisory.against(&lines, package.as_ref()));
     let rendered = match (&draft, &advisory) {
         (Some(Draft { public_id: Some(id), .. }), Some(advisory)) => {
-            let public = |fix: &FixFacts| Some((fix.line, public_fix(release, fix.line, fix.head.as_ref())?));
-            let heads = fixes.iter().filter_map(public).collect::<Vec<_>>();
+            let heads = fixes.iter().map(|fix| (fix.line, fix.head.clone())).collect::<Vec<_>>();
+            let heads = public_fixes(app, (release, layout), &heads);
             let known = (&case.id, advisory, heads.as_slice(), parted);
             let lines = told::published(app, layout, Some(release), known).await?;
             let related = store::link::related(tx, grant).await?;
             let published = Published { related, ..published(app, (release, layout), (id, advisory), lines)? };
-            let documents = published.render();
+            let documents = rendered(app, &published)?;
             Some(Rendered { case: case.id.clone(), id: id.clone(), published, documents })
         }
         _ => None,
@@ -324,12 +327,10 @@ async fn case_facts(
         (Some(_), None) => true,
         (Some(_), Some(rendered)) => {
             let frozen = store::publication::frozen(tx, grant, &release.id).await?;
-            let now = |document: &Document| {
-                let found = |file: &&crate::export::Document| file.path == document.path.as_str();
-                let file = rendered.documents.as_slice().iter().find(found);
-                file.is_some_and(|file| Digest::from_bytes(file.sha256()) == document.sha256)
-            };
-            frozen.len() != rendered.documents.as_slice().len() || !frozen.iter().all(|(document, _)| now(document))
+            let frozen = frozen.iter().map(|(document, _)| (document.path.as_str(), document.sha256));
+            let frozen: BTreeSet<_> = frozen.filter(|(path, _)| !path.ends_with(".sig")).collect();
+            let files = rendered.documents.as_slice().iter().filter(|file| !file.is_signature());
+            frozen != files.map(|file| (file.path.as_str(), Digest::from_bytes(file.sha256()))).collect()
         }
     };
     let missing = match &advisory {
@@ -355,9 +356,18 @@ async fn case_facts(
     Ok((facts, rendered))
 }
 
+/// Renders the files of an advisory, with their hashes signed where the server has a key.
+pub(super) fn rendered(app: &App, published: &Published) -> Result<Documents> {
+    let documents = published.render();
+    match app.keys.tag_signer() {
+        Some(key) => Ok(documents.signed(&published.id, |sums| key.sign(sshsig::FILE, sums))?),
+        None => Ok(documents),
+    }
+}
+
 /// Returns the public commit that will hold a fix: the approved one itself, or, where the line takes no merges, what the last
 /// rehearsal made of it.
-pub(super) fn public_fix(release: &Release, line: LineId, head: Option<&CommitId>) -> Option<CommitId> {
+fn public_fix(release: &Release, line: LineId, head: Option<&CommitId>) -> Option<CommitId> {
     let target = release.targets.iter().find(|target| target.line == line);
     match target.filter(|target| !target.strategy.keeps_commits()).map(|target| &target.rehearsal) {
         None => head.cloned(),
@@ -367,17 +377,47 @@ pub(super) fn public_fix(release: &Release, line: LineId, head: Option<&CommitId
     }
 }
 
+/// Names for each line the public commit that will hold the fix, which may come with an older line.
+pub(super) fn public_fixes(
+    app: &App,
+    (release, layout): (&Release, &Layout),
+    fixes: &[(LineId, Option<CommitId>)],
+) -> Vec<(LineId, CommitId)> {
+    let of = |line: LineId| {
+        let head = fixes.iter().find(|(fixed, _)| *fixed == line).map(|(_, head)| head.as_ref());
+        head.and_then(|head| public_fix(release, line, head))
+    };
+    let mut heads: Vec<_> = fixes.iter().filter_map(|(line, _)| Some((*line, of(*line)?))).collect();
+    for target in release.targets.iter().filter(|target| !fixes.iter().any(|(line, _)| *line == target.line)) {
+        let mut sources = super::forward::sources(app, layout, release, target.line).into_iter();
+        heads.extend(sources.find_map(|source| of(source.id)).map(|head| (target.line, head)));
+    }
+    heads
+}
+
 /// Opens a draft.
 pub(super) fn read_draft(unsealing: &Unsealing, case: &CaseId, draft: &Draft) -> Result<Advisory> {
     Ok(unsealing.open(DRAFT, &case.to_string(), &draft.sealed)?)
 }
 
-/// Collects the fixes of a case on the release's lines: those it has, and those that its marks or its draft say it needs.
-async fn fix_facts(tx: &mut Tx, grant: &Grant, plan: (&Release, &Layout), said: &Said<'_>) -> Result<Vec<FixFacts>> {
+/// Collects the fixes of a case on the lines that the release moves: those it has, and those that its marks or its draft say it
+/// needs and that come with no older line.
+async fn fix_facts(
+    app: &App,
+    tx: &mut Tx,
+    grant: &Grant,
+    plan: (&Release, &Layout),
+    said: &Said<'_>,
+) -> Result<Vec<FixFacts>> {
     let ((release, layout), Said { draft, marks, fixes: known }) = (plan, said);
     let mut facts: Vec<FixFacts> = Vec::new();
-    for target in &release.targets {
-        let (line, upstream) = layout.place(target)?;
+    let mut places = release.targets.iter().map(|target| layout.place(target)).collect::<Result<Vec<_>>>()?;
+    for line in super::forward::onward(app, layout, release) {
+        places.extend(
+            layout.upstreams.iter().find(|upstream| upstream.id == line.upstream).map(|upstream| (line, upstream)),
+        );
+    }
+    for (line, upstream) in places {
         if facts.iter().any(|fix| fix.line == line.id) {
             continue;
         }
@@ -388,7 +428,9 @@ async fn fix_facts(tx: &mut Tx, grant: &Grant, plan: (&Release, &Layout), said: 
         });
         let fix = known.iter().find(|fix| fix.line == line.id && fix.head.is_some());
         let Some((fix, head)) = fix.and_then(|fix| fix.head.as_ref().map(|head| (fix, head))) else {
-            if affected {
+            let pushed = |line: &Line| known.iter().any(|fix| fix.line == line.id && fix.head.is_some());
+            let comes = super::forward::sources(app, layout, release, line.id).into_iter().any(pushed);
+            if affected && !comes {
                 facts.push(FixFacts {
                     line: line.id,
                     name: line.name.clone(),

@@ -4,19 +4,22 @@
 //! written that the advisory, as it would be published now, does not say. Leaves what a template may hold to `domain::template`.
 
 use super::Result;
+use super::forward::{self, Beside};
 use super::project::settings as settings_of;
 use super::readiness::{Layout, Rendered};
 use crate::app::App;
 use crate::config::{Messages, SignerConfig};
 use crate::domain::advisory::{Advisory, CreditConsent, CreditKind};
+use crate::domain::forward::{Forward, Onward, TagOn};
 use crate::domain::id::{CaseId, PersonId};
+use crate::domain::project::{Line, Upstream};
 use crate::domain::readiness::{Facts, FixFacts};
 use crate::domain::recipe::{Advance, Bump, Changelog, FixRecipe, Recipe, Strategy};
 use crate::domain::refusal::Refusal;
 use crate::domain::rehearsal::Target;
 use crate::domain::release::Release;
-use crate::domain::repo::{RepoName, TagName};
-use crate::domain::signing::Signing;
+use crate::domain::repo::{LineName, RepoName, TagName};
+use crate::domain::signing::{Commits, Signing};
 use crate::domain::template::{OfFix, Slot, Template, Values};
 use crate::export::notes;
 use crate::store::{self, Tx};
@@ -27,7 +30,7 @@ pub(super) async fn of(
     tx: &mut Tx,
     plan: (&Release, &Facts, &Layout),
     advisories: &[Rendered],
-    (target, advances): (&Target, Vec<Advance>),
+    (target, beside): (&Target, Beside),
 ) -> Result<Result<Recipe, Refusal>> {
     let (release, facts, layout) = plan;
     let (line, upstream) = layout.place(target)?;
@@ -35,36 +38,52 @@ pub(super) async fn of(
     let messages = settings.map(|settings| settings.messages.clone()).unwrap_or_default();
     let signer = settings.map(|settings| settings.signer.clone()).unwrap_or_default();
     let signing = settings.map_or(Signing::Server, |settings| settings.signing);
+    let commits = settings.map_or(Commits::Unsigned, |settings| settings.commits);
     let here = Values::default()
         .with(Slot::Project, &layout.project.name)
         .with(Slot::Line, line.name.as_str())
         .with(Slot::Tag, target.tag.as_str());
+    let words = Words { messages: &messages, advisories, upstream };
     let merged: Vec<(&CaseId, &FixFacts)> = release.merged_on(target.line, facts).collect();
-    let asks_reviewers = messages.riders.iter().any(|rider| rider.names(Slot::Reviewer));
-    let mut fixes = Vec::new();
-    for (case, fix) in &merged {
-        let Some(head) = fix.head.clone() else { continue };
-        let told = advisories.iter().find(|rendered| rendered.case == **case);
-        let mut values = of_case(here.clone(), case, told);
-        if asks_reviewers {
-            for name in reviewers(tx, fix).await? {
-                values = values.with(Slot::Reviewer, &name);
-            }
-        }
-        let message = match (message_of(&messages, target.strategy), told) {
-            (Some(template), None) if template.names(Slot::Title) || template.names(Slot::Advisory) => {
-                return Ok(Err(Refusal::moment(format!(
-                    "the message of {} on {} names the advisory of {case}, which is not written yet.",
-                    upstream.name, line.name
-                ))));
-            }
-            (Some(template), _) => template.write(&values),
-            (None, _) => String::new(),
+    let fixes = match words.fixes(tx, &merged, (line, target.strategy), &here).await? {
+        Ok(fixes) => fixes,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    let sources = forward::sources(app, layout, release, line.id);
+    let forwards = words.forwards((release, &sources), &line.name, layout);
+    let mut onward = Vec::new();
+    for (line, tip) in beside.onward {
+        let strategy = settings_of(app, upstream).map_or(Strategy::Merge, |settings| settings.manner(&line.name).0);
+        let there = Values::default()
+            .with(Slot::Project, &layout.project.name)
+            .with(Slot::Line, line.name.as_str())
+            .with(Slot::Tag, target.tag.as_str());
+        let merged: Vec<(&CaseId, &FixFacts)> = release.merged_on(line.id, facts).collect();
+        let fixes = match words.fixes(tx, &merged, (&line, strategy), &there).await? {
+            Ok(fixes) => fixes,
+            Err(refusal) => return Ok(Err(refusal)),
         };
-        let riders = messages.riders.iter().flat_map(|rider| rider.trailers(&values)).collect();
-        fixes.push(FixRecipe { head, message, riders });
+        let sources = forward::sources(app, layout, release, line.id);
+        let forwards = words.forwards((release, &sources), &line.name, layout);
+        onward.push(Onward { line: line.id, branch: line.name, tip, strategy, fixes, forwards });
     }
-    let tag_values = of_tag(here.clone(), release, (&merged, advisories));
+    let tag_on = beside.tag_on.map(|Advance { branch, tip }| {
+        let values = Values::default()
+            .with(Slot::Project, &layout.project.name)
+            .with(Slot::From, line.name.as_str())
+            .with(Slot::Line, branch.as_str())
+            .with(Slot::Tag, target.tag.as_str());
+        TagOn { branch, tip, message: messages.forward.write(&values) }
+    });
+    // A fix that comes with an older line is told like one of this line.
+    let mut told = merged;
+    for (case, fix) in sources.iter().flat_map(|source| release.merged_on(source.id, facts)) {
+        if told.iter().all(|(other, _)| *other != case) {
+            told.push((case, fix));
+        }
+    }
+    told.sort_by_key(|(case, _)| release.cases.iter().position(|other| other == *case));
+    let tag_values = of_tag(here.clone(), release, (&told, advisories));
     let changelog = match settings_of(app, upstream).and_then(|settings| settings.changelog(&line.name)) {
         None => None,
         Some(path) => {
@@ -72,7 +91,7 @@ pub(super) async fn of(
                 let sentence = format!("`changelog` of {} leads out of its files: correct it.", line.name);
                 return Ok(Err(Refusal::moment(sentence)));
             };
-            let text = notes(layout, (&upstream.name, &target.tag), (&merged, advisories))?;
+            let text = notes(layout, (&upstream.name, &target.tag), (&told, advisories))?;
             Some(Changelog { path, text, message: messages.changelog.write(&tag_values) })
         }
     };
@@ -86,7 +105,79 @@ pub(super) async fn of(
     let tag_message = messages.tag.write(&tag_values);
     let SignerConfig { name, email } = signer;
     let (strategy, style) = (target.strategy, target.style);
-    Ok(Ok(Recipe { strategy, style, fixes, changelog, bump, tag_message, signing, signer: (name, email), advances }))
+    Ok(Ok(Recipe {
+        strategy,
+        style,
+        fixes,
+        changelog,
+        bump,
+        tag_message,
+        signing,
+        commits,
+        signer: (name, email),
+        advances: beside.advances,
+        forwards,
+        onward,
+        tag_on,
+    }))
+}
+
+/// What the words of a release are made of.
+struct Words<'a> {
+    messages: &'a Messages,
+    advisories: &'a [Rendered],
+    upstream: &'a Upstream,
+}
+
+impl Words<'_> {
+    /// Writes what stands on each fix of a line; a refusal where a word is missing.
+    async fn fixes(
+        &self,
+        tx: &mut Tx,
+        merged: &[(&CaseId, &FixFacts)],
+        (line, strategy): (&Line, Strategy),
+        here: &Values,
+    ) -> Result<Result<Vec<FixRecipe>, Refusal>> {
+        let asks_reviewers = self.messages.riders.iter().any(|rider| rider.names(Slot::Reviewer));
+        let mut fixes = Vec::new();
+        for (case, fix) in merged {
+            let Some(head) = fix.head.clone() else { continue };
+            let told = self.advisories.iter().find(|rendered| rendered.case == **case);
+            let mut values = of_case(here.clone(), case, told);
+            if asks_reviewers {
+                for name in reviewers(tx, fix).await? {
+                    values = values.with(Slot::Reviewer, &name);
+                }
+            }
+            let message = match (message_of(self.messages, strategy), told) {
+                (Some(template), None) if template.names(Slot::Title) || template.names(Slot::Advisory) => {
+                    return Ok(Err(Refusal::moment(format!(
+                        "the message of {} on {} names the advisory of {case}, which is not written yet.",
+                        self.upstream.name, line.name
+                    ))));
+                }
+                (Some(template), _) => template.write(&values),
+                (None, _) => String::new(),
+            };
+            let riders = self.messages.riders.iter().flat_map(|rider| rider.trailers(&values)).collect();
+            fixes.push(FixRecipe { head, message, riders });
+        }
+        Ok(Ok(fixes))
+    }
+
+    /// Writes what stands on the merges of other lines into one.
+    fn forwards(&self, (release, sources): (&Release, &[&Line]), into: &LineName, layout: &Layout) -> Vec<Forward> {
+        let forward = |source: &&Line| {
+            let tag = release.targets.iter().find(|target| target.line == source.id).map(|target| &target.tag);
+            let values = Values::default()
+                .with(Slot::Project, &layout.project.name)
+                .with(Slot::From, source.name.as_str())
+                .with(Slot::Line, into.as_str())
+                .with(Slot::Tag, tag.map_or("", TagName::as_str));
+            Forward { line: source.id, message: self.messages.forward.write(&values) }
+        };
+        sources.iter().map(forward).collect()
+    }
 }
 
 /// Returns the template of the message that a strategy writes; none where commits keep their own.

@@ -3,10 +3,12 @@
 //! Guards: ids depend on public tips, fixes, dates and key alone, so the ids people arm are the ids that become public, and
 //! what the release repository borrows is kept by who lends it. Leaves what a result means to `domain::readiness`.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use jiff::SignedDuration;
 
+use super::forward::{self, Place, topics_of};
 use super::readiness::{Gathered, Layout, gather, open_release};
 use super::version::Bumped;
 use super::{Error, Result, check};
@@ -18,15 +20,15 @@ use crate::domain::candidate::ChecksBy;
 use crate::domain::id::{CaseId, LineId, ProjectId, ReleaseId, UpstreamId};
 use crate::domain::job::Job;
 use crate::domain::project::{Line, TagStyle};
-use crate::domain::readiness::{Facts, FixFacts};
-use crate::domain::recipe::{Advance, FixRecipe, Recipe, Strategy};
+use crate::domain::readiness::{Facts, FixFacts, TargetFacts};
+use crate::domain::recipe::{Advance, Recipe, Strategy};
 use crate::domain::refusal::Refusal;
-use crate::domain::rehearsal::{Candidate, Maker, Rehearsal, inputs};
+use crate::domain::rehearsal::{Candidate, Maker, Rehearsal, Target, inputs};
 use crate::domain::release::{Release, ReleaseState};
 use crate::domain::repo::{CommitId, LineName};
-use crate::domain::signing::Signing;
+use crate::domain::signing::{Commits, Signing};
 use crate::git::Repo;
-use crate::git::combine::{Merged, Stamp, Topic};
+use crate::git::combine::{Merged, Seal, Stamp};
 use crate::git::identity::Identity;
 use crate::git::release::ShownFix;
 use crate::git::tag::{TagDraft, TagText};
@@ -70,23 +72,32 @@ pub async fn nightly(app: &App) -> Result<()> {
 pub async fn rehearse(app: &App, id: &ReleaseId) -> Result<Settled> {
     let (tx, gathered) = gather(app, &CHORE, id, Action::Maintain, "release.rehearse").await?;
     app.commit(tx).await?;
-    let Gathered { release, facts, layout, .. } = gathered;
+    let Gathered { mut release, facts, layout, .. } = gathered;
     if release.state != ReleaseState::Planned {
         return Ok(Settled::Done);
     }
-    let plan = (&release, &facts, &layout);
-    let mut results = Vec::new();
+    let planned = release.clone();
     let begun = Instant::now();
-    if (0..release.targets.len()).any(|at| !current(plan, at)) {
-        prepare(app, plan).await?;
+    let anew = (0..release.targets.len()).any(|at| !current((&release, &facts, &layout), at));
+    if anew {
+        prepare(app, (&release, &facts, &layout)).await?;
     }
-    for (at, target) in release.targets.iter().enumerate() {
-        results.push(rehearse_target(app, plan, at).await.or_else(|error| match error {
+    // What a line ships is known before the lines that get it are built.
+    for at in forward::order(app, &layout, &release) {
+        let rehearsed = rehearse_target(app, (&release, &facts, &layout), at).await.or_else(|error| match error {
             Error::Refused(refusal) => Ok(Rehearsal::Trouble { sentence: refusal.to_string(), at: app.clock.now() }),
             other => Err(other),
-        })?);
-        tracing::debug!(release = %release.id, line = %target.line, "rehearsed a line");
+        })?;
+        release.targets[at].rehearsal = rehearsed;
+        tracing::debug!(release = %release.id, line = %release.targets[at].line, "rehearsed a line");
     }
+    let merged_in = |known: &TargetFacts| known.recipe.as_ref().is_ok_and(|recipe| !recipe.forwards.is_empty());
+    if anew && facts.targets.iter().any(merged_in) {
+        prepare(app, (&release, &facts, &layout)).await?;
+    }
+    let results: Vec<Rehearsal> = release.targets.into_iter().map(|target| target.rehearsal).collect();
+    let release = planned;
+    let plan = (&release, &facts, &layout);
     let (unchecked, fresh) = unchecked(plan, &results);
     let took = SignedDuration::try_from(begun.elapsed()).unwrap_or(SignedDuration::MAX);
     let unchanged = release.targets.iter().zip(&results).all(|(target, result)| same(&target.rehearsal, result));
@@ -112,8 +123,8 @@ fn unchecked(plan: (&Release, &Facts, &Layout), results: &[Rehearsal]) -> (Vec<(
         if release.candidate_checks(candidate, (target, known), facts).by != ChecksBy::Fix {
             unchecked.push((target.line, candidate.clone()));
         }
-        if !matches!(&target.rehearsal, Rehearsal::Candidate(before) if before.commit == candidate.commit) {
-            fresh.push(candidate.commit.clone());
+        if !matches!(&target.rehearsal, Rehearsal::Candidate(before) if before.tagged() == candidate.tagged()) {
+            fresh.push(candidate.tagged().clone());
         }
     }
     (unchecked, fresh)
@@ -126,7 +137,7 @@ fn current(plan: (&Release, &Facts, &Layout), at: usize) -> bool {
     let (Rehearsal::Candidate(candidate), Some(tip)) = (&target.rehearsal, &known.tip) else { return false };
     let heads = release.fixes_on(target.line, facts);
     let from = inputs(tip, &heads, release.dated_at, &target.tag, known.candidate.offered_head());
-    candidate.inputs == from && known.made_as(candidate)
+    candidate.inputs == from && release.made_as_now(at, candidate, facts)
 }
 
 /// Makes the repositories the release is built in, or brings what they show up to date.
@@ -154,8 +165,14 @@ async fn prepare(app: &App, plan: (&Release, &Facts, &Layout)) -> Result<()> {
             shown.extend(fixes.into_iter().map(shows));
         }
         app.git.create_release(&release.id, upstream, &lenders).await?;
-        let names: Vec<_> = lines.iter().map(|line| line.name.clone()).collect();
-        app.git.show_in_release(&release.id, upstream, &names, &shown).await?;
+        let mut names: Vec<_> = lines.iter().map(|line| line.name.clone()).collect();
+        let placed = layout.upstreams.iter().find(|placed| placed.id == upstream);
+        if let Some(settings) = placed.and_then(|placed| super::project::settings(app, placed)) {
+            names.extend(lines.iter().filter_map(|line| settings.tag_on(&line.name).cloned()));
+        }
+        let ships: Vec<_> =
+            lines.iter().filter_map(|line| Some((line.name.clone(), release.shipped(line.id)?.clone()))).collect();
+        app.git.show_in_release(&release.id, upstream, &names, (&shown, &ships)).await?;
     }
     Ok(())
 }
@@ -167,7 +184,8 @@ fn same(one: &Rehearsal, two: &Rehearsal) -> bool {
         (Rehearsal::Trouble { sentence: a, .. }, Rehearsal::Trouble { sentence: b, .. }) => a == b,
         (Rehearsal::Candidate(a), Rehearsal::Candidate(b)) => {
             let parts = |it: &Candidate| {
-                (it.base.clone(), it.commit.clone(), it.tag_object.clone(), it.inputs, it.recipe, it.maker)
+                let built = (it.base.clone(), it.commit.clone(), it.tag_object.clone(), it.moves.clone());
+                (built, it.inputs, it.recipe, it.maker)
             };
             parts(a) == parts(b)
         }
@@ -185,7 +203,8 @@ async fn rehearse_target(app: &App, plan: (&Release, &Facts, &Layout), at: usize
         return trouble(format!("the public line is not in the mirror of {}.", upstream.name));
     };
     let heads = release.fixes_on(target.line, facts);
-    if heads.is_empty() {
+    let recipe = facts.targets[at].recipe.clone();
+    if heads.is_empty() && recipe.as_ref().is_ok_and(|recipe| recipe.forwards.is_empty()) {
         return trouble("nothing is pushed to fix this line yet.".to_owned());
     }
     if current(plan, at) {
@@ -193,18 +212,40 @@ async fn rehearse_target(app: &App, plan: (&Release, &Facts, &Layout), at: usize
     }
     let offered = facts.targets[at].candidate.offered_head();
     let built_from = inputs(&tip, &heads, release.dated_at, &target.tag, offered);
-    let recipe = facts.targets[at].recipe.clone()?;
+    let recipe = recipe?;
+    let place = Place { release, facts, layout, line, upstream };
+    let sources = match place.topics(&recipe.forwards, None) {
+        Ok(sources) => sources,
+        Err(sentence) => return trouble(sentence),
+    };
     let repo = Repo::Release(release.id.clone(), upstream.id);
     let signer = Identity::new(&recipe.signer.0, &recipe.signer.1)?;
-    let stamp = Stamp { author: signer.clone(), committer: signer.clone(), dated_at: release.dated_at };
+    let seal = match (recipe.commits, app.keys.tag_signer()) {
+        (Commits::Unsigned, _) => None,
+        (Commits::Signed, Some(key)) => {
+            let key = Arc::clone(key);
+            Some(Seal::new(move |payload| key.sign(sshsig::GIT, payload)))
+        }
+        (Commits::Signed, None) => return trouble("there is no key to sign commits with.".to_owned()),
+    };
+    let stamp = Stamp { author: signer.clone(), committer: signer.clone(), dated_at: release.dated_at, seal };
+    let wanted: Vec<CommitId> = heads.iter().chain(sources.iter().map(|source| &source.head)).cloned().collect();
     let usable = match offered {
-        Some(head) if holds(app, &repo, head, (&tip, &heads)).await? => Some(head.clone()),
+        Some(head) if holds(app, &repo, head, (&tip, &wanted)).await? => Some(head.clone()),
         Some(_) | None => None,
     };
     let (commit, maker) = match usable {
         Some(head) => (head, Maker::Person),
-        None => match app.git.combine(&repo, &tip, &topics(&recipe), (recipe.strategy, &stamp)).await? {
-            Merged::Clean { commit, .. } => (commit, Maker::Server),
+        None => match app.git.combine(&repo, &tip, &topics_of(&recipe.fixes), (recipe.strategy, &stamp)).await? {
+            Merged::Clean { commit, .. } => {
+                match app.git.combine(&repo, &commit, &sources, (Strategy::Merge, &stamp)).await? {
+                    Merged::Clean { commit, .. } => (commit, Maker::Server),
+                    Merged::Conflict { head, paths, .. } => {
+                        return trouble(place.no_way_in(app, &recipe.forwards, (&head, paths.len())));
+                    }
+                    Merged::Differs { .. } => return trouble("an older line does not merge into it.".to_owned()),
+                }
+            }
             Merged::Conflict { head, at: commit, paths } => {
                 let place = (line, upstream.name.as_str());
                 return trouble(conflict(app, plan, (at, place), (&head, commit.as_ref(), paths.len())));
@@ -237,36 +278,33 @@ async fn rehearse_target(app: &App, plan: (&Release, &Facts, &Layout), at: usize
             return trouble(sentence);
         }
     }
+    let mut moves = Vec::new();
+    if let Some(on) = &recipe.tag_on {
+        match place.tag_on(app, on, &commit, &stamp).await? {
+            Ok(moved) => moves.push(moved),
+            Err(sentence) => return trouble(sentence),
+        }
+    }
+    let tagged = moves.first().map_or_else(|| commit.clone(), |moved| moved.new.clone());
+    for onward in &recipe.onward {
+        match place.carry(app, onward, &commit, &stamp).await? {
+            Ok(moved) => moves.extend(moved),
+            Err(sentence) => return trouble(sentence),
+        }
+    }
     let same_as = match heads.as_slice() {
-        [only] if app.git.commit(&repo, only).await?.tree == app.git.commit(&repo, &commit).await?.tree => {
+        [only] if app.git.commit(&repo, only).await?.tree == app.git.commit(&repo, &tagged).await?.tree => {
             Some(only.clone())
         }
         _ => None,
     };
-    let tag_object = match recipe.style {
-        TagStyle::Lightweight => commit.clone(),
-        TagStyle::Annotated => {
-            let text = TagText {
-                name: target.tag.clone(),
-                target: commit.clone(),
-                tagger: signer,
-                dated_at: release.dated_at,
-                message: recipe.tag_message.clone(),
-            };
-            let draft = TagDraft::new(&text)?;
-            match (recipe.signing, app.keys.tag_signer()) {
-                // People sign these bytes before anything freezes.
-                (Signing::Offline, _) => app.git.write_unsigned_tag(&repo, draft).await?,
-                (Signing::Server, Some(key)) => {
-                    let signature = key.sign(sshsig::GIT, &draft.payload()?)?;
-                    app.git.write_tag(&repo, draft.sign(&signature)?).await?
-                }
-                (Signing::Server, None) => return trouble("there is no key to sign the tag with.".to_owned()),
-            }
-        }
+    let Some(tag_object) = tag(app, (release, target), &recipe, (&repo, tagged, signer)).await? else {
+        return trouble("there is no key to sign the tag with.".to_owned());
     };
-    app.git.keep(&repo, &[commit.clone(), tag_object.clone()]).await?;
-    let recipe = recipe.digest();
+    let mut kept = vec![commit.clone(), tag_object.clone()];
+    kept.extend(moves.iter().map(|moved| moved.new.clone()));
+    app.git.keep(&repo, &kept).await?;
+    let sources: Vec<CommitId> = release.sources(at, facts).ok_or(Error::Conflict)?;
     Ok(Rehearsal::Candidate(Candidate {
         base: tip,
         commit,
@@ -275,9 +313,41 @@ async fn rehearse_target(app: &App, plan: (&Release, &Facts, &Layout), at: usize
         bumped,
         same_as,
         inputs: built_from,
-        recipe,
+        recipe: recipe.digest(&sources),
+        moves,
         at: now,
     }))
+}
+
+/// Makes the tag of a target; none where there is no key to sign it with.
+async fn tag(
+    app: &App,
+    (release, target): (&Release, &Target),
+    recipe: &Recipe,
+    (repo, commit, tagger): (&Repo, CommitId, Identity),
+) -> Result<Option<CommitId>> {
+    match recipe.style {
+        TagStyle::Lightweight => Ok(Some(commit)),
+        TagStyle::Annotated => {
+            let text = TagText {
+                name: target.tag.clone(),
+                target: commit,
+                tagger,
+                dated_at: release.dated_at,
+                message: recipe.tag_message.clone(),
+            };
+            let draft = TagDraft::new(&text)?;
+            match (recipe.signing, app.keys.tag_signer()) {
+                // People sign these bytes before anything freezes.
+                (Signing::Offline, _) => Ok(Some(app.git.write_unsigned_tag(repo, draft).await?)),
+                (Signing::Server, Some(key)) => {
+                    let signature = key.sign(sshsig::GIT, &draft.payload()?)?;
+                    Ok(Some(app.git.write_tag(repo, draft.sign(&signature)?).await?))
+                }
+                (Signing::Server, None) => Ok(None),
+            }
+        }
+    }
 }
 
 /// Says why a branch cannot move with its line; nothing if it can.
@@ -307,13 +377,6 @@ async fn holds(app: &App, repo: &Repo, head: &CommitId, all: (&CommitId, &[Commi
         }
     }
     Ok(true)
-}
-
-/// Lists what is put onto a line, in the order of the cases.
-fn topics(recipe: &Recipe) -> Vec<Topic> {
-    let topic =
-        |fix: &FixRecipe| Topic { head: fix.head.clone(), message: fix.message.clone(), riders: fix.riders.clone() };
-    recipe.fixes.iter().map(topic).collect()
 }
 
 /// Says that the commits of a fix, one by one, are not what was approved, and the ways out.

@@ -5,6 +5,7 @@
 
 use jiff::Timestamp;
 
+use super::channel::Prepared;
 use super::readiness::{Gathered, Layout, Rendered, gather, open_release, policy};
 use super::{Error, Result, open, shown_at};
 use crate::app::App;
@@ -91,6 +92,7 @@ pub async fn show(app: &App, actor: &Actor, id: &ReleaseId) -> Result<ReleaseVie
     app.commit(tx).await?;
     for (view, target) in targets.iter_mut().zip(&release.targets) {
         view.commits = super::preview::commits(app, &release, target).await?;
+        view.moves = super::preview::moves(app, &release, target).await?;
         view.version_patch = super::preview::version_patch(app, &release, target).await?;
     }
     let blockers = match release.state {
@@ -107,7 +109,8 @@ pub async fn show(app: &App, actor: &Actor, id: &ReleaseId) -> Result<ReleaseVie
         targets,
         channels,
         awaits,
-        trials: facts.trials.iter().map(trial_view).collect(),
+        trials: facts.around.trials.iter().map(trial_view).collect(),
+        dress: facts.around.dress.as_ref().map(super::dress::view),
         waves,
         blockers: blockers.iter().map(blocker_view).collect(),
         digest: release.digest().map(|digest| digest.to_string()),
@@ -139,16 +142,9 @@ pub(super) async fn write_down(
     actor: &Actor,
     (ready, gathered): (Ready, Gathered),
 ) -> Result<(Release, Facts)> {
-    let Gathered { release, grants, facts, advisories, layout, .. } = gathered;
+    let (manifest, channels) = composed(app, &gathered)?;
+    let Gathered { release, grants, facts, advisories, .. } = gathered;
     let id = release.id.clone();
-    let packages = super::awaited::prepare(app, &release, &facts, &layout)?;
-    let channels = super::channel::prepare(app, (&release, &layout), &advisories, &packages)?;
-    let manifest = Manifest {
-        packages,
-        channels: channels.iter().map(|channel| channel.frozen.clone()).collect(),
-        waves: facts.waves.iter().map(|known| known.planned.wave.clone()).collect(),
-        ..manifest(&release, &facts, &advisories, &layout)?
-    };
     super::channel::freeze(app, tx, (&id, &grants), &channels).await?;
     for rendered in advisories {
         let grant = grant_of(&grants, &rendered.case)?;
@@ -165,6 +161,20 @@ pub(super) async fn write_down(
     let sealed = sealing.seal(MANIFEST, &id.to_string(), &manifest)?;
     let change = release.freeze(ready, &manifest, sealed)?;
     Ok((store::release::save(tx, actor, change).await?, facts))
+}
+
+/// Puts together what a freezing writes down, and what the channels will publish.
+pub(super) fn composed(app: &App, gathered: &Gathered) -> Result<(Manifest, Vec<Prepared>)> {
+    let Gathered { release, facts, advisories, layout, .. } = gathered;
+    let packages = super::awaited::prepare(app, release, facts, layout)?;
+    let channels = super::channel::prepare(app, (release, layout), advisories, &packages)?;
+    let manifest = Manifest {
+        packages,
+        channels: channels.iter().map(|channel| channel.frozen.clone()).collect(),
+        waves: facts.waves.iter().map(|known| known.planned.wave.clone()).collect(),
+        ..manifest(release, facts, advisories, layout)?
+    };
+    Ok((manifest, channels))
 }
 
 pub(super) fn grant_of<'a>(grants: &'a Grants, case: &CaseId) -> Result<&'a crate::domain::access::Grant> {
@@ -218,6 +228,13 @@ fn manifest(release: &Release, facts: &Facts, advisories: &[Rendered], layout: &
                 new: candidate.commit.clone(),
             };
             if moved.old != moved.new && !refs.contains(&moved) {
+                refs.push(moved);
+            }
+        }
+        for moved in &candidate.moves {
+            let name = RefName::branch(&moved.branch);
+            let moved = RefMove { name, old: moved.old.clone(), new: moved.new.clone() };
+            if !refs.contains(&moved) {
                 refs.push(moved);
             }
         }
@@ -433,12 +450,14 @@ fn target_view(layout: &Layout, target: &Target) -> Result<TargetView> {
         base: candidate.map(|candidate| candidate.base.to_string()),
         candidate: candidate.map(|candidate| candidate.commit.to_string()),
         tag_object: candidate.map(|candidate| candidate.tag_object.to_string()),
+        tagged: candidate.map(|candidate| candidate.tagged().to_string()),
         rehearsed_at: at.map(shown_at),
         standing: None,
         fallen: None,
         strategy: String::new(),
         tag_style: String::new(),
         advances: Vec::new(),
+        moves: Vec::new(),
         commits: Vec::new(),
         tag_message: None,
         version_patch: None,

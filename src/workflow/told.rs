@@ -76,23 +76,25 @@ pub(super) async fn lines(
         let Some(upstream) = layout.upstreams.iter().find(|upstream| upstream.id == line.upstream) else { continue };
         let told: Vec<AffectedLine> =
             said.draft.map(|draft| draft.told_of(&upstream.name, &line.name).cloned().collect()).unwrap_or_default();
-        let ships = match release {
-            None => Ships::NoRelease,
-            Some(release) => release
-                .targets
-                .iter()
-                .find(|target| target.line == line.id)
-                .map_or(Ships::Not, |target| Ships::As(target.tag.clone())),
+        let sources = release.map(|release| super::forward::sources(app, layout, release, line.id)).unwrap_or_default();
+        let target = |release: &'_ Release| release.targets.iter().find(|target| target.line == line.id).cloned();
+        let ships = match (release, release.and_then(target)) {
+            (None, _) => Ships::NoRelease,
+            (Some(_), Some(target)) => Ships::As(target.tag),
+            (Some(_), None) if sources.is_empty() => Ships::Not,
+            (Some(_), None) => Ships::Untagged,
         };
-        let mut fixed_in_public = !told.is_empty() && ships == Ships::Not;
-        for told in told.iter().filter(|_| ships == Ships::Not) {
+        let comes = sources.iter().any(|source| pushed(source));
+        let untagged = matches!(ships, Ships::Not | Ships::Untagged);
+        let mut fixed_in_public = !told.is_empty() && untagged;
+        for told in told.iter().filter(|_| untagged) {
             fixed_in_public = fixed_in_public && is_public(app, upstream, told).await?;
         }
         let fix = pushed(line);
         facts.push(LineFacts {
             repository: upstream.name.clone(),
             name: line.name.clone(),
-            standing: marked(line).or(fix.then_some(Standing::Affected)),
+            standing: marked(line).or((fix || comes).then_some(Standing::Affected)),
             fix,
             ships,
             told,

@@ -13,9 +13,13 @@ use crate::domain::access::Action;
 use crate::domain::actor::{Actor, Chore};
 use crate::domain::id::ReleaseId;
 use crate::domain::job::Job;
-use crate::domain::rehearsal::Rehearsal;
+use crate::domain::project::Upstream;
+use crate::domain::rehearsal::{Rehearsal, Target};
+use crate::domain::release::Release;
 use crate::domain::repo::{CommitId, RefName};
 use crate::domain::trial::{Trial, due};
+use crate::forge::repository::ForgeRepository;
+use crate::forge::rules::{History, PushShape};
 use crate::git::publish::Leased;
 use crate::store;
 use crate::store::job::Settled;
@@ -68,16 +72,25 @@ pub async fn run(app: &App, id: &ReleaseId) -> Result<Settled> {
             if !plan.contains(&branch) {
                 plan.push(branch);
             }
+            for moved in &candidate.moves {
+                let name = RefName::branch(&moved.branch);
+                let moved = Leased { name, old: moved.old.clone(), new: moved.new.clone() };
+                if !plan.contains(&moved) {
+                    plan.push(moved);
+                }
+            }
             let (name, new) = (RefName::tag(&target.tag), candidate.tag_object.clone());
             plan.push(Leased { name, old: CommitId::zero(), new });
         }
         if plan.is_empty() {
             continue;
         }
+        let rules = rules(app, &release, upstream, &plan).await;
         let outcome = Public::trial(app, id, upstream, plan)?.try_push().await;
-        trials.push(Trial { upstream: upstream.id, outcome, tried_at: app.clock.now() });
+        trials.push(Trial { upstream: upstream.id, outcome, rules, tried_at: app.clock.now() });
     }
     super::mail::greet(app).await;
+    app.door.note(app.forge.certificate(app.config.base_url.as_str()).await);
     let mut tx = app.begin("trial.save").await?;
     let (found, grants) = open_release(&mut tx, &CHORE, id, Action::Maintain).await?;
     // What was tried is not the plan any more: the next minute tries that one.
@@ -88,4 +101,28 @@ pub async fn run(app: &App, id: &ReleaseId) -> Result<Settled> {
     }
     app.commit(tx).await?;
     Ok(Settled::Done)
+}
+
+/// Asks the forge of a repository which of its rules stand against a push; nothing where none is configured.
+async fn rules(app: &App, release: &Release, upstream: &Upstream, plan: &[Leased]) -> Vec<String> {
+    let settings = super::project::settings(app, upstream);
+    let Some((forge, token)) = settings.and_then(|it| it.forge.as_ref().zip(it.password_file.as_deref())) else {
+        return Vec::new();
+    };
+    let Ok(repository) = ForgeRepository::open(forge.kind, &forge.api, &forge.place, token) else {
+        return vec!["its token cannot be read: see to `password_file`, mode 0600".to_owned()];
+    };
+    let mut push = PushShape::default();
+    let (branches, tags): (Vec<_>, Vec<_>) =
+        plan.iter().partition(|leased| !leased.name.as_str().starts_with("refs/tags/"));
+    push.tags = tags.into_iter().map(|leased| leased.name.clone()).collect();
+    for leased in branches {
+        let here = |target: &&Target| match &target.rehearsal {
+            Rehearsal::Candidate(candidate) => target.upstream == upstream.id && candidate.commit == leased.new,
+            Rehearsal::None | Rehearsal::Trouble { .. } => false,
+        };
+        let merges = release.targets.iter().find(here).is_none_or(|target| target.strategy.keeps_commits());
+        push.branches.insert(leased.name.clone(), if merges { History::Merged } else { History::Linear });
+    }
+    app.forge.rules(&repository, &push).await
 }

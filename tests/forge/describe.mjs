@@ -1,10 +1,12 @@
-// Cuts the operations of releases and advisories, with all they refer to, out of a forge's own API description.
+// Cuts the operations of releases, advisories and rules, with all they refer to, out of a forge's own API description.
 // node describe.mjs DESCRIPTION OUT
 import { readFileSync, writeFileSync } from "node:fs";
 
 const RELEASES = "/repos/{owner}/{repo}/releases";
 const ADVISORIES = "/repos/{owner}/{repo}/security-advisories";
-const WANTED = [RELEASES, `${RELEASES}/tags/{tag}`, ADVISORIES, `${ADVISORIES}/{ghsa_id}`];
+const REPOSITORY = "/repos/{owner}/{repo}";
+const RULES = [REPOSITORY, `${REPOSITORY}/branches/{branch}`, `${REPOSITORY}/rules/branches/{branch}`, `${REPOSITORY}/rulesets`, `${REPOSITORY}/rulesets/{ruleset_id}`];
+const WANTED = [RELEASES, `${RELEASES}/tags/{tag}`, ADVISORIES, `${ADVISORIES}/{ghsa_id}`, ...RULES];
 const [from, to] = process.argv.slice(2);
 const whole = JSON.parse(readFileSync(from, "utf8"));
 

@@ -76,3 +76,29 @@ async fn whatever_is_read_or_changed_is_written_down_with_who_did_it() {
     let chain = verify(&mut test.app.read().await.unwrap()).await.unwrap();
     assert!(matches!(chain, Verified::Intact { .. }));
 }
+
+/// Attack, or bad luck: nothing can be written into the chain, and somebody reads in the meantime.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_written_down_is_not_read_either() {
+    let test = TestApp::start().await;
+    let (manager, caller) = test.at_the_door("manager", Role::ReleaseManager).await;
+    let case = test.accepted_case(&manager).await;
+    let git = test.git(&manager).await;
+    let file = test.site.config().data.join("embargo.db");
+    let sql = async |statement: &'static str| {
+        let mut rows = SqliteConnection::connect(&format!("sqlite:{}", file.display())).await.unwrap();
+        sqlx::query(statement).execute(&mut rows).await.unwrap();
+        rows.close().await.unwrap();
+    };
+    let api = format!("/api/v1/cases/{case}");
+    let title = test.ask(&caller, "GET", &api, &Sent::Nothing).await.json()["title"].as_str().unwrap().to_owned();
+    sql("create trigger silence before insert on event begin select raise(abort, 'no'); end").await;
+    for path in [api.clone(), format!("/cases/{case}"), format!("{api}/history")] {
+        let answer = test.ask(&caller, "GET", &path, &Sent::Nothing).await;
+        assert!(answer.status >= 500, "{path}: {}", answer.status);
+        assert!(!answer.body.contains(&title), "{path}");
+    }
+    git.fail(test.site.path(), &["clone", "-q", &test.remote(&case), "clone"]).await;
+    sql("drop trigger silence").await;
+    assert_eq!(test.ask(&caller, "GET", &api, &Sent::Nothing).await.status, 200);
+}

@@ -11,12 +11,13 @@ use embargo::domain::sealed::Secret;
 use embargo::forge::advisory::AdvisoryDraft;
 use embargo::forge::release::ReleaseDraft;
 use embargo::forge::repository::ForgeRepository;
+use embargo::forge::rules::{History, PushShape};
 use embargo::forge::{Forge, Options};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
 use crate::support::elsewhere::Elsewhere;
-use crate::support::hub::{Hub, Mood, TOKEN};
+use crate::support::hub::{Hub, Mood, Rules, TOKEN};
 
 const KEY: &str = "sample/demo release/1.4.2";
 
@@ -94,6 +95,18 @@ impl Asker {
         let (kind, token) = (self.kind, Secret::new(self.token.clone()));
         let repository = ForgeRepository { forge: kind, api: &self.api, place: &self.place, token };
         self.forge.revise_advisory(&repository, &id, serde_json::to_vec(&draft).unwrap(), earlier).await
+    }
+
+    /// Asks what stands against a push of merges to two branches, with a tag.
+    async fn rules(&self) -> Vec<String> {
+        let branches = [("refs/heads/main", History::Merged), ("refs/heads/1.x", History::Linear)];
+        let push = PushShape {
+            branches: branches.into_iter().map(|(name, history)| (name.parse().unwrap(), history)).collect(),
+            tags: ["refs/tags/v1.4.2".parse().unwrap()].into(),
+        };
+        let (kind, token) = (self.kind, Secret::new(self.token.clone()));
+        let repository = ForgeRepository { forge: kind, api: &self.api, place: &self.place, token };
+        self.forge.rules(&repository, &push).await
     }
 
     /// Asks for the release of a tag with a slash in it, and a text of several lines.
@@ -188,6 +201,46 @@ async fn an_advisory_is_what_githubs_own_description_asks_for() {
     let answer = request.header("Content-Type", "application/json").body(body).send().await.unwrap();
     assert_eq!(answer.status().as_u16(), 422);
     assert!(answer.text().await.unwrap().contains("description"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rules_are_asked_for_as_both_forges_describe_them() {
+    for (kind, forge, base) in [(ForgeKind::GitHub, "github", ""), (ForgeKind::Forgejo, "forgejo", "/api/v1")] {
+        let hub = Hub::open().await;
+        let judge = Judge::over(forge, &format!("{}{base}", hub.url())).await;
+        let asker = Asker::at(kind, &judge.url);
+        assert_eq!(asker.rules().await, Vec::<String>::new(), "{forge}: nothing stands against it");
+        hub.rule(Rules { reads_only: true, ..Rules::default() });
+        assert_eq!(asker.rules().await, ["its token may not push"], "{forge}");
+        let on_branches = vec!["pull_request", "required_linear_history", "non_fast_forward"];
+        let on_tags = (vec!["creation", "deletion"], "refs/tags/v*");
+        let rules = Rules { on_branches, on_tags, bypass: "never", ..Rules::default() };
+        hub.rule(rules.clone());
+        let against = asker.rules().await;
+        match kind {
+            ForgeKind::GitHub => {
+                assert_eq!(
+                    against,
+                    [
+                        "the ruleset “sample branch” takes changes only through pull requests on 1.x",
+                        "the ruleset “sample branch” takes changes only through pull requests on main",
+                        "the ruleset “sample branch” takes no merges on main",
+                        "the ruleset “sample tag” lets nobody make the tag v1.4.2",
+                    ]
+                );
+                hub.rule(Rules { bypass: "always", ..rules.clone() });
+                assert_eq!(asker.rules().await, Vec::<String>::new(), "the token is past them");
+                hub.rule(Rules { on_branches: Vec::new(), on_tags: (vec!["creation"], "refs/tags/w*"), ..rules });
+                assert_eq!(asker.rules().await, Vec::<String>::new(), "they are about other tags");
+            }
+            ForgeKind::Forgejo => {
+                let branch = |name: &str| format!("its token may not push to the protected branch {name}");
+                assert_eq!(against, [branch("1.x"), branch("main")]);
+            }
+        }
+        hub.be(Mood::Answers(403));
+        assert_eq!(asker.rules().await, Vec::<String>::new(), "{forge}: who does not say is not called against it");
+    }
 }
 
 #[tokio::test]
@@ -290,7 +343,7 @@ async fn a_forge_that_sends_us_elsewhere_is_not_followed() {
 async fn the_descriptions_are_those_of_the_registries() {
     let folder: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/forge/node_modules/.described");
     for (file, title, paths) in
-        [("github.json", "GitHub's official OpenAPI spec + Octokit extension", 4), ("forgejo.json", "Forgejo API", 2)]
+        [("github.json", "GitHub's official OpenAPI spec + Octokit extension", 9), ("forgejo.json", "Forgejo API", 4)]
     {
         let text = tokio::fs::read_to_string(folder.join(file)).await.unwrap();
         let description: serde_json::Value = serde_json::from_str(&text).unwrap();

@@ -8,9 +8,11 @@ use embargo::domain::amendment::{AmendmentAct, RetellingState};
 use embargo::domain::audience::Level;
 use embargo::domain::case::{CaseState, Verdict};
 use embargo::domain::check::CheckState;
+use embargo::domain::dress::DressOutcome;
 use embargo::domain::effect::{EffectState, Phase};
 use embargo::domain::embargo::{EmbargoState, Side};
 use embargo::domain::follow_up::Because;
+use embargo::domain::forward::MovedBy;
 use embargo::domain::hold::HoldReason;
 use embargo::domain::job::JobState;
 use embargo::domain::mark::Standing;
@@ -57,8 +59,10 @@ fn known() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         ("release_target.maker", all!(Maker)),
         ("release_target.strategy", all!(Strategy)),
         ("release_target.tag_style", all!(TagStyle)),
+        ("release_move.moved_by", all!(MovedBy)),
         ("effect.phase", all!(Phase)),
         ("trial.outcome", all!(TrialOutcome)),
+        ("dress.outcome", all!(DressOutcome)),
         ("effect.state", all!(EffectState)),
         ("effect.reason", all!(HoldReason)),
         ("mail.state", all!(MailState)),

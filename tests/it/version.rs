@@ -23,6 +23,8 @@ async fn scene(command: &str) -> Option<Scene> {
             changelog: None,
             version_command: Some(command.to_owned()),
             advances: Vec::new(),
+            forward: Vec::new(),
+            tag_on: None,
         }];
     });
     let scene = Scene::set(site, [("one.c", "one\n"), ("two.c", "two\n")]).await;

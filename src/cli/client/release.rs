@@ -11,6 +11,7 @@ use super::server::Server;
 use super::sign::Sign;
 use super::wave::{self, WaveCommand};
 use super::{Failure, Output, Result, prompt};
+use crate::domain::forward::MovedBy;
 use crate::domain::id::{CaseId, ProjectId, ReleaseId};
 use crate::domain::project::TagStyle;
 use crate::domain::recipe::Strategy;
@@ -320,16 +321,25 @@ fn told(view: &ReleaseView) -> String {
             format!("    {} {} ({})", commit.id.get(..12).unwrap_or(&commit.id), shown(first), shown(&commit.author))
         };
         lines.extend(target.commits.iter().map(subject));
+        for moved in &target.moves {
+            lines.push(format!("    {} goes to {}", moved.branch, moved.to));
+            lines.extend(moved.commits.iter().map(subject));
+        }
         lines.extend(target.standing.as_ref().map(stands));
         lines.extend(target.fallen.as_ref().map(|why| format!("    {why}")));
     }
     if matches!(view.summary.state.as_str(), "planned" | "frozen" | "armed") {
         let soon = view.ready_in_seconds.map_or_else(|| "unknown".to_owned(), |s| format!("{} min", s / 60 + 1));
-        lines.push(format!("if it leaked now: merged and checked within {soon}, as last measured"));
+        lines.push(format!(
+            "if it leaked now: merged, checked and disclosed within {soon} once people say so, as last measured"
+        ));
     }
     if !view.channels.is_empty() {
         lines.push(format!("channels: {}", view.channels.join(" ")));
     }
+    lines.extend(
+        view.dress.as_ref().map(|dress| format!("rehearsed in dress at {}: {}", dress.tried_at, dress.words())),
+    );
     lines.extend(
         view.trials
             .iter()
@@ -394,7 +404,18 @@ fn stands(standing: &CandidateView) -> String {
 
 /// Names the branches that move with a line.
 fn along(target: &TargetView) -> String {
-    if target.advances.is_empty() { String::new() } else { format!(", moves {} along", target.advances.join(", ")) }
+    let mut said = String::new();
+    if !target.advances.is_empty() {
+        said += &format!(", moves {} along", target.advances.join(", "));
+    }
+    for moved in &target.moves {
+        said += &if moved.by == MovedBy::Tag.as_str() {
+            format!(", its tag stands on {}", moved.branch)
+        } else {
+            format!(", is merged into {}", moved.branch)
+        };
+    }
+    said
 }
 
 /// Reads `<line>=<tag>` or `<repository>:<line>=<tag>`.

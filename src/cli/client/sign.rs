@@ -99,7 +99,7 @@ fn is_of(tag: &TagToSign, target: &TargetView) -> bool {
 
 /// Tells whether this is a tag object without a signature, of this name, on the commit that the release pushes there.
 fn is_plain_tag(payload: &str, target: &TargetView) -> bool {
-    let Some(commit) = &target.candidate else { return false };
+    let Some(commit) = target.tagged.as_ref().or(target.candidate.as_ref()) else { return false };
     let head = format!("object {commit}\ntype commit\ntag {}\ntagger ", target.tag);
     payload.starts_with(&head) && payload.ends_with('\n') && !payload.contains("-----BEGIN ") && !payload.contains('\0')
 }

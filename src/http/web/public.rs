@@ -43,9 +43,14 @@ async fn list(State(app): State<Arc<App>>) -> Result<Markup> {
     Ok(list_page(&advisories, &planned, &publication::contacts(&app)))
 }
 
-/// Serves the page of an advisory, or its Markdown under `<id>.md`.
+/// Serves the page of an advisory, or one of its files under `<id>.md`, `<id>.sha256` and `<id>.sha256.sig`; or who signs these.
 async fn advisory(State(app): State<Arc<App>>, name: Named<String, Page>) -> Result<Response> {
-    if name.0.strip_suffix(".md").is_some_and(|id| id.parse::<AdvisoryId>().is_ok()) {
+    if name.0 == "allowed_signers" {
+        let text = publication::allowed_signers(&app)?;
+        return Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response());
+    }
+    let is_file = |end: &str| name.0.strip_suffix(end).is_some_and(|id| id.parse::<AdvisoryId>().is_ok());
+    if [".md", ".sha256", ".sha256.sig"].into_iter().any(is_file) {
         return file(&app, &format!("advisories/{}", name.0)).await;
     }
     // Whatever is no id names no advisory.

@@ -167,6 +167,7 @@ fn release_view(state: &str) -> ReleaseView {
             { "kind": "conflict", "sentence": "The fixes for 1.11.x do not merge: push a resolution to candidate/1.11.x.", "owner": "fixer", "link": "/releases/OCTO-R3" }]) } else { serde_json::json!([]) },
         "channels": ["files", "github", "hook"],
         "trials": [{ "repository": "octo", "outcome": "fine", "tried_at": "2030-04-30T12:00:00Z" }],
+        "dress": { "outcome": if planned { "trouble" } else { "fine" }, "note": if planned { "Step 1 (push_fixes): The public repository refused the push." } else { "" }, "steps": 9, "milliseconds": 640, "tried_at": "2030-04-30T12:01:00Z" },
         "awaits": ["The advisory waits for wheel 1.12.0, for 60 minutes at most."],
         "digest": (!planned).then_some(SHA), "armed_by": if planned { serde_json::json!([]) } else { serde_json::json!([{ "person": "Sample Maintainer", "at": "2030-04-23T16:00:00Z" }, { "person": "Sample Fixer", "at": "2030-04-23T17:00:00Z" }]) },
         "arms_needed": 2, "ready_in_seconds": 245, "hold": (state == "held").then(|| serde_json::json!({ "reason": "upstream_down", "note": "The public repository did not answer.", "advice": "Safe to retry: resume once the public repository answers.", "safe_to_retry": true, "commands": ["embargo release resume OCTO-R1"] })),

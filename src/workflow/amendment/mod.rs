@@ -105,7 +105,8 @@ pub(super) async fn approve(app: &App, actor: &Actor, case: &CaseId, read: &Dige
     }
     let at = prospect.newest.instant_after(tx.now());
     let successor = successor(&prospect, case, at)?;
-    let rendered = prospect.rendered(case, at);
+    let mut rendered = prospect.rendered(case, at);
+    rendered.documents = super::readiness::rendered(app, &rendered.published)?;
     let files = files(&rendered.documents)?;
     store::advisory::approve(&mut tx, &grant, person, (digest, draft.version)).await?;
     let number = store::revision::revise(&mut tx, &grant, &prospect.id, &successor, &files).await?;

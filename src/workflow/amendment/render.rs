@@ -13,6 +13,7 @@ use crate::domain::actor::{Actor, Chore};
 use crate::domain::advisory::Advisory;
 use crate::domain::amendment::{Amendment, AmendmentAct};
 use crate::domain::digest::Digest;
+use crate::domain::fix::Fix;
 use crate::domain::id::{CaseId, Prefix};
 use crate::domain::manifest::Document;
 use crate::domain::plain::AdvisoryId;
@@ -25,7 +26,7 @@ use crate::store::advisory::Draft;
 use crate::store::revision::RevisionFile;
 use crate::store::{self, Rows, Tx};
 use crate::wire::amendment::DiffView;
-use crate::workflow::readiness::{Layout, Rendered, open_release, public_fix};
+use crate::workflow::readiness::{Layout, Rendered, open_release, public_fixes};
 use crate::workflow::told::{self, Said};
 use crate::workflow::{Error, Result, advisory, open};
 
@@ -57,7 +58,7 @@ pub(in crate::workflow) struct Prospect {
 }
 
 impl Prospect {
-    /// Renders what is asked for as of an instant; without anything asked for, the draft as it stands.
+    /// Renders what is asked for as of an instant, its hashes not signed; without anything asked for, the draft as it stands.
     pub(super) fn rendered(&self, case: &CaseId, at: Timestamp) -> Rendered {
         let withdrawn = match &self.asked {
             Some(asked) if asked.act == AmendmentAct::Withdraw => Some(Withdrawal { at, why: asked.why.clone() }),
@@ -147,8 +148,9 @@ pub(in crate::workflow) async fn prospect(app: &App, case: &CaseId) -> Result<Pr
     let lines = told::lines(app, &layout, Some(&release), &said).await?;
     let missing = lacks(case, &whole, &lines);
     let whole = whole.against(&lines, advisory::package(app, &found).as_ref());
-    let public_of = |line, head| Some((line, public_fix(&release, line, head)?));
-    let heads: Vec<_> = fixes.iter().filter_map(|fix| public_of(fix.line, fix.head.as_ref())).collect();
+    let here = |fix: &&Fix| fix.head.is_some() && layout.lines.iter().any(|line| line.id == fix.line);
+    let heads: Vec<_> = fixes.iter().filter(here).map(|fix| (fix.line, fix.head.clone())).collect();
+    let heads = public_fixes(app, (&release, &layout), &heads);
     let told = told::published(app, &layout, Some(&release), (case, &whole, &heads, &parted)).await?;
     let published = Published {
         project: layout.project.name.parse()?,

@@ -22,11 +22,12 @@ use crate::domain::effect::{Effect, EffectState, Outcome, Target, outside_next};
 use crate::domain::hold::{Hold, HoldReason};
 use crate::domain::id::ReleaseId;
 use crate::domain::manifest::{DocumentPath, Manifest};
+use crate::domain::plain::AdvisoryId;
 use crate::domain::refusal::Refusal;
 use crate::domain::release::{Release, ReleaseState};
-use crate::forge::folder;
 use crate::forge::repository::ForgeRepository;
 use crate::forge::webhook::SigningKey;
+use crate::forge::{Forge, folder};
 use crate::store::publication::DocumentText;
 use crate::store::{self, Tx};
 
@@ -80,7 +81,12 @@ fn row(channel: &ChannelName, path: &DocumentPath) -> String {
 }
 
 /// Reads back what was frozen for a post; an error unless it is what the manifest names.
-async fn files(app: &App, release: &ReleaseId, channel: &Channel, post: &Post) -> Result<Vec<(DocumentPath, Vec<u8>)>> {
+pub(super) async fn files(
+    app: &App,
+    release: &ReleaseId,
+    channel: &Channel,
+    post: &Post,
+) -> Result<Vec<(DocumentPath, Vec<u8>)>> {
     let mut tx = app.begin("channel.files").await?;
     let grant = open(&mut tx, &CHORE, post.cases.first().ok_or(Error::NotFound)?, Action::Maintain).await?;
     let unsealing = app.unsealing(&mut tx, &grant).await?;
@@ -104,23 +110,33 @@ pub(super) async fn publish(app: &App, manifest: &Manifest, effect: &Effect) -> 
     let Target::Channel(name, subject) = &effect.target else { return Err(Error::NotFound) };
     let (channel, post) = manifest.post(name, subject).ok_or(Error::NotFound)?;
     let files = files(app, &manifest.release, channel, post).await?;
+    let id = post.cases.first().and_then(|case| manifest.advisory_of(case)).map(|advisory| &advisory.id);
+    through(&app.forge, &channel.way, (&effect.key, files, app.clock.now()), id).await
+}
+
+/// Publishes files through a channel, under a key that is the same for every try; `id` is that of the advisory they tell of.
+pub(super) async fn through(
+    forge: &Forge,
+    way: &Way,
+    (key, files, now): (&str, Vec<(DocumentPath, Vec<u8>)>, Timestamp),
+    id: Option<&AdvisoryId>,
+) -> Result<Outcome> {
     let one = |files: Vec<(DocumentPath, Vec<u8>)>| files.into_iter().next().map(|(_, body)| body).unwrap_or_default();
-    Ok(match &channel.way {
-        Way::Folder { folder } => folder::publish(folder.clone(), effect.key.clone(), files).await,
+    Ok(match way {
+        Way::Folder { folder } => folder::publish(folder.clone(), key.to_owned(), files).await,
         Way::Webhook { url, secret_file } => match SigningKey::read(secret_file) {
-            Ok(key) => app.forge.deliver(url, &key, (&effect.key, one(files), app.clock.now())).await,
+            Ok(secret) => forge.deliver(url, &secret, (key, one(files), now)).await,
             Err(_) => no_secret(),
         },
-        Way::ForgeRelease { forge, api, place, token_file, .. } => {
-            match ForgeRepository::open(*forge, api, place, token_file) {
-                Ok(repository) => app.forge.release(&repository, one(files)).await,
+        Way::ForgeRelease { forge: kind, api, place, token_file, .. } => {
+            match ForgeRepository::open(*kind, api, place, token_file) {
+                Ok(repository) => forge.release(&repository, one(files)).await,
                 Err(_) => no_secret(),
             }
         }
         Way::GitHubAdvisory { api, place, token_file } => {
-            let id = post.cases.first().and_then(|case| manifest.advisory_of(case)).map(|advisory| &advisory.id);
             match ForgeRepository::open(ForgeKind::GitHub, api, place, token_file) {
-                Ok(repository) => app.forge.advisory(&repository, id.ok_or(Error::NotFound)?, one(files)).await,
+                Ok(repository) => forge.advisory(&repository, id.ok_or(Error::NotFound)?, one(files)).await,
                 Err(_) => no_secret(),
             }
         }

@@ -8,7 +8,7 @@ use crate::domain::awaited::FrozenPackage;
 use crate::domain::channel::{ForgeKind, FrozenChannel, Post, Subject, Way};
 use crate::domain::digest::Digest;
 use crate::domain::id::{CaseId, ProjectId};
-use crate::domain::manifest::Document;
+use crate::domain::manifest::{Document, DocumentPath};
 use crate::domain::refusal::Refusal;
 use crate::domain::rehearsal::{Rehearsal, Target};
 use crate::domain::release::Release;
@@ -27,6 +27,16 @@ pub(in crate::workflow) struct Prepared {
     pub(in crate::workflow) frozen: FrozenChannel,
     /// The texts of its posts' documents, in their order.
     pub(super) texts: Vec<Vec<DocumentText>>,
+}
+
+impl Prepared {
+    /// Lists the files of each post, in their order.
+    pub(in crate::workflow) fn files(&self) -> impl Iterator<Item = Vec<(DocumentPath, Vec<u8>)>> {
+        self.frozen.posts.iter().zip(&self.texts).map(|(post, texts)| {
+            let files = post.documents.iter().zip(texts);
+            files.map(|(document, text)| (document.path.clone(), text.clone().into_bytes())).collect()
+        })
+    }
 }
 
 /// A file before it is frozen: path, media type and text.
@@ -97,7 +107,7 @@ fn post(subject: Subject, cases: Vec<CaseId>, files: Vec<File>) -> Result<Posted
 fn files(rendered: &Rendered) -> Result<Vec<File>> {
     let mut files = Vec::new();
     for document in rendered.documents.as_slice() {
-        let text = if is_page(document) {
+        let text = if document.is_page() {
             html::page(&rendered.published).into_string()
         } else {
             String::from_utf8(document.bytes.clone()).map_err(|error| Error::Internal(Box::new(error)))?
@@ -137,7 +147,7 @@ fn message(
         sha256: Digest::from_bytes(document.sha256()).to_string(),
     };
     // The page is served inside this server's own: its bytes are nobody else's to compare.
-    let files = rendered.documents.as_slice().iter().filter(|document| !is_page(document));
+    let files = rendered.documents.as_slice().iter().filter(|document| !document.is_page());
     let message = PublishedMessage {
         kind: kind.to_owned(),
         timestamp: shown_at(rendered.published.modified_at),
@@ -160,10 +170,6 @@ fn advisory(rendered: &Rendered) -> Result<Vec<File>> {
     let facts = (told.cve.as_ref(), told.severity.as_ref());
     let draft = AdvisoryDraft::new(&told.title, markdown::advisory(published), facts, &told.affected);
     Ok(vec![(format!("{}.json", rendered.id), "application/json", json(&draft)?)])
-}
-
-fn is_page(document: &export::Document) -> bool {
-    document.media_type.starts_with("text/html")
 }
 
 /// Whether the notes of a tag say what it fixes.
@@ -200,7 +206,7 @@ fn tag(
         Told::Now => notes::of_tag(&project, (&upstream.name, &target.tag), &published),
         Told::Later => notes::until_installable(&project, &target.tag, &published),
     };
-    let place = (target.tag.clone(), candidate.commit.clone());
+    let place = (target.tag.clone(), candidate.tagged().clone());
     let draft = ReleaseDraft::new(forge, place, (notes.title, notes.body));
     let subject = Subject::Tag(upstream.id, target.tag.clone());
     post(subject, cases, vec![(format!("tags/{number}.json"), "application/json", json(&draft)?)])

@@ -71,11 +71,11 @@ pub(super) async fn queue_candidates(
 ) -> Result<()> {
     let pass = open_owner(tx, &ACTOR, &Owner::Release(release.clone()), Action::RunChecks).await?;
     for (line, candidate) in wanted {
-        let last = rows::newest(tx, &pass, *line, &candidate.commit).await?;
+        let last = rows::newest(tx, &pass, *line, candidate.tagged()).await?;
         let last = last.filter(|run| run.base == candidate.base);
         let stopped = last.as_ref().is_some_and(|run| run.state == CheckState::Cancelled);
-        if last.is_none() || (stopped && fresh.contains(&candidate.commit)) {
-            queue_of(app, tx, &pass, (*line, &candidate.commit, candidate.base.clone())).await?;
+        if last.is_none() || (stopped && fresh.contains(candidate.tagged())) {
+            queue_of(app, tx, &pass, (*line, candidate.tagged(), candidate.base.clone())).await?;
         }
     }
     Ok(())
@@ -117,7 +117,7 @@ pub async fn rerun_candidate(
     let Some(Rehearsal::Candidate(candidate)) = target.map(|target| &target.rehearsal) else {
         return Err(Refusal::moment(format!("There is no candidate for {}: see why on the release.", line.name)).into());
     };
-    let run = queue_of(app, &mut tx, &pass, (line.id, &candidate.commit, candidate.base.clone())).await?;
+    let run = queue_of(app, &mut tx, &pass, (line.id, candidate.tagged(), candidate.base.clone())).await?;
     app.commit(tx).await?;
     Ok(run)
 }

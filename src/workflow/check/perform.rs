@@ -251,7 +251,7 @@ async fn superseded(app: &App, run: &Run) -> Result<bool> {
         }
         Pass::Release(release, _) => {
             let here = |target: &Target| match &target.rehearsal {
-                Rehearsal::Candidate(candidate) => target.line == run.line && candidate.commit == run.head,
+                Rehearsal::Candidate(candidate) => target.line == run.line && candidate.tagged() == &run.head,
                 Rehearsal::None | Rehearsal::Trouble { .. } => false,
             };
             release.live() && release.targets.iter().any(here)

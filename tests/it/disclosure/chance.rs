@@ -182,7 +182,7 @@ impl World {
         let ids: BTreeSet<_> = self.mail.ids(PUBLIC).into_iter().collect();
         assert_eq!(ids.into_iter().collect::<Vec<_>>(), mails, "run {run}");
         let found = files(&self.served());
-        assert_eq!(found.len(), 6, "run {run}: three files of each case, none half written: {found:?}");
+        assert_eq!(found.len(), 10, "run {run}: five files of each case, none half written: {found:?}");
         for advisory in publication::published(app).await.unwrap() {
             let path = format!("osv/x_{}.json", advisory.id);
             let public = publication::file(app, &path.parse().unwrap()).await.unwrap();

@@ -21,14 +21,14 @@ use crate::support::receiver::{Delivery, Receiver, SECRET};
 use crate::support::server::signed_in;
 
 /// A house whose releases go through every kind of channel.
-struct Wide {
-    house: House,
-    hub: Hub,
-    receiver: Receiver,
+pub(super) struct Wide {
+    pub(super) house: House,
+    pub(super) hub: Hub,
+    pub(super) receiver: Receiver,
 }
 
 impl Wide {
-    async fn stand(mail: Option<&MailServer>, receiver: Receiver) -> Self {
+    pub(super) async fn stand(mail: Option<&MailServer>, receiver: Receiver) -> Self {
         let (house, hub) = (House::new(&SINGLE, mail).await, Hub::open().await);
         std::fs::create_dir(house.root().join("served")).unwrap();
         house.secret("hook-secret", SECRET);
@@ -55,7 +55,7 @@ impl Wide {
         (app, armed)
     }
 
-    fn served(&self) -> PathBuf {
+    pub(super) fn served(&self) -> PathBuf {
         self.house.root().join("served")
     }
 
@@ -71,7 +71,7 @@ impl Wide {
         assert!(page.starts_with("<!DOCTYPE html>") && page.contains("A crafted file runs code."), "{page}");
         let mut names: Vec<_> = files(&self.served());
         names.sort();
-        assert_eq!(names.len(), 3, "and nothing half written: {names:?}");
+        assert_eq!(names.len(), 5, "and nothing half written: {names:?}");
         let mut made = self.hub.made();
         made.sort();
         assert_eq!(made, ["sample/core v1.4.2", "sample/core v2.0.1"]);
@@ -200,7 +200,7 @@ async fn a_receiver_that_is_down_for_the_whole_run_holds_nothing_and_gets_its_me
     mail.clear();
     go_to(&app, at(INSTANT)).await;
     wide.house.is_public(&app, &armed).await;
-    assert_eq!((wide.hub.made().len(), files(&wide.served()).len(), mail.ids(PUBLIC).len()), (2, 3, 3));
+    assert_eq!((wide.hub.made().len(), files(&wide.served()).len(), mail.ids(PUBLIC).len()), (2, 5, 3));
     let case = workflow::case::show(&app, &armed.team.alice, &armed.cases[0]).await.unwrap();
     assert!(case.summary.published_at.is_some());
     let view = armed.view(&app).await;
@@ -327,7 +327,7 @@ async fn a_release_that_is_frozen_anew_takes_the_channels_of_now() {
     wide.house.is_public(&app, &armed).await;
     let view = armed.view(&app).await;
     assert_eq!((view.summary.state.as_str(), view.channels), ("done", vec!["files".to_owned()]));
-    assert_eq!((files(&wide.served()).len(), wide.receiver.got().len(), wide.hub.made().len()), (3, 0, 0));
+    assert_eq!((files(&wide.served()).len(), wide.receiver.got().len(), wide.hub.made().len()), (5, 0, 0));
 }
 
 #[tokio::test]

@@ -5,7 +5,10 @@
 mod calendar;
 mod chance;
 mod channel;
+mod disk;
+mod dress;
 mod fault;
+mod forward;
 mod haste;
 mod hold;
 mod kill;
@@ -15,6 +18,7 @@ mod manner;
 mod package;
 mod remind;
 mod several;
+mod signed;
 mod ssh;
 mod trial;
 

@@ -14,6 +14,7 @@ use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method};
 use axum::response::Response;
+use embargo::domain::channel::ForgeKind;
 use futures_util::{StreamExt as _, stream};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -57,6 +58,20 @@ struct Shared {
     made: Mutex<Vec<String>>,
     /// Advisories, oldest first.
     advisories: Mutex<Vec<Value>>,
+    rules: Mutex<Rules>,
+}
+
+/// What it lets the token do.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Rules {
+    /// Whether it may not push at all.
+    pub(crate) reads_only: bool,
+    /// The kinds of rules on every branch.
+    pub(crate) on_branches: Vec<&'static str>,
+    /// The kinds of rules on tags, and the pattern of their names.
+    pub(crate) on_tags: (Vec<&'static str>, &'static str),
+    /// Whether the token is past all rules.
+    pub(crate) bypass: &'static str,
 }
 
 impl Hub {
@@ -65,7 +80,8 @@ impl Hub {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (releases, made, advisories) = (Mutex::default(), Mutex::default(), Mutex::default());
-        let shared = Arc::new(Shared { mood: Mutex::new(Mood::Fine), releases, made, advisories });
+        let rules = Mutex::default();
+        let shared = Arc::new(Shared { mood: Mutex::new(Mood::Fine), releases, made, advisories, rules });
         let router = Router::new().fallback(answer).with_state(Arc::clone(&shared));
         let serving = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         Self { url, shared, serving }
@@ -79,6 +95,11 @@ impl Hub {
     /// From now on is like this.
     pub(crate) fn be(&self, mood: Mood) {
         *self.shared.mood.lock().unwrap() = mood;
+    }
+
+    /// From now on has these rules.
+    pub(crate) fn rule(&self, rules: Rules) {
+        *self.shared.rules.lock().unwrap() = rules;
     }
 
     /// Returns `<owner>/<name> <tag>` of each release in the order they were made, as often as they were.
@@ -148,7 +169,10 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
     let repository = format!("{}/{}", place[0], place[1]);
     let sent = to_bytes(body, usize::MAX).await.unwrap();
     let wish = serde_json::from_slice::<Value>(&sent).unwrap_or_default();
-    let done = shared.done(&parts.method, (&repository, place[2]), &wish);
+    let rest = place.get(2).copied().unwrap_or_default();
+    let kind = if path == parts.uri.path() { ForgeKind::GitHub } else { ForgeKind::Forgejo };
+    let done = if parts.method == Method::GET { shared.rules.lock().unwrap().told(kind, rest) } else { None };
+    let done = done.or_else(|| shared.done(&parts.method, (&repository, rest), &wish));
     match (mood, done) {
         (Mood::LosesAnswers, Some((200..300, _))) if writes => std::future::pending().await,
         (Mood::Forgets(status), Some((200..300, _))) if writes => said(status, &json!({ "message": "a bad day" })),
@@ -291,4 +315,67 @@ fn person() -> Value {
 fn said(status: u16, body: &Value) -> Response {
     let response = Response::builder().status(status).header("Content-Type", "application/json");
     response.body(Body::from(body.to_string())).unwrap()
+}
+
+impl Rules {
+    /// Tells of a repository and its rules, as both forges do; nothing of anything else.
+    fn told(&self, forge: ForgeKind, path: &str) -> Option<(u16, Value)> {
+        let rule = |kind: &&str| match *kind {
+            "pull_request" => json!({ "type": kind, "parameters": {
+                "dismiss_stale_reviews_on_push": false, "require_code_owner_review": false,
+                "require_last_push_approval": false, "required_approving_review_count": 1,
+                "required_review_thread_resolution": false,
+            } }),
+            "required_status_checks" => json!({ "type": kind, "parameters": {
+                "required_status_checks": [{ "context": "ci" }], "strict_required_status_checks_policy": false,
+            } }),
+            kind => json!({ "type": kind }),
+        };
+        let of = |number: u64, mut rule: Value| {
+            rule["ruleset_source_type"] = "Repository".into();
+            rule["ruleset_source"] = "sample/demo".into();
+            rule["ruleset_id"] = number.into();
+            rule
+        };
+        let (kinds, pattern) = &self.on_tags;
+        let ruleset = |number: u64, target: &str, include: &str, kinds: &[&str]| {
+            let rules: Vec<Value> = kinds.iter().map(rule).collect();
+            json!({
+                "id": number, "name": format!("sample {target}"), "target": target, "source_type": "Repository",
+                "source": "sample/demo", "enforcement": "active", "current_user_can_bypass": self.bypass,
+                "conditions": { "ref_name": { "include": [include], "exclude": [] } }, "rules": rules,
+            })
+        };
+        let permissions = json!({ "admin": false, "push": !self.reads_only, "pull": true });
+        match path {
+            "" if forge == ForgeKind::Forgejo => {
+                Some((200, json!({ "full_name": "sample/demo", "permissions": permissions })))
+            }
+            "" => {
+                // GitHub says so much of a repository that its own example has to do.
+                let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/forge/node_modules/.described/github.json");
+                let described: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+                let examples = &described["components"]["examples"];
+                let mut said = examples["full-repository-default-response"]["value"].clone();
+                // The one part its example leaves out, also where it names other repositories.
+                said["language"] = Value::Null;
+                for other in ["parent", "source", "template_repository"] {
+                    said.as_object_mut().unwrap().remove(other);
+                }
+                said["permissions"] = permissions;
+                Some((200, said))
+            }
+            "rulesets" => Some((200, json!([ruleset(8, "tag", pattern, &[])]))),
+            "rulesets/7" => Some((200, ruleset(7, "branch", "~ALL", &self.on_branches))),
+            "rulesets/8" => Some((200, ruleset(8, "tag", pattern, kinds))),
+            path if path.starts_with("rules/branches/") => {
+                let rules: Vec<Value> = self.on_branches.iter().map(|kind| of(7, rule(&kind))).collect();
+                Some((200, rules.into()))
+            }
+            path => {
+                let name = path.strip_prefix("branches/")?;
+                Some((200, json!({ "name": name, "user_can_push": self.on_branches.is_empty() })))
+            }
+        }
+    }
 }

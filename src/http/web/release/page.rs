@@ -44,6 +44,9 @@ pub(crate) fn release_page(view: &ReleaseView, frame: &Frame<'_>) -> Markup {
             (pushed::commits(view))
             @if !view.channels.is_empty() { p.soft { "Published on this server's own pages, and through " (view.channels.join(", ")) "." } }
             @for sentence in &view.awaits { p.soft { (sentence) } }
+            @if let Some(dress) = &view.dress {
+                p.soft { @if dress.outcome == "trouble" { (mark(Tone::Bad, "trouble")) " " } (sentence(&dress.words())) " (" (moment(&dress.tried_at)) ")" }
+            }
             @for trial in &view.trials {
                 p.soft { "A push tried on " (trial.repository) " " (trial.words()) ", " (moment(&trial.tried_at)) "." }
             }
@@ -163,7 +166,7 @@ fn leak(view: &ReleaseView) -> String {
             let minutes = seconds / 60 + 1;
             let unit = if minutes == 1 { "minute" } else { "minutes" };
             format!(
-                "If it leaked now, it could be merged, checked and ready to ship within {minutes} {unit}, as last measured."
+                "If it leaked now, it could be merged, checked and disclosed within {minutes} {unit}, once enough people say so: as last measured."
             )
         }
         None => {

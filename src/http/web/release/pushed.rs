@@ -3,17 +3,21 @@
 use maud::{Markup, html};
 
 use super::page::{may, path};
+use crate::domain::forward::MovedBy;
 use crate::domain::project::TagStyle;
 use crate::domain::recipe::Strategy;
 use crate::http::web::page::Frame;
 use crate::http::web::piece::{foreign, short};
-use crate::wire::release::{ReleaseView, TargetView};
+use crate::wire::release::{CommitView, MoveView, ReleaseView, TargetView};
 
 /// Renders how fixes are put onto a line, and the choice of another way while the release is planned.
 pub(super) fn strategy(view: &ReleaseView, target: &TargetView, frame: &Frame<'_>) -> Markup {
     html! {
         @if let Ok(strategy) = target.strategy.parse::<Strategy>() { p.small.soft { (strategy_words(strategy)) "." } }
         @if !target.advances.is_empty() { p.small.soft { "Moves with it: " (target.advances.join(", ")) "." } }
+        @for moved in &target.moves {
+            p.small.soft { (why(moved)) code { (foreign(&moved.branch)) } "." }
+        }
         @if may(view, "set-strategy") {
             details {
                 summary aria-label={ "Put fixes onto " (target.line) " otherwise" } { "Otherwise" }
@@ -41,9 +45,10 @@ pub(super) fn commits(view: &ReleaseView) -> Markup {
                 @if target.strategy.parse().is_ok_and(|strategy: Strategy| !strategy.keeps_commits()) {
                     p.hint { "Approvals are of the fix as it was pushed. These commits are made from it: the same change, on the public line, with these words." }
                 }
-                @for commit in &target.commits {
-                    p.small { code title=(commit.id) { (short(&commit.id)) } " by " (foreign(&commit.author)) }
-                    (words(&commit.message))
+                (each(&target.commits))
+                @for moved in &target.moves {
+                    p.small { (why(moved)) code { (foreign(&moved.branch)) } ", which goes to " code title=(moved.to) { (short(&moved.to)) } }
+                    (each(&moved.commits))
                 }
                 @if let Some(patch) = &target.version_patch {
                     p.small { "What the version command changed" }
@@ -55,6 +60,24 @@ pub(super) fn commits(view: &ReleaseView) -> Markup {
                 }
             }
         }
+    }
+}
+
+fn each(commits: &[CommitView]) -> Markup {
+    html! {
+        @for commit in commits {
+            p.small { code title=(commit.id) { (short(&commit.id)) } " by " (foreign(&commit.author)) }
+            (words(&commit.message))
+        }
+    }
+}
+
+/// Says why a branch moves, as the beginning of a sentence that ends with its name.
+fn why(moved: &MoveView) -> &'static str {
+    match moved.by.parse::<MovedBy>() {
+        Ok(MovedBy::Tag) => "The tag stands on ",
+        Ok(MovedBy::Forward) => "Merged on into ",
+        Err(_) => "Moves ",
     }
 }
 

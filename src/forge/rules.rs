@@ -1,0 +1,231 @@
+//! Rules a forge applies to a push, asked for while there is time: a trial push is let in, and the real one may be refused after its
+//! objects were sent.
+//!
+//! Guards: only what surely stands against the push is said; what the forge does not tell is not guessed. Patterns of names and
+//! messages, and the older branch protection of GitHub, which only administrators may read, are not looked at.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use reqwest::{Method, StatusCode};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::repository::{ForgeRepository, encoded};
+use super::{Answer, Forge};
+use crate::domain::channel::ForgeKind;
+use crate::domain::repo::RefName;
+
+/// What a push is like, as far as rules look at it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PushShape {
+    /// The branches it moves; with those that get merges marked.
+    pub branches: BTreeMap<RefName, History>,
+    /// The tags it makes.
+    pub tags: BTreeSet<RefName>,
+}
+
+/// What reaches a branch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum History {
+    /// Merges among others.
+    Merged,
+    /// No merge.
+    Linear,
+}
+
+/// A repository, as far as it is asked about: the same on both forges.
+#[derive(Deserialize)]
+struct Repository {
+    permissions: Option<Permissions>,
+}
+
+#[derive(Deserialize)]
+struct Permissions {
+    push: bool,
+}
+
+/// A rule that holds on a branch of GitHub, with the ruleset it is from.
+#[derive(Deserialize)]
+struct Rule {
+    #[serde(rename = "type")]
+    kind: String,
+    ruleset_id: Option<u64>,
+}
+
+/// A ruleset of GitHub.
+#[derive(Deserialize)]
+struct Ruleset {
+    id: u64,
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    enforcement: String,
+    #[serde(default)]
+    target: String,
+    current_user_can_bypass: Option<String>,
+    conditions: Option<Conditions>,
+    #[serde(default)]
+    rules: Vec<Rule>,
+}
+
+#[derive(Deserialize)]
+struct Conditions {
+    ref_name: Option<Names>,
+}
+
+#[derive(Deserialize)]
+struct Names {
+    #[serde(default)]
+    include: Vec<String>,
+    #[serde(default)]
+    exclude: Vec<String>,
+}
+
+/// A branch of Forgejo.
+#[derive(Deserialize)]
+struct Branch {
+    user_can_push: bool,
+}
+
+impl Forge {
+    /// Lists what the forge's rules have against a push with this token, a sentence each; nothing where the forge does not say.
+    pub async fn rules(&self, repository: &ForgeRepository<'_>, push: &PushShape) -> Vec<String> {
+        if let Some(Repository { permissions: Some(Permissions { push: false }) }) =
+            self.told::<Repository>(repository, "").await
+        {
+            return vec!["its token may not push".to_owned()];
+        }
+        match repository.forge {
+            ForgeKind::GitHub => self.rulesets(repository, push).await,
+            ForgeKind::Forgejo => {
+                let mut against = Vec::new();
+                for name in push.branches.keys() {
+                    let path = format!("/branches/{}", encoded(name.short()));
+                    if let Some(Branch { user_can_push: false }) = self.told(repository, &path).await {
+                        against.push(format!("its token may not push to the protected branch {}", name.short()));
+                    }
+                }
+                against
+            }
+        }
+    }
+
+    async fn rulesets(&self, repository: &ForgeRepository<'_>, push: &PushShape) -> Vec<String> {
+        let mut against = Vec::new();
+        let mut known: BTreeMap<u64, Option<Ruleset>> = BTreeMap::new();
+        for (name, history) in &push.branches {
+            let path = format!("/rules/branches/{}?per_page=100", encoded(name.short()));
+            let rules: Vec<Rule> = self.told(repository, &path).await.unwrap_or_default();
+            for rule in &rules {
+                let (Some(words), Some(id)) = (on_branch(&rule.kind, *history), rule.ruleset_id) else { continue };
+                if let std::collections::btree_map::Entry::Vacant(place) = known.entry(id) {
+                    place.insert(self.told(repository, &format!("/rulesets/{id}")).await);
+                }
+                if let Some(Some(ruleset)) = known.get(&id)
+                    && !ruleset.lets_us_pass()
+                {
+                    against.push(format!("the ruleset “{}” {words} on {}", ruleset.name, name.short()));
+                }
+            }
+        }
+        let listed: Vec<Ruleset> = if push.tags.is_empty() {
+            Vec::new()
+        } else {
+            self.told(repository, "/rulesets?targets=tag&per_page=100").await.unwrap_or_default()
+        };
+        for Ruleset { id, .. } in listed.iter().filter(|it| it.target == "tag" && it.enforcement == "active") {
+            let Some(ruleset) = self.told::<Ruleset>(repository, &format!("/rulesets/{id}")).await else { continue };
+            if ruleset.lets_us_pass() {
+                continue;
+            }
+            for name in push.tags.iter().filter(|name| ruleset.is_about(name)) {
+                let kinds = ruleset.rules.iter().filter_map(|rule| on_tag(&rule.kind));
+                let said = kinds.map(|words| format!("the ruleset “{}” {words} {}", ruleset.name, name.short()));
+                against.extend(said);
+            }
+        }
+        against
+    }
+
+    /// Asks for one thing; none where the forge does not say it.
+    async fn told<T: DeserializeOwned>(&self, repository: &ForgeRepository<'_>, path: &str) -> Option<T> {
+        match self.answer(self.ask(repository, Method::GET, path)).await {
+            Answer::Said(StatusCode::OK, body) => serde_json::from_slice(&body).ok(),
+            Answer::Said(..) | Answer::Unreached | Answer::Lost => None,
+        }
+    }
+}
+
+impl Ruleset {
+    /// Tells whether the token's holder is past its rules; a forge that does not say lets nobody be called refused.
+    fn lets_us_pass(&self) -> bool {
+        self.current_user_can_bypass.as_deref().is_none_or(|word| matches!(word, "always" | "exempt"))
+    }
+
+    /// Tells whether it holds for a ref: its patterns know `~ALL`, `*` within a part of a name, and `**`.
+    fn is_about(&self, name: &RefName) -> bool {
+        let Some(names) = self.conditions.as_ref().and_then(|conditions| conditions.ref_name.as_ref()) else {
+            return false;
+        };
+        let fits = |pattern: &String| pattern == "~ALL" || matches(pattern.as_bytes(), name.as_str().as_bytes());
+        names.include.iter().any(fits) && !names.exclude.iter().any(fits)
+    }
+}
+
+/// Says what a rule of GitHub has against a push to a branch; none if nothing for sure.
+fn on_branch(kind: &str, history: History) -> Option<&'static str> {
+    match (kind, history) {
+        ("pull_request", _) => Some("takes changes only through pull requests"),
+        ("required_status_checks", _) => Some("asks for checks that only run there"),
+        ("required_signatures", _) => Some("takes only signed commits"),
+        ("required_deployments", _) => Some("asks for a deployment first"),
+        ("workflows", _) => Some("asks for workflows that only run there"),
+        ("code_scanning", _) => Some("asks for scans that only run there"),
+        ("merge_queue", _) => Some("takes changes only through a queue"),
+        ("update", _) => Some("takes no changes"),
+        ("required_linear_history", History::Merged) => Some("takes no merges"),
+        (_, History::Merged | History::Linear) => None,
+    }
+}
+
+/// Says what a rule of GitHub has against a new tag, before its name; none if nothing for sure.
+fn on_tag(kind: &str) -> Option<&'static str> {
+    match kind {
+        "creation" => Some("lets nobody make the tag"),
+        "required_signatures" => Some("asks for a signed commit under the tag"),
+        _ => None,
+    }
+}
+
+/// Matches a name against a pattern of GitHub's rulesets (fnmatch with `*` within a part, `**` over parts).
+fn matches(pattern: &[u8], name: &[u8]) -> bool {
+    match (pattern, name) {
+        ([b'*', b'*', rest @ ..], _) => {
+            let rest = rest.strip_prefix(b"/").unwrap_or(rest);
+            (0..=name.len()).any(|at| matches(rest, &name[at..]))
+        }
+        ([b'*', rest @ ..], _) => {
+            let part = name.iter().position(|byte| *byte == b'/').unwrap_or(name.len());
+            (0..=part).any(|at| matches(rest, &name[at..]))
+        }
+        ([b'?', rest @ ..], [byte, name @ ..]) if *byte != b'/' => matches(rest, name),
+        ([one, rest @ ..], [other, name @ ..]) if one == other => matches(rest, name),
+        ([], []) => true,
+        (_, _) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_are_read_as_rulesets_have_them() {
+        let fits = |pattern: &str, name: &str| matches(pattern.as_bytes(), name.as_bytes());
+        assert!(fits("refs/tags/*", "refs/tags/v1.0"));
+        assert!(!fits("refs/tags/*", "refs/tags/release/v1.0"));
+        assert!(fits("refs/tags/**/*", "refs/tags/release/v1.0") && fits("refs/tags/**/*", "refs/tags/v1.0"));
+        assert!(fits("refs/tags/v?.*", "refs/tags/v1.0") && !fits("refs/tags/v?.*", "refs/tags/w1.0"));
+        assert!(!fits("refs/tags/v1", "refs/tags/v1.0") && !fits("refs/tags/v1.0", "refs/tags/v1"));
+    }
+}
