@@ -103,7 +103,7 @@ pub fn differences(manifest: &Manifest, journal: &[Effect], seen: &Seen) -> Opti
 
 fn refs_differ(repository: &Repository, seen: Option<&BTreeMap<RefName, CommitId>>) -> Option<String> {
     let name = &repository.name;
-    let seen = seen.map(|seen| seen.iter().map(|(name, id)| (name, id)).collect::<BTreeMap<_, _>>());
+    let seen = seen.map(|seen| seen.iter().collect::<BTreeMap<_, _>>());
     let wanted: BTreeMap<_, _> = repository.refs.iter().map(|moved| (&moved.name, &moved.new)).collect();
     let seen = seen.unwrap_or_default();
     if let Some((missed, _)) = wanted.iter().find(|(name, id)| seen.get(*name) != Some(*id)) {

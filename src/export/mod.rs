@@ -76,6 +76,9 @@ pub struct Withdrawal {
     pub why: Sentence,
 }
 
+/// How the name of a signature ends.
+const SIGNATURE: &str = ".sig";
+
 /// One file of an advisory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Document {
@@ -90,6 +93,11 @@ pub struct Document {
 /// The files of one advisory, in a fixed order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Documents(Vec<Document>);
+
+/// Tells whether a path is that of a signature.
+pub fn signs(path: &str) -> bool {
+    path.strip_suffix(SIGNATURE).is_some()
+}
 
 impl Published {
     /// Renders every file of the advisory; the same input gives the same bytes.
@@ -152,12 +160,12 @@ impl Document {
 
     /// Tells whether it only serves to check the others: their hashes, or a signature over these.
     pub fn is_check(&self) -> bool {
-        self.is_signature() || self.path.ends_with(".sha256")
+        self.is_signature() || self.path.strip_suffix(".sha256").is_some()
     }
 
     /// Tells whether it is a signature: another key, or another day, would make other bytes of it that say the same.
     pub fn is_signature(&self) -> bool {
-        self.path.ends_with(".sig")
+        signs(&self.path)
     }
 
     /// Returns the SHA-256 of the bytes.
@@ -181,7 +189,7 @@ impl Documents {
         }
         let signature = sign(sums.as_bytes())?;
         let path = format!("advisories/{id}.sha256");
-        for (path, text) in [(format!("{path}.sig"), signature), (path, sums)] {
+        for (path, text) in [(format!("{path}{SIGNATURE}"), signature), (path, sums)] {
             self.0.push(Document { path, media_type: "text/plain; charset=utf-8", bytes: text.into_bytes() });
         }
         Ok(self)

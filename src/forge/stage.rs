@@ -117,7 +117,7 @@ mod tests {
     #[tokio::test]
     async fn a_draft_that_is_published_with_another_text_is_refused() {
         let stage = Stage::default();
-        let client = reqwest::Client::new();
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
         let at = "https://forge.invalid/repos/sample/demo/security-advisories";
         let made = stage.answer(client.post(at).body(r#"{"summary":"a"}"#));
         assert!(matches!(made, Answer::Said(StatusCode::CREATED, _)));

@@ -23,7 +23,10 @@ const NAMED: usize = 200;
 
 /// Signs the bytes of a commit as git wants it: an armored signature.
 #[derive(Clone)]
-pub struct Seal(Arc<dyn Fn(&[u8]) -> Result<String> + Send + Sync>);
+pub struct Seal(Arc<Signs>);
+
+/// What signs some bytes.
+type Signs = dyn Fn(&[u8]) -> Result<String> + Send + Sync;
 
 impl Seal {
     /// Takes what signs; an error is what kept it from signing.

@@ -4,6 +4,7 @@
 //! checked as strictly as forges do.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
@@ -56,12 +57,15 @@ impl Git {
                 Ok(shown)
             })
             .await?;
-        let lines: String = shown.iter().map(|(name, id)| format!("{id} {name}\n")).collect();
+        let mut packed = "# pack-refs with: sorted \n".to_owned();
+        for (name, id) in &shown {
+            let _ = writeln!(packed, "{id} {name}");
+        }
         let objects = mirror.join("objects");
         let folder = path.clone();
         blocking(WHAT, move || {
             let write = |file: &str, text: &[u8]| fs::write(folder.join(file), text).map_err(Error::io(WHAT));
-            write("packed-refs", format!("# pack-refs with: sorted \n{lines}").as_bytes())?;
+            write("packed-refs", packed.as_bytes())?;
             fs::create_dir_all(folder.join("objects/info")).map_err(Error::io(WHAT))?;
             write("objects/info/alternates", format!("{}\n", objects.display()).as_bytes())?;
             write("config", b"[core]\n\trepositoryformatversion = 0\n\tbare = true\n[receive]\n\tfsckObjects = true\n")

@@ -141,7 +141,7 @@ impl Store {
         let damaged = || Error::Damaged { file: file.display().to_string() };
         let unopened = |source: sqlx::Error| {
             // SQLITE_CORRUPT and SQLITE_NOTADB: what is there cannot be read as a database.
-            let code = source.as_database_error().and_then(|error| error.code().map(|code| code.into_owned()));
+            let code = source.as_database_error().and_then(|error| error.code().map(std::borrow::Cow::into_owned));
             match code.as_deref() {
                 Some("11" | "26") => damaged(),
                 Some(_) | None => Error::Open { file: file.display().to_string(), source },

@@ -29,7 +29,7 @@ use crate::domain::release::ReleaseState;
 use crate::domain::repo::RefName;
 use crate::domain::text::EmailAddress;
 use crate::forge::Forge;
-use crate::git::stage::{Folder, Stage as Copy};
+use crate::git::stage::{Folder, Stage as PublicCopy};
 use crate::notify::notice::{Mail as Letter, Notice};
 use crate::notify::{Mailer, Outbox};
 use crate::store::job::Settled;
@@ -57,7 +57,7 @@ struct Script {
 struct Stage<'a> {
     app: &'a App,
     script: &'a Script,
-    copies: BTreeMap<UpstreamId, Copy>,
+    copies: BTreeMap<UpstreamId, PublicCopy>,
     forge: Forge,
     folder: Folder,
     mailer: Mailer,

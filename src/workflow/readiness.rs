@@ -28,7 +28,7 @@ use crate::domain::repo::{CommitId, LineName, RefName, RepoName};
 use crate::domain::signing::{Commits, Signed, Signing};
 use crate::domain::surroundings::Surroundings;
 use crate::domain::trial::Trial;
-use crate::export::{Documents, Published, PublishedLine};
+use crate::export::{self, Documents, Published, PublishedLine};
 use crate::git::Repo;
 use crate::store::advisory::Draft;
 use crate::store::{self, Rows, Tx};
@@ -328,7 +328,7 @@ async fn case_facts(
         (Some(_), Some(rendered)) => {
             let frozen = store::publication::frozen(tx, grant, &release.id).await?;
             let frozen = frozen.iter().map(|(document, _)| (document.path.as_str(), document.sha256));
-            let frozen: BTreeSet<_> = frozen.filter(|(path, _)| !path.ends_with(".sig")).collect();
+            let frozen: BTreeSet<_> = frozen.filter(|(path, _)| !export::signs(path)).collect();
             let files = rendered.documents.as_slice().iter().filter(|file| !file.is_signature());
             frozen != files.map(|file| (file.path.as_str(), Digest::from_bytes(file.sha256()))).collect()
         }

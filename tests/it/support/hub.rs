@@ -84,7 +84,7 @@ impl Hub {
         let (releases, made, rules) = (Mutex::default(), Mutex::default(), Mutex::default());
         let (advisories, dispatched) = (Mutex::default(), Mutex::default());
         let mood = Mutex::new(Mood::Fine);
-        let shared = Arc::new(Shared { mood, releases, made, advisories, rules, dispatched });
+        let shared = Arc::new(Shared { mood, releases, made, advisories, dispatched, rules });
         let router = Router::new().fallback(answer).with_state(Arc::clone(&shared));
         let serving = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         Self { url, shared, serving }
@@ -385,7 +385,7 @@ impl Rules {
             "rulesets/7" => Some((200, ruleset(7, "branch", "~ALL", &self.on_branches))),
             "rulesets/8" => Some((200, ruleset(8, "tag", pattern, kinds))),
             path if path.starts_with("rules/branches/") => {
-                let rules: Vec<Value> = self.on_branches.iter().map(|kind| of(7, rule(&kind))).collect();
+                let rules: Vec<Value> = self.on_branches.iter().map(|kind| of(7, rule(kind))).collect();
                 Some((200, rules.into()))
             }
             path => {
