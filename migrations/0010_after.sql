@@ -51,6 +51,7 @@ create table record_consent (
     report text primary key references report (id),
     "case" text not null references "case" (id),
     answer text not null check (answer in ('agreed', 'declined')),
+    parts text not null,                         -- the parts that were asked about, words joined by spaces
     answered_at integer not null
 ) strict;
 

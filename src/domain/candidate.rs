@@ -26,6 +26,8 @@ use super::repo::{CommitId, LineName, RefName, TagName};
 pub struct CandidateFacts {
     /// The newest run on the candidate itself, and where it stands.
     pub run: Option<(CheckRunId, CheckState)>,
+    /// How the checks stand of what moves on lines that are not in the plan.
+    pub beside: Vec<(LineName, Checks)>,
     /// What a person pushed for the line.
     pub offered: Option<Offered>,
     /// Approvals of what a version command changed, at the candidate's commit: who, and from when on they count.
@@ -218,6 +220,12 @@ impl Release {
         // What a fix lacks is said of the fix.
         if let (Some(trouble), ChecksBy::Candidate) = (trouble_of(checks.checks), checks.by) {
             lacks.push((BlockerKind::CandidateChecks, format!("The candidate of {line} at {short}: {trouble}")));
+        }
+        // What cannot run here was answered for where it is tagged.
+        let beside = target.1.candidate.beside.iter().filter(|(_, checks)| *checks != Checks::NotRun);
+        for (branch, trouble) in beside.filter_map(|(branch, checks)| Some((branch, trouble_of(*checks)?))) {
+            let sentence = format!("What {line} ships, merged into {branch}: {trouble}");
+            lacks.push((BlockerKind::CandidateChecks, sentence));
         }
         if candidate.maker == Maker::Person {
             let missing = policy.approvals.max(1).saturating_sub(match &target.1.candidate.offered {

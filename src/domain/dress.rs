@@ -30,7 +30,7 @@ words! {
 /// How long a dress rehearsal that went well is good for while nothing moves.
 const DAILY: SignedDuration = SignedDuration::from_hours(24);
 /// How long after one that did not the next is made.
-const SOON: SignedDuration = SignedDuration::from_mins(5);
+const SOON: SignedDuration = SignedDuration::from_mins(1);
 
 /// The last dress rehearsal of a release.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -246,8 +246,8 @@ mod tests {
         assert!(!due(&release, Some(&fine), at(2 * DAY - 1)));
         assert!(due(&release, Some(&fine), at(2 * DAY)));
         for outcome in [DressOutcome::Trouble, DressOutcome::Waiting] {
-            assert!(!due(&release, Some(&dress(outcome, DAY)), at(DAY + 299)));
-            assert!(due(&release, Some(&dress(outcome, DAY)), at(DAY + 300)));
+            assert!(!due(&release, Some(&dress(outcome, DAY)), at(DAY + 59)));
+            assert!(due(&release, Some(&dress(outcome, DAY)), at(DAY + 60)));
         }
         let moved = Release { version: Version(fine.plan.0 + 1), ..release.clone() };
         assert!(due(&moved, Some(&fine), at(DAY + 1)));

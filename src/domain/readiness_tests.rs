@@ -140,7 +140,7 @@ fn nothing_blocks_a_release_in_which_all_is_settled() {
 #[test]
 fn each_thing_amiss_is_named_once_with_who_can_mend_it() {
     type Amiss = (&'static str, fn(&mut Facts));
-    let each: [Amiss; 35] = [
+    let each: [Amiss; 36] = [
         ("case deferred", |facts| facts.cases[0].state = CaseState::Deferred),
         ("case public", |facts| facts.cases[0].published = true),
         ("case elsewhere", |facts| facts.cases[0].elsewhere = Some("DEMO-R2".parse().unwrap())),
@@ -169,6 +169,11 @@ fn each_thing_amiss_is_named_once_with_who_can_mend_it() {
         ("candidate red", |facts| {
             let run = CheckRunId::mint(1, [2; 10]);
             facts.targets[0].candidate.run = Some((run, CheckState::Failure));
+        }),
+        ("red where it is merged on", |facts| {
+            let beside =
+                [Checks::Green, Checks::NotRun, Checks::Failed].map(|checks| ("next".parse().unwrap(), checks));
+            facts.targets[0].candidate.beside = beside.to_vec();
         }),
         ("words changed", |facts| {
             if let Ok(recipe) = &mut facts.targets[0].recipe {

@@ -58,16 +58,32 @@ pub struct RecordLine {
     pub text: String,
 }
 
+/// What a reporter said: to what they were asked about, and to what they had written by then.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Said {
+    /// Their word.
+    pub answer: RecordAnswer,
+    /// The parts they were asked about.
+    pub parts: Vec<Part>,
+    /// When they said so.
+    pub at: Timestamp,
+}
+
 /// What reporters said so far.
-pub type Answers = BTreeMap<ReportId, RecordAnswer>;
+pub type Answers = BTreeMap<ReportId, Said>;
 
 impl RecordLine {
     /// Says why the line may not be opened now, if it may not.
     pub fn may_open(&self, answers: &Answers) -> Result<(), Refusal> {
         let Voice::Reporter(report) = self.voice else { return Ok(()) };
         match answers.get(&report) {
-            Some(RecordAnswer::Agreed) => Ok(()),
-            Some(RecordAnswer::Declined) => {
+            Some(Said { answer: RecordAnswer::Agreed, parts, at }) if parts.contains(&self.part) && self.at <= *at => {
+                Ok(())
+            }
+            Some(Said { answer: RecordAnswer::Agreed, .. }) => {
+                Err(Refusal::moment("The reporter agreed before this was written, or to other parts: ask them again."))
+            }
+            Some(Said { answer: RecordAnswer::Declined, .. }) => {
                 Err(Refusal::moment("The reporter does not want their own words shown: leave them out."))
             }
             None => Err(Refusal::moment(
@@ -116,15 +132,24 @@ mod tests {
         };
         let keys = |keys: &[&str]| keys.iter().map(|key| (*key).to_owned()).collect::<Vec<_>>();
         let all = keys(&["message/1", "message/2", "timeline/opened"]);
-        for answers in [Answers::new(), Answers::from([(report, RecordAnswer::Declined)])] {
+        let said = |answer, parts: &[Part], second| Said {
+            answer,
+            parts: parts.to_vec(),
+            at: Timestamp::from_second(second).unwrap(),
+        };
+        let both = [Part::Reports, Part::Thread];
+        let agreed = |parts: &[Part], second| Answers::from([(report, said(RecordAnswer::Agreed, parts, second))]);
+        // Neither silence nor a no; nor a yes to something else, or to what was written before.
+        let declined = Answers::from([(report, said(RecordAnswer::Declined, &both, 9))]);
+        for answers in [Answers::new(), declined, agreed(&[Part::Reports], 9), agreed(&both, 1)] {
             assert!(chosen(lines(), &all, &answers).is_err());
             let without = chosen(lines(), &keys(&["message/2", "timeline/opened"]), &answers).unwrap();
             assert_eq!(without.len(), 2);
         }
-        let other = Answers::from([(ReportId::mint(1, [2; 10]), RecordAnswer::Agreed)]);
+        let other = Answers::from([(ReportId::mint(1, [2; 10]), said(RecordAnswer::Agreed, &both, 9))]);
         assert!(chosen(lines(), &all, &other).is_err(), "another reporter's word is not theirs");
-        let agreed = chosen(lines(), &all, &Answers::from([(report, RecordAnswer::Agreed)])).unwrap();
-        let order: Vec<_> = agreed.iter().map(|line| line.key.as_str()).collect();
+        let opened = chosen(lines(), &all, &agreed(&both, 2)).unwrap();
+        let order: Vec<_> = opened.iter().map(|line| line.key.as_str()).collect();
         assert_eq!(order, ["timeline/opened", "message/1", "message/2"]);
         assert!(chosen(lines(), &keys(&["report/9"]), &Answers::new()).is_err());
         assert!(chosen(lines(), &[], &Answers::new()).is_err());

@@ -84,6 +84,16 @@ impl LineFacts {
         lacks
     }
 
+    /// Tells whether the text says that what the release shipped does not fix the line: another version does, or a later one is
+    /// affected.
+    pub fn ships_no_fix_after_all(&self) -> bool {
+        let Ships::As(tag) = &self.ships else { return false };
+        let other = |told: &AffectedLine| {
+            told.last_affected.is_some() || told.fixed.as_ref().is_some_and(|fixed| !names(tag, fixed))
+        };
+        self.told.iter().any(other)
+    }
+
     /// Says what is wrong or missing in what the draft tells of the line.
     fn wrong(&self, told: &AffectedLine) -> Option<String> {
         let line = &self.name;

@@ -5,6 +5,7 @@
 //! messages, and the older branch protection of GitHub, which only administrators may read, are not looked at.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
 use serde::Deserialize;
@@ -14,6 +15,16 @@ use super::repository::{ForgeRepository, encoded};
 use super::{Answer, Forge};
 use crate::domain::channel::ForgeKind;
 use crate::domain::repo::RefName;
+use crate::domain::text::shown;
+
+/// Bytes a pattern of names may have.
+const LONGEST: usize = 256;
+/// Sentences that are told, and rulesets that are asked for. Whoever has more rules than that against a push has enough.
+const MOST: usize = 20;
+/// Characters of a ruleset's name that are told.
+const NAMED: usize = 80;
+/// How long a forge may take to tell all of it.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What a push is like, as far as rules look at it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -90,6 +101,13 @@ struct Branch {
 impl Forge {
     /// Lists what the forge's rules have against a push with this token, a sentence each; nothing where the forge does not say.
     pub async fn rules(&self, repository: &ForgeRepository<'_>, push: &PushShape) -> Vec<String> {
+        let told = tokio::time::timeout(PATIENCE, self.all_rules(repository, push));
+        let mut against = told.await.unwrap_or_default();
+        against.truncate(MOST);
+        against
+    }
+
+    async fn all_rules(&self, repository: &ForgeRepository<'_>, push: &PushShape) -> Vec<String> {
         if let Some(Repository { permissions: Some(Permissions { push: false }) }) =
             self.told::<Repository>(repository, "").await
         {
@@ -118,13 +136,16 @@ impl Forge {
             let rules: Vec<Rule> = self.told(repository, &path).await.unwrap_or_default();
             for rule in &rules {
                 let (Some(words), Some(id)) = (on_branch(&rule.kind, *history), rule.ruleset_id) else { continue };
+                if known.len() >= MOST || against.len() >= MOST {
+                    return against;
+                }
                 if let std::collections::btree_map::Entry::Vacant(place) = known.entry(id) {
                     place.insert(self.told(repository, &format!("/rulesets/{id}")).await);
                 }
                 if let Some(Some(ruleset)) = known.get(&id)
                     && !ruleset.lets_us_pass()
                 {
-                    against.push(format!("the ruleset “{}” {words} on {}", ruleset.name, name.short()));
+                    against.push(format!("the ruleset “{}” {words} on {}", ruleset.shown(), name.short()));
                 }
             }
         }
@@ -133,14 +154,18 @@ impl Forge {
         } else {
             self.told(repository, "/rulesets?targets=tag&per_page=100").await.unwrap_or_default()
         };
-        for Ruleset { id, .. } in listed.iter().filter(|it| it.target == "tag" && it.enforcement == "active") {
+        let active = listed.iter().filter(|it| it.target == "tag" && it.enforcement == "active");
+        for Ruleset { id, .. } in active.take(MOST) {
+            if against.len() >= MOST {
+                break;
+            }
             let Some(ruleset) = self.told::<Ruleset>(repository, &format!("/rulesets/{id}")).await else { continue };
             if ruleset.lets_us_pass() {
                 continue;
             }
             for name in push.tags.iter().filter(|name| ruleset.is_about(name)) {
                 let kinds = ruleset.rules.iter().filter_map(|rule| on_tag(&rule.kind));
-                let said = kinds.map(|words| format!("the ruleset “{}” {words} {}", ruleset.name, name.short()));
+                let said = kinds.map(|words| format!("the ruleset “{}” {words} {}", ruleset.shown(), name.short()));
                 against.extend(said);
             }
         }
@@ -157,6 +182,11 @@ impl Forge {
 }
 
 impl Ruleset {
+    /// Returns its name as far as it is told.
+    fn shown(&self) -> String {
+        shown(&self.name.chars().take(NAMED).collect::<String>())
+    }
+
     /// Tells whether the token's holder is past its rules; a forge that does not say lets nobody be called refused.
     fn lets_us_pass(&self) -> bool {
         self.current_user_can_bypass.as_deref().is_none_or(|word| matches!(word, "always" | "exempt"))
@@ -168,7 +198,7 @@ impl Ruleset {
             return false;
         };
         let fits = |pattern: &String| pattern == "~ALL" || matches(pattern.as_bytes(), name.as_str().as_bytes());
-        names.include.iter().any(fits) && !names.exclude.iter().any(fits)
+        names.include.iter().take(LONGEST).any(fits) && !names.exclude.iter().take(LONGEST).any(fits)
     }
 }
 
@@ -197,22 +227,41 @@ fn on_tag(kind: &str) -> Option<&'static str> {
     }
 }
 
-/// Matches a name against a pattern of GitHub's rulesets (fnmatch with `*` within a part, `**` over parts).
+/// Matches a name against a pattern of GitHub's rulesets (fnmatch with `*` within a part, `**` over parts), in a time that is
+/// bounded by the product of their lengths. A pattern longer than any sensible one matches nothing.
 fn matches(pattern: &[u8], name: &[u8]) -> bool {
-    match (pattern, name) {
-        ([b'*', b'*', rest @ ..], _) => {
-            let rest = rest.strip_prefix(b"/").unwrap_or(rest);
-            (0..=name.len()).any(|at| matches(rest, &name[at..]))
-        }
-        ([b'*', rest @ ..], _) => {
-            let part = name.iter().position(|byte| *byte == b'/').unwrap_or(name.len());
-            (0..=part).any(|at| matches(rest, &name[at..]))
-        }
-        ([b'?', rest @ ..], [byte, name @ ..]) if *byte != b'/' => matches(rest, name),
-        ([one, rest @ ..], [other, name @ ..]) if one == other => matches(rest, name),
-        ([], []) => true,
-        (_, _) => false,
+    if pattern.len() > LONGEST {
+        return false;
     }
+    // Which beginnings of the name the pattern so far can stand for, by their length.
+    let mut reached = vec![false; name.len() + 1];
+    reached[0] = true;
+    let mut rest = pattern;
+    while let [first, more @ ..] = rest {
+        let mut next = vec![false; name.len() + 1];
+        let over = more.strip_prefix(b"*").filter(|_| *first == b'*');
+        rest = over.map_or(more, |after| after.strip_prefix(b"/").unwrap_or(after));
+        let mut open = false;
+        for at in 0..=name.len() {
+            match (first, over) {
+                // Anything, and any number of whole parts at that.
+                (b'*', Some(_)) => {
+                    open |= reached[at];
+                    next[at] = open;
+                }
+                (b'*', None) => {
+                    open = reached[at] || open && name[at - 1] != b'/';
+                    next[at] = open;
+                }
+                (byte, _) => {
+                    next[at] =
+                        at > 0 && reached[at - 1] && (name[at - 1] == *byte || *byte == b'?' && name[at - 1] != b'/');
+                }
+            }
+        }
+        reached = next;
+    }
+    reached[name.len()]
 }
 
 #[cfg(test)]
@@ -227,5 +276,15 @@ mod tests {
         assert!(fits("refs/tags/**/*", "refs/tags/release/v1.0") && fits("refs/tags/**/*", "refs/tags/v1.0"));
         assert!(fits("refs/tags/v?.*", "refs/tags/v1.0") && !fits("refs/tags/v?.*", "refs/tags/w1.0"));
         assert!(!fits("refs/tags/v1", "refs/tags/v1.0") && !fits("refs/tags/v1.0", "refs/tags/v1"));
+    }
+
+    /// Attack: a forge that was taken over answers with patterns that would take for ever, or too deep a stack.
+    #[test]
+    fn a_hostile_pattern_is_read_in_bounded_time() {
+        let name = "refs/tags/v1.0".to_owned() + &"/part".repeat(40);
+        for pattern in ["**".repeat(120) + "!", "*a".repeat(120), "**/".repeat(80) + "x", "*".repeat(4_000_000)] {
+            assert!(!matches(pattern.as_bytes(), name.as_bytes()), "{} bytes", pattern.len());
+        }
+        assert!(matches("**".repeat(120).as_bytes(), name.as_bytes()));
     }
 }

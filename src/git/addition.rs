@@ -23,12 +23,15 @@ impl Git {
         let git = || self.command(WHAT).in_repository(&path).env("GIT_INDEX_FILE", &index);
         // The path itself may not be there, nor a file where it wants a folder.
         let places = file.path.match_indices('/').map(|(end, _)| &file.path[..end]).chain([file.path.as_str()]);
-        let there = git().args(["ls-tree", "-z", onto.as_str(), "--"]).args(places).succeed(b"").await?;
-        let is_folder = |line: &str| {
-            let (entry, path) = line.split_once('\t').unwrap_or_default();
-            entry.split(' ').nth(1) == Some("tree") && path != file.path
-        };
-        if !String::from_utf8_lossy(&there).split_terminator('\0').all(is_folder) {
+        let mut taken = false;
+        for place in places {
+            // One at a time: asked for a folder and a file in it, git lists all that is in the folder.
+            let there = git().args(["ls-tree", "-z", onto.as_str(), "--", place]).succeed(b"").await?;
+            let there = String::from_utf8_lossy(&there).into_owned();
+            let kind = there.split(' ').nth(1);
+            taken |= kind.is_some_and(|kind| kind != "tree" || place == file.path);
+        }
+        if taken {
             return Err(Refusal::moment(format!(
                 "{} is on the line already, or would take the place of a file; release notes overwrite nothing: name another in \
                  `changelog`.",
@@ -142,6 +145,12 @@ mod tests {
         let shown = sample.user_in(&path, ["--git-dir=.", "show", &format!("{one}:changes/v1.1.md")]).await;
         assert_eq!(shown, "What was fixed.");
         assert!(sample.git.is_ancestor(&repo, &tip, &one).await.unwrap());
+        let two = sample.git.add_file(&repo, &one, &file("changes/v1.2.md"), &stamp()).await.unwrap();
+        assert_eq!(
+            sample.git.changed_paths(&repo, &one, &two, 10).await.unwrap(),
+            ["changes/v1.2.md"],
+            "the next release"
+        );
         let refused = sample.git.add_file(&repo, &tip, &file("NEWS"), &stamp()).await.unwrap_err().to_string();
         assert!(refused.contains("NEWS is on the line already"), "{refused}");
         assert!(sample.git.add_file(&repo, &tip, &file("NEWS/v1.md"), &stamp()).await.is_err(), "NEWS is a file");

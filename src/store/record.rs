@@ -8,7 +8,7 @@ use crate::domain::digest::Digest;
 use crate::domain::event::{Event, EventKind};
 use crate::domain::id::{PersonId, ReportId};
 use crate::domain::plain::AdvisoryId;
-use crate::domain::record::{Answers, RecordAnswer};
+use crate::domain::record::{Answers, Part, RecordAnswer, Said};
 use crate::domain::sealed::Sealed;
 
 use super::release::digest_of;
@@ -51,27 +51,41 @@ pub struct PublicRecord {
 /// Reads what the reporters of a case said.
 pub async fn answers(rows: &mut impl Rows, grant: &Grant) -> Result<Answers> {
     let case = grant.case().to_string();
-    let found = sqlx::query!(r#"select report, answer from record_consent where "case" = ?"#, case)
+    let found = sqlx::query!(r#"select report, answer, parts, answered_at from record_consent where "case" = ?"#, case)
         .fetch_all(rows.conn())
         .await?;
     found
         .into_iter()
         .map(|row| {
-            Ok((parsed(&row.report, "record_consent", "report")?, parsed(&row.answer, "record_consent", "answer")?))
+            let parts = row.parts.split(' ').filter(|word| !word.is_empty());
+            let said = Said {
+                answer: parsed(&row.answer, "record_consent", "answer")?,
+                parts: parts.map(|word| parsed(word, "record_consent", "parts")).collect::<Result<_>>()?,
+                at: instant(row.answered_at, "record_consent", "answered_at")?,
+            };
+            Ok((parsed(&row.report, "record_consent", "report")?, said))
         })
         .collect()
 }
 
-/// Writes down what a reporter says; the last word counts.
-pub async fn answer(tx: &mut Tx, grant: &Grant, report: ReportId, answer: RecordAnswer) -> Result<()> {
+/// Writes down what a reporter says to these parts; the last word counts.
+pub async fn answer(
+    tx: &mut Tx,
+    grant: &Grant,
+    report: ReportId,
+    (answer, parts): (RecordAnswer, &[Part]),
+) -> Result<()> {
+    let parts = parts.iter().map(|part| part.as_str()).collect::<Vec<_>>().join(" ");
     let (case, id, word, now) =
         (grant.case().to_string(), report.to_string(), answer.as_str(), tx.now().as_millisecond());
     sqlx::query!(
-        r#"insert into record_consent (report, "case", answer, answered_at) values (?, ?, ?, ?)
-           on conflict (report) do update set answer = excluded.answer, answered_at = excluded.answered_at"#,
+        r#"insert into record_consent (report, "case", answer, parts, answered_at) values (?, ?, ?, ?, ?)
+           on conflict (report) do update
+             set answer = excluded.answer, parts = excluded.parts, answered_at = excluded.answered_at"#,
         id,
         case,
         word,
+        parts,
         now
     )
     .execute(tx.conn())

@@ -29,9 +29,16 @@ use crate::wire::release::CandidateView;
 pub(super) async fn facts(
     rows: &mut impl Rows,
     of: (&Release, &Grants),
-    line: &Line,
+    (layout, line): (&Layout, &Line),
     target: &Target,
 ) -> Result<CandidateFacts> {
+    let mut beside = Vec::new();
+    if let Rehearsal::Candidate(candidate) = &target.rehearsal {
+        for (line, moved) in super::forward::beside(layout, target, candidate) {
+            let run = store::check::newest(rows, &of, line, &moved.new).await?.filter(|run| run.base == moved.old);
+            beside.push((moved.branch.clone(), Checks::of(run.map(|run| run.state), false)));
+        }
+    }
     let run = match &target.rehearsal {
         Rehearsal::Candidate(candidate) => {
             let newest = store::check::newest(rows, &of, line.id, candidate.tagged()).await?;
@@ -55,7 +62,7 @@ pub(super) async fn facts(
         }
         None => None,
     };
-    Ok(CandidateFacts { run: run.map(|run| (run.id, run.state)), offered, built })
+    Ok(CandidateFacts { run: run.map(|run| (run.id, run.state)), beside, offered, built })
 }
 
 /// Says what a pushed candidate of each line that ships in a repository has to hold now.

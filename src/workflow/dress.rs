@@ -23,12 +23,14 @@ use crate::domain::effect::{Effect, Next, Outcome, Phase, Recipient, Target, jou
 use crate::domain::hold::HoldReason;
 use crate::domain::id::{CaseId, MailId, MemberId, ReleaseId, UpstreamId};
 use crate::domain::job::Job;
-use crate::domain::manifest::{DocumentPath, Manifest};
+use crate::domain::manifest::{DocumentPath, Manifest, RefMove};
 use crate::domain::rehearsal::Rehearsal;
 use crate::domain::release::ReleaseState;
 use crate::domain::repo::RefName;
-use crate::domain::text::EmailAddress;
+use crate::domain::text::{EmailAddress, shown};
 use crate::forge::Forge;
+use crate::git::Repo;
+use crate::git::publish::{Leased, PushOutcome};
 use crate::git::stage::{Folder, Stage as PublicCopy};
 use crate::notify::notice::{Mail as Letter, Notice};
 use crate::notify::{Mailer, Outbox};
@@ -145,6 +147,14 @@ async fn script(
         if let Some(bare) = release.targets.iter().find(|it| !matches!(it.rehearsal, Rehearsal::Candidate(_))) {
             return Ok(Err(format!("Nothing can be pushed as {} yet.", bare.tag)));
         }
+        let stale =
+            release.targets.iter().zip(&gathered.facts.targets).find(|(target, known)| match &target.rehearsal {
+                Rehearsal::Candidate(candidate) => known.tip.as_ref() != Some(&candidate.base),
+                Rehearsal::None | Rehearsal::Trouble { .. } => false,
+            });
+        if let Some((_, known)) = stale {
+            return Ok(Err(format!("The public line {} moved on, and is rehearsed anew first.", known.line)));
+        }
         let written = |case: &&CaseId| gathered.advisories.iter().any(|rendered| &rendered.case == *case);
         if let Some(case) = release.cases.iter().find(|case| !written(case)) {
             return Ok(Err(format!("The advisory of {case} is not written yet.")));
@@ -245,7 +255,7 @@ impl Stage<'_> {
     async fn act(&mut self, effect: &Effect) -> Result<Outcome> {
         match (effect.phase, &effect.target) {
             (Phase::Preflight, Target::Repository(upstream)) => Ok(self.public(*upstream)?.preflight().await),
-            (Phase::PushFixes, Target::Repository(upstream)) => Ok(self.public(*upstream)?.push().await),
+            (Phase::PushFixes, Target::Repository(upstream)) => self.push(*upstream).await,
             (Phase::VerifyPublic, Target::Repository(upstream)) => Ok(self.public(*upstream)?.verify().await),
             (Phase::PublishAdvisories, Target::Site(case)) => self.put_up(case).await,
             (Phase::NotifyPublic, Target::Seat(case, seat)) => self.tell(case, *seat, &effect.key).await,
@@ -271,6 +281,27 @@ impl Stage<'_> {
     fn public(&self, upstream: UpstreamId) -> Result<Public<'_>> {
         let copy = self.copies.get(&upstream).ok_or(Error::NotFound)?;
         Public::staged(self.app, &self.script.manifest, upstream, copy.remote().clone())
+    }
+
+    /// Pushes to the copy of a repository; what it refuses is told in git's words, for it is only ours.
+    async fn push(&self, upstream: UpstreamId) -> Result<Outcome> {
+        let copy = self.copies.get(&upstream).ok_or(Error::NotFound)?;
+        let wanted = self.script.manifest.repository(upstream).ok_or(Error::NotFound)?;
+        let leased =
+            |moved: &RefMove| Leased { name: moved.name.clone(), old: moved.old.clone(), new: moved.new.clone() };
+        let plan: Vec<_> = wanted.refs.iter().map(leased).collect();
+        let repo = Repo::Release(self.script.manifest.release.clone(), upstream);
+        let (name, refused) = match self.app.git.push_atomic(&repo, copy.remote(), &plan).await? {
+            PushOutcome::Done | PushOutcome::AlreadyDone => return Ok(Outcome::Done(format!("{} refs", plan.len()))),
+            PushOutcome::Refused { refs, .. } => (&wanted.name, refs),
+            PushOutcome::Stale { .. } | PushOutcome::Unknown { .. } => (&wanted.name, Vec::new()),
+        };
+        let each = refused.iter().map(|(name, why)| format!("{}: {}", name.short(), shown(why)));
+        let why = each.collect::<Vec<_>>().join("; ");
+        let why = if why.is_empty() { "its checks of the objects do not let it in".to_owned() } else { why };
+        Ok(amiss(format!(
+            "A copy of {name} refuses the push ({why}). Nothing was sent; in public it would be refused, too."
+        )))
     }
 
     /// Puts the pages of an advisory up on the stage, and looks whether what they name is there.

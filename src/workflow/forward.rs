@@ -11,7 +11,7 @@ use crate::domain::id::LineId;
 use crate::domain::project::{Line, Upstream};
 use crate::domain::readiness::Facts;
 use crate::domain::recipe::{Advance, FixRecipe, Strategy};
-use crate::domain::rehearsal::Target;
+use crate::domain::rehearsal::{Candidate, Target};
 use crate::domain::release::Release;
 use crate::domain::repo::{CommitId, LineName, RefName};
 use crate::git::Repo;
@@ -55,6 +55,18 @@ fn feeds(app: &App, layout: &Layout, from: LineId, into: LineId) -> bool {
 pub(super) fn order(app: &App, layout: &Layout, release: &Release) -> Vec<usize> {
     let lines: Vec<LineId> = release.targets.iter().map(|target| target.line).collect();
     ordered(&lines, |from, into| feeds(app, layout, from, into))
+}
+
+/// Lists what a candidate moves on lines that are not in the plan: their checks speak for it.
+pub(super) fn beside<'a>(
+    layout: &'a Layout,
+    target: &'a Target,
+    candidate: &'a Candidate,
+) -> impl Iterator<Item = (LineId, &'a Moved)> {
+    candidate.moves.iter().filter(|moved| moved.by == MovedBy::Forward).filter_map(|moved| {
+        let of = |line: &&Line| line.upstream == target.upstream && line.name == moved.branch;
+        Some((layout.lines.iter().find(of)?.id, moved))
+    })
 }
 
 /// Lists the lines of a release that are merged into a line, in the order they are built.

@@ -16,7 +16,7 @@ use crate::domain::digest::Digest;
 use crate::domain::effect::{Effect, EffectState, Outcome, Target};
 use crate::domain::hold::HoldReason;
 use crate::domain::hook::{Does, Hook, HookCall, HookName, Offset, Step, next};
-use crate::domain::id::ReleaseId;
+use crate::domain::id::{RecipientId, ReleaseId};
 use crate::domain::job::Job;
 use crate::domain::manifest::Manifest;
 use crate::domain::refusal::Refusal;
@@ -120,8 +120,7 @@ async fn step(app: &App, id: &ReleaseId) -> Result<bool> {
         }
         Some(Step::Begin(hook)) => {
             let undo = hook.undo.as_ref().and_then(|name| hooks.iter().find(|other| &other.name == name)).cloned();
-            let number = calls.len();
-            let call = turn.begin((hook.clone(), undo), None, number).await?;
+            let call = turn.begin((hook.clone(), undo), None).await?;
             turn.act(call, hook).await?;
         }
         Some(Step::Again(before)) => {
@@ -135,7 +134,7 @@ async fn step(app: &App, id: &ReleaseId) -> Result<bool> {
             let closed = HookCall { closed: true, retry_at: None, ..before.clone() };
             store::hook::save(&mut turn.tx, &CHORE, id, (before, &closed)).await?;
             let hook = undo.ok_or(Error::Conflict)?;
-            let call = turn.begin((hook.clone(), None), Some(before.name.clone()), calls.len()).await?;
+            let call = turn.begin((hook.clone(), None), Some(before.name.clone())).await?;
             turn.act(call, &hook).await?;
         }
         Some(Step::Doubt(before)) => turn.settle(before, before.clone().doubt()).await?,
@@ -158,16 +157,12 @@ struct Turn<'a> {
 }
 
 impl Turn<'_> {
-    /// Writes down that a call begins. Its key is its own: a release that is armed again calls anew.
-    async fn begin(&mut self, kept: Kept, undoes: Option<HookName>, number: usize) -> Result<HookCall> {
+    /// Writes down that a call begins. Its key is its own, and says nothing: a release that is armed again calls anew, and whoever
+    /// is called could otherwise try which release it is.
+    async fn begin(&mut self, kept: Kept, undoes: Option<HookName>) -> Result<HookCall> {
         let (id, hook) = (&self.release.id, &kept.0);
-        let key = Digest::of_parts(&[
-            b"embargo-hook-1",
-            id.to_string().as_bytes(),
-            hook.name.as_str().as_bytes(),
-            &u64::try_from(number).unwrap_or(u64::MAX).to_be_bytes(),
-        ])
-        .to_string();
+        let chance: RecipientId = self.app.mint();
+        let key = Digest::of_parts(&[b"embargo-hook-2", chance.to_string().as_bytes()]).to_string();
         let call = HookCall {
             id: 0,
             name: hook.name.clone(),

@@ -123,7 +123,10 @@ impl From<crypto::Error> for Error {
 
 impl From<git::Error> for Error {
     fn from(error: git::Error) -> Self {
-        Self::Internal(Box::new(error))
+        match error {
+            git::Error::Refused(refusal) => Self::Refused(refusal),
+            other => Self::Internal(Box::new(other)),
+        }
     }
 }
 

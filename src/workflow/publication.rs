@@ -121,7 +121,7 @@ fn written(contacts: &[ContactView], base_url: &str, now: Timestamp) -> String {
 pub fn allowed_signers(app: &App) -> Result<String> {
     let key = app.keys.tag_signer().ok_or(Error::NotFound)?.key();
     let host = app.config.base_url.as_str().split("://").nth(1).unwrap_or_default();
-    Ok(format!("{host} namespaces=\"file\" {key}\n"))
+    Ok(format!("{host} namespaces=\"file,git\" {key}\n"))
 }
 
 async fn html(rows: &mut impl Rows, id: &AdvisoryId) -> Result<String> {

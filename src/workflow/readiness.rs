@@ -231,7 +231,7 @@ async fn gather_once(
     };
     for (target, seen) in found.targets.iter().zip(seen) {
         let (line, upstream) = layout.place(target)?;
-        let candidate = super::candidate::facts(&mut tx, (&found, &grants), line, target).await?;
+        let candidate = super::candidate::facts(&mut tx, (&found, &grants), (&layout, line), target).await?;
         let of = (target, seen.beside);
         let recipe = super::recipe::of(app, &mut tx, (&found, &facts, &layout), &advisories, of).await?;
         facts.targets.push(TargetFacts {

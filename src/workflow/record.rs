@@ -105,7 +105,7 @@ pub async fn choose(app: &App, actor: &Actor, case: &CaseId, wish: &ChooseRecord
 pub async fn publish(app: &App, actor: &Actor, case: &CaseId, read: &Digest) -> Result<()> {
     let mut tx = app.begin("record.publish").await?;
     let grant = open(&mut tx, actor, case, Action::ApproveAdvisory).await?;
-    opened(app, &mut tx, &grant).await?;
+    let (_, opens) = opened(app, &mut tx, &grant).await?;
     let unsealing = app.unsealing(&mut tx, &grant).await?;
     let draft = draft(&mut tx, &grant, &unsealing).await?;
     let draft = draft.ok_or_else(|| Refusal::moment("Choose first which lines are opened."))?;
@@ -113,10 +113,14 @@ pub async fn publish(app: &App, actor: &Actor, case: &CaseId, read: &Digest) -> 
         return Err(Refusal::moment("Other lines were chosen since you read it: read it again.").into());
     }
     let answers = store::record::answers(&mut tx, &grant).await?;
-    if !draft.reports.iter().all(|report| answers.get(report) == Some(&RecordAnswer::Agreed)) {
+    let agreed = |report| answers.get(report).is_some_and(|said| said.answer == RecordAnswer::Agreed);
+    if !draft.reports.iter().all(agreed) {
         let why = "A reporter took their agreement back: choose the lines anew, without their words.";
         return Err(Refusal::moment(why).into());
     }
+    // What the configuration opened when the lines were chosen, it may have closed since.
+    let lines = lines(&mut tx, &grant, &unsealing, &opens).await?;
+    chosen(lines, &draft.keys, &answers)?;
     let id = advisory(&mut tx, &grant).await?;
     if store::record::published(&mut tx, &id).await?.is_some() {
         return Err(Refusal::moment(PUBLISHED).into());
@@ -143,14 +147,15 @@ pub async fn answer(app: &App, actor: &Actor, case: &CaseId, answer: RecordAnswe
     let mut tx = app.begin("record.answer").await?;
     let grant = open(&mut tx, actor, case, Action::Credit).await?;
     let Some(report) = grant.confined_to_report() else { return Err(Error::NotFound) };
-    opened(app, &mut tx, &grant).await?;
+    let (_, opens) = opened(app, &mut tx, &grant).await?;
     if public_of(&mut tx, &grant).await?.is_some() {
         return Err(Refusal::moment(
             "The record of this case is public: write to the team if something in it is yours.",
         )
         .into());
     }
-    store::record::answer(&mut tx, &grant, report, answer).await?;
+    let parts: Vec<Part> = opens.into_iter().filter(|part| in_words_of_reporters(*part)).collect();
+    store::record::answer(&mut tx, &grant, report, (answer, &parts)).await?;
     Ok(app.commit(tx).await?)
 }
 
@@ -163,10 +168,14 @@ pub(super) async fn question(
 ) -> Result<Option<RecordQuestion>> {
     let Some(report) = grant.confined_to_report() else { return Ok(None) };
     let parts: Vec<Part> = opens(app, &case.project).into_iter().filter(|part| in_words_of_reporters(*part)).collect();
-    if case.published_at.is_none() || parts.is_empty() || public_of(rows, grant).await?.is_some() {
+    if case.published_at.is_none() || public_of(rows, grant).await?.is_some() {
         return Ok(None);
     }
-    let answer = store::record::answers(rows, grant).await?.get(&report).copied();
+    let answer = store::record::answers(rows, grant).await?.get(&report).map(|said| said.answer);
+    // Whoever gave their word can take it back, whatever is opened by now.
+    if parts.is_empty() && answer.is_none() {
+        return Ok(None);
+    }
     Ok(Some(RecordQuestion { parts, answer }))
 }
 

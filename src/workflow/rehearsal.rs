@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use jiff::SignedDuration;
 
+use super::check::Unchecked;
 use super::forward::{self, Place, topics_of};
 use super::readiness::{Gathered, Layout, gather, open_release};
 use super::version::Bumped;
@@ -17,7 +18,7 @@ use crate::crypto::sshsig;
 use crate::domain::access::Action;
 use crate::domain::actor::{Actor, Chore};
 use crate::domain::candidate::ChecksBy;
-use crate::domain::id::{CaseId, LineId, ProjectId, ReleaseId, UpstreamId};
+use crate::domain::id::{CaseId, ProjectId, ReleaseId, UpstreamId};
 use crate::domain::job::Job;
 use crate::domain::project::{Line, TagStyle};
 use crate::domain::readiness::{Facts, FixFacts, TargetFacts};
@@ -115,13 +116,17 @@ pub async fn rehearse(app: &App, id: &ReleaseId) -> Result<Settled> {
 }
 
 /// Lists the candidates that no fix's checks speak for, and which commits among all of them are new.
-fn unchecked(plan: (&Release, &Facts, &Layout), results: &[Rehearsal]) -> (Vec<(LineId, Candidate)>, Vec<CommitId>) {
-    let (release, facts, _) = plan;
+fn unchecked(plan: (&Release, &Facts, &Layout), results: &[Rehearsal]) -> (Vec<Unchecked>, Vec<CommitId>) {
+    let (release, facts, layout) = plan;
     let (mut unchecked, mut fresh) = (Vec::new(), Vec::new());
     for ((target, known), result) in release.targets.iter().zip(&facts.targets).zip(results) {
         let Rehearsal::Candidate(candidate) = result else { continue };
         if release.candidate_checks(candidate, (target, known), facts).by != ChecksBy::Fix {
-            unchecked.push((target.line, candidate.clone()));
+            let (commit, base) = (candidate.tagged().clone(), candidate.base.clone());
+            unchecked.push(Unchecked { line: target.line, commit, base });
+        }
+        for (line, moved) in forward::beside(layout, target, candidate) {
+            unchecked.push(Unchecked { line, commit: moved.new.clone(), base: moved.old.clone() });
         }
         if !matches!(&target.rehearsal, Rehearsal::Candidate(before) if before.tagged() == candidate.tagged()) {
             fresh.push(candidate.tagged().clone());

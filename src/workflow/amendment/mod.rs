@@ -34,6 +34,8 @@ const NOT_PUBLIC: &str = "This advisory is not public yet: edit its draft, and i
 const STILL_PUBLISHING: &str = "The release of this case still publishes: change what is public once it is done. What a channel does \
     not take is given up with `embargo release give-up`.";
 const UNCHANGED: &str = "Nothing would change in public: edit the draft first (`embargo advisory edit`).";
+const UNSIGNED: &str = "What is public is signed, and this server has no key to sign with any more: the operator names one as \
+                        `tag_signing_key`, and then it can be changed.";
 const NOTHING_ASKED: &str = "Nothing waits for an approval here: say first what is to be changed (`embargo advisory correct`, \
     `withdraw` or `reinstate`).";
 
@@ -108,6 +110,10 @@ pub(super) async fn approve(app: &App, actor: &Actor, case: &CaseId, read: &Dige
     let mut rendered = prospect.rendered(case, at);
     rendered.documents = super::readiness::rendered(app, &rendered.published)?;
     let files = files(&rendered.documents)?;
+    let kept = |file: &RevisionFile| files.iter().any(|new| new.document.path == file.document.path);
+    if !prospect.public.iter().all(kept) {
+        return Err(Refusal::moment(UNSIGNED).into());
+    }
     store::advisory::approve(&mut tx, &grant, person, (digest, draft.version)).await?;
     let number = store::revision::revise(&mut tx, &grant, &prospect.id, &successor, &files).await?;
     store::amendment::clear(&mut tx, &grant).await?;

@@ -13,14 +13,16 @@ use crate::domain::actor::{Actor, Chore};
 use crate::domain::advisory::Advisory;
 use crate::domain::amendment::{Amendment, AmendmentAct};
 use crate::domain::digest::Digest;
+use crate::domain::effect::{Effect, Phase};
 use crate::domain::fix::Fix;
 use crate::domain::id::{CaseId, Prefix};
 use crate::domain::manifest::Document;
 use crate::domain::plain::AdvisoryId;
-use crate::domain::release::{Release, ReleaseState};
+use crate::domain::project::Line;
+use crate::domain::release::ReleaseState;
 use crate::domain::revision::Revision;
 use crate::domain::text::Sentence;
-use crate::domain::told::{Lack, LineFacts};
+use crate::domain::told::{Lack, LineFacts, Ships};
 use crate::export::{self, Documents, Published, Withdrawal};
 use crate::store::advisory::Draft;
 use crate::store::revision::RevisionFile;
@@ -41,8 +43,6 @@ const PATIENCE: Duration = Duration::from_millis(200);
 pub(in crate::workflow) struct Prospect {
     /// The advisory.
     pub(super) id: AdvisoryId,
-    /// The release that published it.
-    pub(super) release: Release,
     /// Its newest revision.
     pub(super) newest: Revision,
     /// The files of that.
@@ -53,6 +53,8 @@ pub(in crate::workflow) struct Prospect {
     pub(super) asked: Option<Amendment>,
     /// What the text lacks.
     pub(super) missing: Vec<String>,
+    /// Whether its release still publishes something.
+    being_published: bool,
     /// What the files are made of, not dated yet.
     published: Published,
 }
@@ -116,7 +118,7 @@ impl Prospect {
 
     /// Tells whether its release still publishes: what a slow channel gets then would be older than a revision.
     pub(super) fn being_published(&self) -> bool {
-        self.release.state != ReleaseState::Done
+        self.being_published
     }
 }
 
@@ -125,7 +127,11 @@ pub(in crate::workflow) async fn prospect(app: &App, case: &CaseId) -> Result<Pr
     let mut rows = app.read().await?;
     let grant = open(&mut rows, &CHORE, case, Action::ReadTeam).await?;
     let (id, release) = store::publication::placed(&mut rows, &grant).await?.ok_or(Error::NotFound)?;
-    let (release, _) = open_release(&mut rows, &CHORE, &release, Action::ReadTeam).await?;
+    let (release, grants) = open_release(&mut rows, &CHORE, &release, Action::ReadTeam).await?;
+    let effects = store::effect::of_release(&mut rows, &grants, &release.id).await?;
+    // A hook that is called days later publishes nothing.
+    let publishes = |effect: &Effect| !effect.settled() && effect.phase != Phase::CallHooks;
+    let being_published = release.state != ReleaseState::Done && effects.iter().any(publishes);
     let layout = Layout::of(&mut rows, &release.project).await?;
     let parted = told::parted(app, &mut rows, std::slice::from_ref(&grant), &layout).await?;
     drop(rows);
@@ -145,10 +151,22 @@ pub(in crate::workflow) async fn prospect(app: &App, case: &CaseId) -> Result<Pr
     app.commit(tx).await?;
 
     let said = Said { draft: Some(&whole), marks: &marks, fixes: &fixes };
-    let lines = told::lines(app, &layout, Some(&release), &said).await?;
+    let mut lines = told::lines(app, &layout, Some(&release), &said).await?;
+    // What the release shipped may have proved to be no fix: then the text says what is, or that there is none yet.
+    let unmended = lines.iter_mut().filter(|line| line.ships_no_fix_after_all());
+    let unmended: Vec<_> = unmended
+        .map(|line| {
+            line.ships = Ships::NoRelease;
+            (line.repository.clone(), line.name.clone())
+        })
+        .collect();
     let missing = lacks(case, &whole, &lines);
     let whole = whole.against(&lines, advisory::package(app, &found).as_ref());
-    let here = |fix: &&Fix| fix.head.is_some() && layout.lines.iter().any(|line| line.id == fix.line);
+    let mends = |line: &Line| {
+        let upstream = layout.upstreams.iter().find(|upstream| upstream.id == line.upstream);
+        !upstream.is_some_and(|upstream| unmended.contains(&(upstream.name.clone(), line.name.clone())))
+    };
+    let here = |fix: &&Fix| fix.head.is_some() && layout.lines.iter().any(|line| line.id == fix.line && mends(line));
     let heads: Vec<_> = fixes.iter().filter(here).map(|fix| (fix.line, fix.head.clone())).collect();
     let heads = public_fixes(app, (&release, &layout), &heads);
     let told = told::published(app, &layout, Some(&release), (case, &whole, &heads, &parted)).await?;
@@ -164,7 +182,7 @@ pub(in crate::workflow) async fn prospect(app: &App, case: &CaseId) -> Result<Pr
         advisory: whole,
         id: id.clone(),
     };
-    Ok(Prospect { id, release, newest, public, draft, asked, missing, published })
+    Ok(Prospect { id, newest, public, draft, asked, missing, being_published, published })
 }
 
 /// Opens what is asked for in a case, if anything is.

@@ -18,7 +18,7 @@ use crate::domain::job::Job;
 use crate::domain::owner::{Owner, Pass, Proof};
 use crate::domain::project::Line;
 use crate::domain::refusal::Refusal;
-use crate::domain::rehearsal::{Candidate, Rehearsal};
+use crate::domain::rehearsal::Rehearsal;
 use crate::domain::repo::{CommitId, LineName, RepoName};
 use crate::store::check::{self as rows, Run};
 use crate::store::{self, Tx};
@@ -60,22 +60,32 @@ async fn queue_of(app: &App, tx: &mut Tx, proof: &impl Proof, on: (LineId, &Comm
     Ok(run.id)
 }
 
+/// A commit that a release would push to a line, and that no other checks speak for.
+pub(super) struct Unchecked {
+    /// The line.
+    pub(super) line: LineId,
+    /// The commit.
+    pub(super) commit: CommitId,
+    /// Where the line is in public.
+    pub(super) base: CommitId,
+}
+
 /// Queues a run on every candidate of a release that needs one of its own and has none. `fresh` are those this rehearsal
 /// made: one of them that was made before, and whose run was stopped when another took its place, is run again.
 pub(super) async fn queue_candidates(
     app: &App,
     tx: &mut Tx,
     release: &ReleaseId,
-    wanted: &[(LineId, Candidate)],
+    wanted: &[Unchecked],
     fresh: &[CommitId],
 ) -> Result<()> {
     let pass = open_owner(tx, &ACTOR, &Owner::Release(release.clone()), Action::RunChecks).await?;
-    for (line, candidate) in wanted {
-        let last = rows::newest(tx, &pass, *line, candidate.tagged()).await?;
-        let last = last.filter(|run| run.base == candidate.base);
+    for Unchecked { line, commit, base } in wanted {
+        let last = rows::newest(tx, &pass, *line, commit).await?;
+        let last = last.filter(|run| run.base == *base);
         let stopped = last.as_ref().is_some_and(|run| run.state == CheckState::Cancelled);
-        if last.is_none() || (stopped && fresh.contains(candidate.tagged())) {
-            queue_of(app, tx, &pass, (*line, candidate.tagged(), candidate.base.clone())).await?;
+        if last.is_none() || (stopped && fresh.contains(commit)) {
+            queue_of(app, tx, &pass, (*line, commit, base.clone())).await?;
         }
     }
     Ok(())

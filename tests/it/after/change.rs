@@ -5,6 +5,7 @@ use std::panic::AssertUnwindSafe;
 use embargo::domain::amendment::{AmendmentAct, RetellingState};
 use embargo::domain::revision::RevisionKind;
 use embargo::notify::notice::Notice;
+use embargo::wire::advisory::EditAdvisory;
 use embargo::wire::amendment::RetellingView;
 use embargo::workflow::{Error, advisory, amendment, case, history};
 use futures_util::FutureExt as _;
@@ -72,6 +73,24 @@ async fn a_correction_is_public_once_another_person_approved_exactly_what_they_r
     out.write("A crafted file or name runs code. Update at once.").await;
     out.amend(AmendmentAct::Correct, "Say it shorter.").await;
     assert_eq!(out.osv().await["modified"], "2027-01-15T13:00:01Z");
+}
+
+/// The fix was none: the version that was to have it is affected, too.
+#[tokio::test]
+async fn a_correction_may_say_that_what_was_shipped_does_not_fix_it() {
+    let out = Out::there("").await;
+    let (app, case) = (&out.app, out.case());
+    let mut draft = advisory::show(app, out.alice(), case).await.unwrap();
+    let line = draft.advisory.affected.iter_mut().find(|line| line.line.as_str() == "main").unwrap();
+    (line.fixed, line.tag) = (Some("2.0.2".parse().unwrap()), None);
+    let edited = EditAdvisory { advisory: draft.advisory, version: draft.version };
+    advisory::edit(app, out.alice(), case, &edited).await.unwrap();
+    out.amend(AmendmentAct::Correct, "Version 2.0.1 is affected, too.").await;
+    let text = out.file(MARKDOWN).await;
+    assert!(text.contains("before 2.0.2") && text.contains("before 1.4.2") && !text.contains("before 2.0.1"), "{text}");
+    let osv = out.osv().await.to_string();
+    assert!(!osv.contains(out.armed.candidates[0].0.as_str()), "the commit that was no fix is named as none: {osv}");
+    out.intact().await;
 }
 
 #[tokio::test]

@@ -59,7 +59,8 @@ async fn a_tag_that_cannot_stand_beside_another_is_found_before_the_instant() {
     settle(&app).await;
     let seen = dress(&app, &frozen).await;
     assert_eq!(seen.outcome, "trouble");
-    assert!(seen.note.starts_with("Step 1 (push_fixes): "), "{}", seen.note);
+    assert!(seen.note.starts_with("Step 1 (push_fixes): A copy of core refuses the push"), "{}", seen.note);
+    assert!(seen.note.contains("refs/tags/v2.0.1/rc") && seen.note.contains("Nothing was sent"), "{}", seen.note);
     assert_eq!(kinds(&app, &frozen).await, ["dress"]);
     assert!(release::arm(&app, &frozen.team.alice, &frozen.release).await.is_err());
     assert_eq!(house.public().await, before);

@@ -21,9 +21,7 @@ async fn commits_the_server_makes_are_signed_where_the_project_wants_it() {
         house.is_public(&app, &armed).await;
         let (git, upstream) = (Git::anonymous(), house.upstream("core"));
         let signers = house.root().join("signers");
-        let key = embargo::workflow::publication::allowed_signers(&app).unwrap();
-        let key = key.split_once("namespaces=\"file\" ").unwrap().1;
-        std::fs::write(&signers, format!("security@localhost namespaces=\"git\" {key}")).unwrap();
+        std::fs::write(&signers, embargo::workflow::publication::allowed_signers(&app).unwrap()).unwrap();
         let allowed = format!("gpg.ssh.allowedSignersFile={}", signers.display());
         let tip = &before["core refs/heads/main"];
         let range = ["log", "--format=%H %cn", "refs/heads/main", &format!("^{tip}")];
