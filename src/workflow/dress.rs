@@ -291,14 +291,17 @@ impl Stage<'_> {
             |moved: &RefMove| Leased { name: moved.name.clone(), old: moved.old.clone(), new: moved.new.clone() };
         let plan: Vec<_> = wanted.refs.iter().map(leased).collect();
         let repo = Repo::Release(self.script.manifest.release.clone(), upstream);
-        let (name, refused) = match self.app.git.push_atomic(&repo, copy.remote(), &plan).await? {
+        let said = match self.app.git.push_atomic(&repo, copy.remote(), &plan).await? {
             PushOutcome::Done | PushOutcome::AlreadyDone => return Ok(Outcome::Done(format!("{} refs", plan.len()))),
-            PushOutcome::Refused { refs, .. } => (&wanted.name, refs),
-            PushOutcome::Stale { .. } | PushOutcome::Unknown { .. } => (&wanted.name, Vec::new()),
+            PushOutcome::Refused { said, .. } | PushOutcome::Unknown { said } => said,
+            PushOutcome::Stale { .. } => return Ok(amiss("The copies are not where the plan has them.".to_owned())),
         };
-        let each = refused.iter().map(|(name, why)| format!("{}: {}", name.short(), shown(why)));
-        let why = each.collect::<Vec<_>>().join("; ");
+        let errors = said.text().lines().filter_map(|line| line.trim_start_matches("remote: ").strip_prefix("error: "));
+        // The last word of git names the folder of the copy.
+        let errors = errors.filter(|error| !error.starts_with("failed to push")).map(|error| shown(error.trim()));
+        let why: String = errors.collect::<Vec<_>>().join("; ").chars().take(300).collect();
         let why = if why.is_empty() { "its checks of the objects do not let it in".to_owned() } else { why };
+        let name = &wanted.name;
         Ok(amiss(format!(
             "A copy of {name} refuses the push ({why}). Nothing was sent; in public it would be refused, too."
         )))
