@@ -15,6 +15,7 @@ use super::repository::{ForgeRepository, encoded};
 use super::{Answer, Forge};
 use crate::domain::channel::ForgeKind;
 use crate::domain::repo::RefName;
+use crate::domain::signing::Commits;
 use crate::domain::text::shown;
 
 /// Bytes a pattern of names may have.
@@ -27,8 +28,10 @@ const NAMED: usize = 80;
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What a push is like, as far as rules look at it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PushShape {
+    /// Whether the commits that the server makes are signed: then nobody knows before whether all are, as the forge wants it.
+    pub commits: Commits,
     /// The branches it moves; with those that get merges marked.
     pub branches: BTreeMap<RefName, History>,
     /// The tags it makes.
@@ -135,7 +138,9 @@ impl Forge {
             let path = format!("/rules/branches/{}?per_page=100", encoded(name.short()));
             let rules: Vec<Rule> = self.told(repository, &path).await.unwrap_or_default();
             for rule in &rules {
-                let (Some(words), Some(id)) = (on_branch(&rule.kind, *history), rule.ruleset_id) else { continue };
+                let (Some(words), Some(id)) = (on_branch(&rule.kind, *history, push.commits), rule.ruleset_id) else {
+                    continue;
+                };
                 if known.len() >= MOST || against.len() >= MOST {
                     return against;
                 }
@@ -164,9 +169,9 @@ impl Forge {
                 continue;
             }
             for name in push.tags.iter().filter(|name| ruleset.is_about(name)) {
-                let kinds = ruleset.rules.iter().filter_map(|rule| on_tag(&rule.kind));
+                let kinds = ruleset.rules.iter().filter_map(|rule| on_tag(&rule.kind, push.commits));
                 let said = kinds.map(|words| format!("the ruleset “{}” {words} {}", ruleset.shown(), name.short()));
-                against.extend(said);
+                against.extend(said.take(MOST));
             }
         }
         against
@@ -203,8 +208,9 @@ impl Ruleset {
 }
 
 /// Says what a rule of GitHub has against a push to a branch; none if nothing for sure.
-fn on_branch(kind: &str, history: History) -> Option<&'static str> {
+fn on_branch(kind: &str, history: History, commits: Commits) -> Option<&'static str> {
     match (kind, history) {
+        ("required_signatures", _) if commits == Commits::Signed => None,
         ("pull_request", _) => Some("takes changes only through pull requests"),
         ("required_status_checks", _) => Some("asks for checks that only run there"),
         ("required_signatures", _) => Some("takes only signed commits"),
@@ -219,8 +225,9 @@ fn on_branch(kind: &str, history: History) -> Option<&'static str> {
 }
 
 /// Says what a rule of GitHub has against a new tag, before its name; none if nothing for sure.
-fn on_tag(kind: &str) -> Option<&'static str> {
+fn on_tag(kind: &str, commits: Commits) -> Option<&'static str> {
     match kind {
+        "required_signatures" if commits == Commits::Signed => None,
         "creation" => Some("lets nobody make the tag"),
         "required_signatures" => Some("asks for a signed commit under the tag"),
         _ => None,

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::public::Public;
+use super::public::{Public, leased};
 use super::readiness::{Gathered, Rendered, gather, open_release};
 use super::release::DOCUMENT;
 use super::{Error, Result, shown_at};
@@ -23,14 +23,14 @@ use crate::domain::effect::{Effect, Next, Outcome, Phase, Recipient, Target, jou
 use crate::domain::hold::HoldReason;
 use crate::domain::id::{CaseId, MailId, MemberId, ReleaseId, UpstreamId};
 use crate::domain::job::Job;
-use crate::domain::manifest::{DocumentPath, Manifest, RefMove};
+use crate::domain::manifest::{DocumentPath, Manifest};
 use crate::domain::rehearsal::Rehearsal;
 use crate::domain::release::ReleaseState;
 use crate::domain::repo::RefName;
 use crate::domain::text::{EmailAddress, shown};
 use crate::forge::Forge;
 use crate::git::Repo;
-use crate::git::publish::{Leased, PushOutcome};
+use crate::git::publish::PushOutcome;
 use crate::git::stage::{Folder, Stage as PublicCopy};
 use crate::notify::notice::{Mail as Letter, Notice};
 use crate::notify::{Mailer, Outbox};
@@ -287,8 +287,6 @@ impl Stage<'_> {
     async fn push(&self, upstream: UpstreamId) -> Result<Outcome> {
         let copy = self.copies.get(&upstream).ok_or(Error::NotFound)?;
         let wanted = self.script.manifest.repository(upstream).ok_or(Error::NotFound)?;
-        let leased =
-            |moved: &RefMove| Leased { name: moved.name.clone(), old: moved.old.clone(), new: moved.new.clone() };
         let plan: Vec<_> = wanted.refs.iter().map(leased).collect();
         let repo = Repo::Release(self.script.manifest.release.clone(), upstream);
         let said = match self.app.git.push_atomic(&repo, copy.remote(), &plan).await? {

@@ -8,8 +8,10 @@ use crate::domain::effect::Outcome;
 use crate::domain::hold::HoldReason;
 use crate::domain::id::{ReleaseId, UpstreamId};
 use crate::domain::manifest::{Manifest, RefMove};
-use crate::domain::project::Upstream as Row;
-use crate::domain::repo::RefName;
+use crate::domain::project::{Line, Upstream as Row};
+use crate::domain::readiness::TargetFacts;
+use crate::domain::rehearsal::{Candidate, Target};
+use crate::domain::repo::{CommitId, RefName};
 use crate::domain::trial::TrialOutcome;
 use crate::git::Repo;
 use crate::git::mirror::Upstream;
@@ -201,7 +203,33 @@ impl<'a> Public<'a> {
     }
 }
 
-fn leased(moved: &RefMove) -> Leased {
+/// Lists the branches that one target moves, and its tag.
+pub(super) fn moved_by(
+    target: &Target,
+    known: &TargetFacts,
+    line: &Line,
+    candidate: &Candidate,
+) -> (Vec<RefMove>, RefMove) {
+    let mut branches =
+        vec![RefMove { name: line.branch(), old: candidate.base.clone(), new: candidate.commit.clone() }];
+    let advances = known.recipe.as_ref().map(|recipe| recipe.advances.as_slice()).unwrap_or_default();
+    let advanced = advances.iter().map(|advance| RefMove {
+        name: RefName::branch(&advance.branch),
+        old: advance.tip.clone().unwrap_or_else(CommitId::zero),
+        new: candidate.commit.clone(),
+    });
+    branches.extend(advanced.filter(|moved| moved.old != moved.new));
+    branches.extend(candidate.moves.iter().map(|moved| RefMove {
+        name: RefName::branch(&moved.branch),
+        old: moved.old.clone(),
+        new: moved.new.clone(),
+    }));
+    let tag = RefMove { name: RefName::tag(&target.tag), old: CommitId::zero(), new: candidate.tag_object.clone() };
+    (branches, tag)
+}
+
+/// Says what a push has to find of a ref, and what it makes of it.
+pub(super) fn leased(moved: &RefMove) -> Leased {
     Leased { name: moved.name.clone(), old: moved.old.clone(), new: moved.new.clone() }
 }
 

@@ -16,13 +16,13 @@ use crate::domain::change::Change;
 use crate::domain::digest::Digest;
 use crate::domain::id::{CaseId, LineId, PersonId, ReleaseId};
 use crate::domain::job::Job;
-use crate::domain::manifest::{ChecksWord, Document, FrozenAdvisory, FrozenFix, Manifest, RefMove, Repository};
+use crate::domain::manifest::{ChecksWord, Document, FrozenAdvisory, FrozenFix, Manifest, Repository};
 use crate::domain::project::TeamKind;
 use crate::domain::readiness::{Facts, Ready};
 use crate::domain::refusal::Refusal;
 use crate::domain::rehearsal::{Rehearsal, Target};
 use crate::domain::release::{Policy, Release, ReleaseState};
-use crate::domain::repo::{CommitId, LineName, RefName, RepoName};
+use crate::domain::repo::{CommitId, LineName, RepoName};
 use crate::domain::trial::Trial;
 use crate::store::{self, Tx};
 use crate::wire::release::{ArmingView, BlockerView, ReleaseSummary, ReleaseView, TargetView, TrialView};
@@ -221,29 +221,14 @@ fn manifest(release: &Release, facts: &Facts, advisories: &[Rendered], layout: &
             });
         }
         let refs = &mut repositories[at].refs;
-        let branch = RefMove { name: line.branch(), old: candidate.base.clone(), new: candidate.commit.clone() };
-        if !refs.contains(&branch) {
-            refs.push(branch);
-        }
-        for advance in known.recipe.as_ref().map(|recipe| recipe.advances.as_slice()).unwrap_or_default() {
-            let moved = RefMove {
-                name: RefName::branch(&advance.branch),
-                old: advance.tip.clone().unwrap_or_else(CommitId::zero),
-                new: candidate.commit.clone(),
-            };
-            if moved.old != moved.new && !refs.contains(&moved) {
-                refs.push(moved);
+        let (branches, tag) = super::public::moved_by(target, known, line, candidate);
+        for branch in branches {
+            // Several tags may stand on one line.
+            if !refs.contains(&branch) {
+                refs.push(branch);
             }
         }
-        for moved in &candidate.moves {
-            let name = RefName::branch(&moved.branch);
-            let moved = RefMove { name, old: moved.old.clone(), new: moved.new.clone() };
-            if !refs.contains(&moved) {
-                refs.push(moved);
-            }
-        }
-        let tag = RefName::tag(&target.tag);
-        refs.push(RefMove { name: tag, old: CommitId::zero(), new: candidate.tag_object.clone() });
+        refs.push(tag);
     }
     let frozen = |rendered: &Rendered| {
         let documents = rendered.documents.as_slice().iter().map(|file| {

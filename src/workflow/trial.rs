@@ -3,10 +3,12 @@
 //! Guards: a trial sends no object and names nothing but the refs that would move; what it finds blocks the release early
 //! instead of holding it at its instant.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use jiff::Timestamp;
 
-use super::public::Public;
-use super::readiness::{Layout, open_release};
+use super::public::{Public, leased, moved_by};
+use super::readiness::{Gathered, gather, open_release};
 use super::{Error, Result};
 use crate::app::App;
 use crate::domain::access::Action;
@@ -16,7 +18,7 @@ use crate::domain::job::Job;
 use crate::domain::project::Upstream;
 use crate::domain::rehearsal::{Rehearsal, Target};
 use crate::domain::release::Release;
-use crate::domain::repo::{CommitId, RefName};
+use crate::domain::signing::Commits;
 use crate::domain::trial::{Trial, due};
 use crate::forge::repository::ForgeRepository;
 use crate::forge::rules::{History, PushShape};
@@ -57,30 +59,23 @@ pub async fn sweep(app: &App) -> Result<()> {
 
 /// Tries the push of a release on every public repository, and greets the mail server.
 pub async fn run(app: &App, id: &ReleaseId) -> Result<Settled> {
-    let mut rows = app.read().await?;
-    let (release, _) = open_release(&mut rows, &CHORE, id, Action::Maintain).await?;
-    let layout = Layout::of(&mut rows, &release.project).await?;
-    drop(rows);
+    let (tx, gathered) = gather(app, &CHORE, id, Action::Maintain, "trial.gather").await?;
+    app.commit(tx).await?;
+    let Gathered { release, facts, layout, .. } = gathered;
     let mut trials = Vec::new();
     for upstream in &layout.upstreams {
         let mut plan: Vec<Leased> = Vec::new();
-        for target in release.targets.iter().filter(|target| target.upstream == upstream.id) {
-            let Rehearsal::Candidate(candidate) = &target.rehearsal else { continue };
-            let branch = layout.place(target)?.0.branch();
-            let branch = Leased { name: branch, old: candidate.base.clone(), new: candidate.commit.clone() };
-            // Several tags may stand on one line.
-            if !plan.contains(&branch) {
-                plan.push(branch);
-            }
-            for moved in &candidate.moves {
-                let name = RefName::branch(&moved.branch);
-                let moved = Leased { name, old: moved.old.clone(), new: moved.new.clone() };
+        for (target, known) in release.targets.iter().zip(&facts.targets) {
+            let (Rehearsal::Candidate(candidate), true) = (&target.rehearsal, target.upstream == upstream.id) else {
+                continue;
+            };
+            let (branches, tag) = moved_by(target, known, layout.place(target)?.0, candidate);
+            for moved in branches.iter().chain([&tag]).map(leased) {
+                // Several tags may stand on one line.
                 if !plan.contains(&moved) {
                     plan.push(moved);
                 }
             }
-            let (name, new) = (RefName::tag(&target.tag), candidate.tag_object.clone());
-            plan.push(Leased { name, old: CommitId::zero(), new });
         }
         if plan.is_empty() {
             continue;
@@ -112,7 +107,8 @@ async fn rules(app: &App, release: &Release, upstream: &Upstream, plan: &[Leased
     let Ok(repository) = ForgeRepository::open(forge.kind, &forge.api, &forge.place, token) else {
         return vec!["its token cannot be read: see to `password_file`, mode 0600".to_owned()];
     };
-    let mut push = PushShape::default();
+    let commits = app.config.project(&release.project).map_or(Commits::Unsigned, |project| project.commits);
+    let mut push = PushShape { commits, branches: BTreeMap::new(), tags: BTreeSet::new() };
     let (branches, tags): (Vec<_>, Vec<_>) =
         plan.iter().partition(|leased| !leased.name.as_str().starts_with("refs/tags/"));
     push.tags = tags.into_iter().map(|leased| leased.name.clone()).collect();

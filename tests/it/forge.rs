@@ -8,6 +8,7 @@ use std::process::Stdio;
 use embargo::domain::channel::{ChannelUrl, ForgeKind, ForgePlace};
 use embargo::domain::effect::Outcome;
 use embargo::domain::sealed::Secret;
+use embargo::domain::signing::Commits;
 use embargo::forge::advisory::AdvisoryDraft;
 use embargo::forge::release::ReleaseDraft;
 use embargo::forge::repository::ForgeRepository;
@@ -89,8 +90,13 @@ impl Asker {
 
     /// Asks what stands against a push of merges to two branches, with a tag.
     async fn rules(&self) -> Vec<String> {
+        self.rules_of(Commits::Unsigned).await
+    }
+
+    async fn rules_of(&self, commits: Commits) -> Vec<String> {
         let branches = [("refs/heads/main", History::Merged), ("refs/heads/1.x", History::Linear)];
         let push = PushShape {
+            commits,
             branches: branches.into_iter().map(|(name, history)| (name.parse().unwrap(), history)).collect(),
             tags: ["refs/tags/v1.4.2".parse().unwrap()].into(),
         };
@@ -242,6 +248,14 @@ async fn rules_are_asked_for_as_both_forges_describe_them() {
                         "the ruleset “sample tag” lets nobody make the tag v1.4.2",
                     ]
                 );
+                let signed = Rules {
+                    on_branches: vec!["required_signatures"],
+                    on_tags: (Vec::new(), "refs/tags/*"),
+                    ..rules.clone()
+                };
+                hub.rule(signed);
+                assert_eq!(asker.rules().await.len(), 2, "what the server makes is not signed");
+                assert_eq!(asker.rules_of(Commits::Signed).await, Vec::<String>::new(), "what is signed may be let in");
                 hub.rule(Rules { bypass: "always", ..rules.clone() });
                 assert_eq!(asker.rules().await, Vec::<String>::new(), "the token is past them");
                 hub.rule(Rules { on_branches: Vec::new(), on_tags: (vec!["creation"], "refs/tags/w*"), ..rules });
