@@ -31,7 +31,8 @@ const PRIVATE: [&str; 4] = ["refs/heads/fix/", "refs/heads/wip/", "refs/heads/te
 struct Plan {
     repo: Repo,
     precious: bool,
-    borrows: Vec<Repo>,
+    /// The mirror whose objects it may use.
+    borrows: Option<UpstreamId>,
     refs: RefTable,
     head: String,
 }
@@ -52,7 +53,7 @@ impl Git {
         if self.exists(&repo) {
             return self.replace_public(&repo, lines, refs).await;
         }
-        self.create(Plan { repo, precious: false, borrows: vec![Repo::Mirror(upstream)], refs, head }).await
+        self.create(Plan { repo, precious: false, borrows: Some(upstream), refs, head }).await
     }
 
     /// Brings the public lines and tags of a case up to date with the mirror. Lines the upstream lost stay.
@@ -64,38 +65,8 @@ impl Git {
         self.replace_public(&repo, lines, refs).await
     }
 
-    /// Makes the repository a release is merged in; it borrows from the mirror and from the cases.
-    ///
-    /// A second call lends what further cases hold. If a case is no longer named, the repository is made anew: all it held of its
-    /// own was derived, and nothing of that case may stay reachable from it.
-    pub async fn create_release(&self, release: &ReleaseId, upstream: UpstreamId, cases: &[CaseId]) -> Result<()> {
-        let repo = Repo::Release(release.clone(), upstream);
-        let path = self.path(&repo);
-        let _turn = self.turn(&path).await;
-        let mut borrows = vec![Repo::Mirror(upstream)];
-        borrows.extend(cases.iter().map(|case| Repo::Case(case.clone(), upstream)));
-        let text = self.borrowed(&borrows, &path);
-        if self.exists(&repo) && lends_more(&path, &text)? {
-            self.discard(&path).await?;
-        }
-        if self.exists(&repo) {
-            for lender in &borrows {
-                self.existing(lender)?;
-            }
-            return blocking("lending objects to a release", move || {
-                let fresh = path.join("objects/info/alternates.new");
-                fs::write(&fresh, text).map_err(Error::io("lending objects to a release"))?;
-                fs::rename(&fresh, path.join("objects/info/alternates"))
-                    .map_err(Error::io("lending objects to a release"))
-            })
-            .await;
-        }
-        let head = "refs/heads/main".to_owned();
-        self.create(Plan { repo, precious: false, borrows, refs: RefTable::new(), head }).await
-    }
-
     /// Removes a repository: out of sight in one step, then from the disk.
-    async fn discard(&self, path: &Path) -> Result<()> {
+    pub(super) async fn discard(&self, path: &Path) -> Result<()> {
         const WHAT: &str = "removing a repository";
         let scratch = self.scratch()?;
         let (path, aside) = (path.to_owned(), scratch.path().join("repository.git"));
@@ -168,11 +139,18 @@ impl Git {
         .await
     }
 
+    /// Makes the repository a release is merged in, empty.
+    pub(super) async fn create_empty_release(&self, release: &ReleaseId, upstream: UpstreamId) -> Result<()> {
+        let repo = Repo::Release(release.clone(), upstream);
+        let head = "refs/heads/main".to_owned();
+        self.create(Plan { repo, precious: false, borrows: Some(upstream), refs: RefTable::new(), head }).await
+    }
+
     /// Makes an empty mirror whose objects no clean-up may remove.
     pub(super) async fn create_mirror(&self, upstream: UpstreamId) -> Result<()> {
         let repo = Repo::Mirror(upstream);
         let head = "refs/heads/main".to_owned();
-        self.create(Plan { repo, precious: true, borrows: Vec::new(), refs: RefTable::new(), head }).await
+        self.create(Plan { repo, precious: true, borrows: None, refs: RefTable::new(), head }).await
     }
 
     async fn branches_below(&self, repo: &Repo, prefixes: &'static [&'static str]) -> Result<Vec<Branch>> {
@@ -235,9 +213,7 @@ impl Git {
 
     async fn create(&self, plan: Plan) -> Result<()> {
         const WHAT: &str = "making a repository";
-        for lender in &plan.borrows {
-            self.existing(lender)?;
-        }
+        let lender = plan.borrows.map(|upstream| self.existing(&Repo::Mirror(upstream))).transpose()?;
         let target = self.path(&plan.repo);
         let scratch = self.scratch()?;
         let fresh = scratch.path().join("repository.git");
@@ -246,8 +222,7 @@ impl Git {
             command = command.arg("--ref-format=files");
         }
         command.arg("--").arg(&fresh).succeed(b"").await?;
-        let at_once = self.borrowed(&plan.borrows, &fresh);
-        let for_good = self.borrowed(&plan.borrows, &target);
+        let lent = lender.map(|lender| (borrowed(&lender, &fresh), borrowed(&lender, &target)));
         blocking(WHAT, move || {
             let write = |name: &str, text: &str| {
                 let path = fresh.join(name);
@@ -255,13 +230,13 @@ impl Git {
                 fs::create_dir_all(folder).and_then(|()| fs::write(&path, text)).map_err(Error::io(WHAT))
             };
             write("config", &config(plan.precious))?;
-            if !plan.borrows.is_empty() {
-                write("objects/info/alternates", &at_once)?;
+            if let Some((at_once, _)) = &lent {
+                write("objects/info/alternates", at_once)?;
             }
             refs::point_head(&fresh, &plan.head)?;
             refs::apply(&open_repository(&fresh)?, Edits { remove: Vec::new(), set: plan.refs })?;
-            if !plan.borrows.is_empty() {
-                write("objects/info/alternates", &for_good)?;
+            if let Some((_, for_good)) = &lent {
+                write("objects/info/alternates", for_good)?;
             }
             let folder = target.parent().ok_or(Error::NoRepository)?;
             fs::create_dir_all(folder).map_err(Error::io(WHAT))?;
@@ -271,24 +246,11 @@ impl Git {
         drop(scratch);
         Ok(())
     }
-
-    /// Writes the list of lent object folders, relative to the borrower, so that the data folder can move.
-    fn borrowed(&self, lenders: &[Repo], borrower: &Path) -> String {
-        let from = borrower.join("objects");
-        let mut lines = String::new();
-        for lender in lenders {
-            lines.push_str(&relative(&from, &self.path(lender).join("objects")).to_string_lossy());
-            lines.push('\n');
-        }
-        lines
-    }
 }
 
-/// Tells whether a repository borrows from somebody whom the list does not name.
-fn lends_more(borrower: &Path, list: &str) -> Result<bool> {
-    let known = fs::read_to_string(borrower.join("objects/info/alternates"))
-        .map_err(Error::io("lending objects to a release"))?;
-    Ok(known.lines().any(|lender| !list.lines().any(|named| named == lender)))
+/// Writes where lent objects lie, relative to the borrower, so that the data folder can move.
+fn borrowed(lender: &Path, borrower: &Path) -> String {
+    format!("{}\n", relative(&borrower.join("objects"), &lender.join("objects")).display())
 }
 
 fn config(precious: bool) -> String {
@@ -365,33 +327,6 @@ mod tests {
         let lost = sample.git.create_case(&case, sample.id, &["nothing".parse().unwrap()]).await;
         assert!(matches!(lost, Err(Error::Missing)));
         assert!(!sample.git.exists(&Repo::Case(case, sample.id)));
-    }
-
-    #[tokio::test]
-    async fn a_release_sees_its_cases_and_another_case_sees_nothing() {
-        let sample = Sample::new().await;
-        let case = sample.case("OCTO-1").await;
-        let other = sample.case("OCTO-2").await;
-        let path = sample.git.path(&case);
-        let tree = sample.head("HEAD^{tree}").await;
-        let commit = sample.client(&path).env("GIT_DIR", &path).args(["commit-tree", "-m", "secret", tree.as_str()]);
-        let secret = String::from_utf8(commit.succeed(b"").await.unwrap()).unwrap();
-        let secret: CommitId = secret.trim().parse().unwrap();
-        let release: ReleaseId = "OCTO-R1".parse().unwrap();
-        sample.git.create_release(&release, sample.id, &["OCTO-1".parse().unwrap()]).await.unwrap();
-        let release = Repo::Release(release, sample.id);
-        sample.git.keep(&case, std::slice::from_ref(&secret)).await.unwrap();
-        assert_eq!(sample.git.commit(&release, &secret).await.unwrap().title, "secret");
-        for blind in [&other, &Repo::Mirror(sample.id)] {
-            assert!(matches!(sample.git.commit(blind, &secret).await, Err(Error::Missing)));
-        }
-        sample.fsck(&release).await;
-        // A case that left the train lends nothing any more, and nothing that was built from it is kept.
-        sample.git.keep(&release, std::slice::from_ref(&secret)).await.unwrap();
-        let Repo::Release(id, _) = &release else { unreachable!("it was made as one") };
-        sample.git.create_release(id, sample.id, &["OCTO-2".parse().unwrap()]).await.unwrap();
-        assert!(matches!(sample.git.commit(&release, &secret).await, Err(Error::Missing)));
-        sample.fsck(&release).await;
     }
 
     #[tokio::test]

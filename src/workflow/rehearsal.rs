@@ -1,7 +1,7 @@
 //! Rehearsals: building what a release would push, with its own dates and signature, without moving any ref.
 //!
-//! Guards: ids depend on public tips, fixes, dates and key alone, so the ids people arm are the ids that become public, and
-//! what the release repository borrows is kept by who lends it. Leaves what a result means to `domain::readiness`.
+//! Guards: ids depend on public tips, fixes, dates and key alone, so the ids people arm are the ids that become public.
+//! Leaves what a result means to `domain::readiness`.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -31,7 +31,7 @@ use crate::domain::signing::{Commits, Signing};
 use crate::git::Repo;
 use crate::git::combine::{Merged, Seal, Stamp};
 use crate::git::identity::Identity;
-use crate::git::release::ShownFix;
+use crate::git::release::{Brought, ShownFix};
 use crate::git::tag::{TagDraft, TagText};
 use crate::store::job::Settled;
 use crate::store::{self, Tx};
@@ -154,23 +154,20 @@ async fn prepare(app: &App, plan: (&Release, &Facts, &Layout)) -> Result<()> {
     upstreams.retain(|upstream| app.git.exists(&Repo::Mirror(*upstream)));
     for upstream in upstreams {
         let lines: Vec<_> = layout.lines.iter().filter(|line| line.upstream == upstream).collect();
-        let (mut lenders, mut shown) = (Vec::new(), Vec::new());
+        let (mut brought, mut shown) = (Vec::new(), Vec::new());
         for known in &facts.cases {
-            let repo = Repo::Case(known.case.clone(), upstream);
-            if !app.git.exists(&repo) {
+            if !app.git.exists(&Repo::Case(known.case.clone(), upstream)) {
                 continue;
             }
-            lenders.push(known.case.clone());
             let here = known.fixes.iter().filter(|fix| lines.iter().any(|line| line.id == fix.line));
             let fixes: Vec<_> = here.filter_map(|fix| Some((fix.name.clone(), fix.head.clone()?))).collect();
-            let heads: Vec<_> = fixes.iter().map(|(_, head)| head.clone()).collect();
-            // What the release borrows must outlive a repack of the case.
-            app.git.keep(&repo, &heads).await?;
+            let heads = fixes.iter().map(|(_, head)| head.clone()).collect();
+            brought.push(Brought { case: known.case.clone(), heads });
             let shows = |(line, head)| ShownFix { case: known.case.clone(), line, head };
             shown.extend(fixes.into_iter().map(shows));
         }
-        app.git.create_release(&release.id, upstream, &lenders).await?;
         let mut names: Vec<_> = lines.iter().map(|line| line.name.clone()).collect();
+        app.git.create_release(&release.id, upstream, &names, &brought).await?;
         let placed = layout.upstreams.iter().find(|placed| placed.id == upstream);
         if let Some(settings) = placed.and_then(|placed| super::project::settings(app, placed)) {
             names.extend(lines.iter().filter_map(|line| settings.tag_on(&line.name).cloned()));
