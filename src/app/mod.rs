@@ -5,7 +5,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::{Notify, Semaphore, broadcast};
@@ -22,7 +22,7 @@ use crate::domain::event::{Event, EventKind};
 use crate::domain::id::{CaseId, CheckRunId, Minted, PushId, UpstreamId};
 use crate::domain::owner::Owner;
 use crate::domain::sealed::Sealed;
-use crate::domain::steady::{Look, Steady};
+use crate::domain::steady::Steady;
 use crate::forge::Forge;
 use crate::forge::options::{self, ChannelError};
 use crate::git::Git;
@@ -33,70 +33,17 @@ use crate::notify::Mailer;
 use crate::store::{self, Reader, Store, Tx};
 use crate::{crypto, git};
 
+mod clock;
 mod door;
 mod folder;
 mod mail;
 mod signers;
 mod stranger;
 
+pub use clock::Clock;
 pub use door::Door;
 pub use mail::MailWay;
 pub use stranger::Strangers;
-
-/// Where the time comes from.
-#[derive(Debug, Clone)]
-pub enum Clock {
-    /// The machine's wall clock.
-    System,
-    /// An instant that stands still until it is set, for tests.
-    Fixed(Arc<Mutex<Look>>),
-}
-
-impl Clock {
-    /// Makes a clock that stands at this instant.
-    pub fn fixed(at: Timestamp) -> Self {
-        Self::Fixed(Arc::new(Mutex::new(Look { wall: at, passed: SignedDuration::ZERO })))
-    }
-
-    /// Returns the present instant, to the millisecond.
-    pub fn now(&self) -> Timestamp {
-        let now = self.look().wall;
-        Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
-    }
-
-    /// Looks at the wall clock and at the time that passed.
-    #[expect(clippy::disallowed_methods, reason = "the one place where the time comes from")]
-    fn look(&self) -> Look {
-        match self {
-            Self::System => {
-                let passed = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-                let nanos = i32::try_from(passed.tv_nsec).unwrap_or_default();
-                Look { wall: Timestamp::now(), passed: SignedDuration::new(passed.tv_sec, nanos) }
-            }
-            Self::Fixed(at) => *at.lock().unwrap_or_else(PoisonError::into_inner),
-        }
-    }
-
-    /// Lets time pass on a fixed clock up to this instant; the machine's clock stays what it is.
-    pub fn set(&self, to: Timestamp) {
-        self.change(|at| Look { wall: to, passed: at.passed + to.duration_since(at.wall) });
-    }
-
-    /// Sets a fixed clock as a person would set a machine's: no time passes.
-    pub fn jump(&self, to: Timestamp) {
-        self.change(|at| Look { wall: to, ..at });
-    }
-
-    fn change(&self, change: impl FnOnce(Look) -> Look) {
-        match self {
-            Self::System => {}
-            Self::Fixed(at) => {
-                let mut at = at.lock().unwrap_or_else(PoisonError::into_inner);
-                *at = change(*at);
-            }
-        }
-    }
-}
 
 /// Why the house could not be opened, or a sealed value not.
 #[derive(Debug, thiserror::Error)]

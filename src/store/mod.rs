@@ -199,6 +199,11 @@ impl Tx {
         self.now
     }
 
+    /// Sets the instant of everything that is written from here on: it was begun beforehand.
+    pub fn happens(&mut self, now: Timestamp) {
+        self.now = now;
+    }
+
     /// Makes everything of this write last.
     pub async fn commit(self) -> Result<()> {
         Ok(self.inner.commit().await?)

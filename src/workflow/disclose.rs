@@ -4,23 +4,20 @@
 //! is recorded before the first push, and only the run that holds the fence writes. The order is the journal's
 //! ([`crate::domain::effect::next`]); this file does what it says.
 
+use super::begin::{Begun, LEAD, begin};
 use super::public::{Public, Stand};
-use super::readiness::{gather, open_release};
+use super::readiness::open_release;
 use super::release::{DOCUMENT, MANIFEST};
 use super::{Error, Result, open};
 use crate::app::App;
 use crate::domain::access::{Action, Consent, Grants, Holder, Role};
-use crate::domain::actor::{Actor, Chore, Via};
-use crate::domain::blocker::BlockerKind;
+use crate::domain::actor::{Actor, Chore};
 use crate::domain::digest::Digest;
-use crate::domain::effect::{
-    Effect, EffectState, Next, Outcome, Phase, Recipient, Target, journal, next, nothing_public,
-};
+use crate::domain::effect::{Effect, EffectState, Next, Outcome, Phase, Recipient, Target, next, nothing_public};
 use crate::domain::hold::{Hold, HoldReason};
 use crate::domain::id::{CaseId, MailId, MemberId, Minted, ReleaseId};
 use crate::domain::job::Job;
 use crate::domain::manifest::Manifest;
-use crate::domain::rehearsal::Rehearsal;
 use crate::domain::release::{Release, ReleaseState};
 use crate::notify::notice::Notice;
 use crate::store::effect::Fence;
@@ -28,7 +25,6 @@ use crate::store::job::Settled;
 use crate::store::{self, Tx};
 
 const CHORE: Actor = Actor::System(Chore::Disclose);
-
 /// A run in progress: what it may write, and what it was armed with.
 pub(super) struct Run<'a> {
     app: &'a App,
@@ -52,10 +48,14 @@ pub async fn run(app: &App, id: &ReleaseId) -> Result<Settled> {
     let (release, _) = open_release(&mut rows, &CHORE, id, Action::Maintain).await?;
     drop(rows);
     match release.state {
-        ReleaseState::Armed if app.clock.now() < release.due_at => {
-            return Ok(Settled::Retry(release.due_at, "armed".to_owned()));
+        ReleaseState::Armed if app.clock.now() < release.due_at - LEAD => {
+            return Ok(Settled::Retry(release.due_at - LEAD, "armed".to_owned()));
         }
-        ReleaseState::Armed => begin(app, id).await?,
+        ReleaseState::Armed => {
+            if let Begun::Early(due_at) = begin(app, id).await? {
+                return Ok(Settled::Retry(due_at, "armed".to_owned()));
+            }
+        }
         ReleaseState::Running => {}
         ReleaseState::Planned
         | ReleaseState::Frozen
@@ -78,69 +78,6 @@ pub async fn run(app: &App, id: &ReleaseId) -> Result<Settled> {
         }
     };
     run.perform().await
-}
-
-/// Begins the run: state, journal and recipients in one write. What is no longer as it was armed is held at once.
-async fn begin(app: &App, id: &ReleaseId) -> Result<()> {
-    let (mut tx, gathered) = gather(app, &CHORE, id, Action::Maintain, "disclose.begin").await?;
-    if gathered.release.state != ReleaseState::Armed {
-        // Another run began it, or somebody disarmed it, since it was looked at.
-        return Err(Error::Conflict);
-    }
-    let now = tx.now();
-    let begun = store::release::save(&mut tx, &CHORE, gathered.release.begin(now)?).await?;
-    let manifest = manifest(app, &mut tx, &gathered.grants, &begun).await?;
-    let recipients = recipients(&mut tx, &gathered.grants).await?;
-    let mut effects = journal(&manifest, &recipients);
-    super::hook::schedule(&mut effects, &manifest, now);
-    store::effect::write(&mut tx, id, &effects).await?;
-    let moved = begun.targets.iter().zip(&gathered.facts.targets).find(|(target, known)| {
-        let Rehearsal::Candidate(candidate) = &target.rehearsal else { return true };
-        known.tip.as_ref() != Some(&candidate.base)
-    });
-    let armed = still_armed(&mut tx, &begun).await?;
-    let blockers = begun.readiness(&gathered.facts, &gathered.policy).err().unwrap_or_default();
-    let lost = blockers.iter().find(|blocker| blocker.kind.stops_the_run());
-    let reason = match (moved, lost) {
-        (None, None) if !armed => Some(Hold {
-            reason: HoldReason::NotReady,
-            note: "Somebody who armed it may not arm it any more: disarm it, and have it armed anew.".to_owned(),
-        }),
-        (None, None) => begun.missed(&gathered.policy, now),
-        (Some((_, known)), _) => Some(Hold { reason: HoldReason::LineMoved, note: line_moved(known.line.as_str()) }),
-        // A stale rehearsal whose lines stand still means that a fix moved after freezing.
-        (None, Some(blocker)) if blocker.kind == BlockerKind::RehearsalStale => Some(Hold {
-            reason: HoldReason::NotReady,
-            note: "A fix changed after the release was frozen: what was armed is no longer what its authors want."
-                .to_owned(),
-        }),
-        (None, Some(blocker)) => Some(Hold { reason: HoldReason::NotReady, note: blocker.sentence.clone() }),
-    };
-    if let Some(hold) = reason {
-        let held = store::release::save(&mut tx, &CHORE, begun.hold(hold)?).await?;
-        call(app, &mut tx, &held).await?;
-    }
-    app.crash.pass("disclose:beginning");
-    app.commit(tx).await?;
-    app.crash.pass("disclose:begun");
-    Ok(())
-}
-
-/// Tells whether everybody who armed a release could arm it now: a word counts as long as its seat does.
-async fn still_armed(tx: &mut Tx, release: &Release) -> Result<bool> {
-    for arming in &release.armings {
-        let actor = Actor::Person { id: arming.person, via: Via::Session { fresh: true } };
-        match open_release(tx, &actor, &release.id, Action::ArmRelease).await {
-            Ok(_) => {}
-            Err(Error::NotFound | Error::Refused(_)) => return Ok(false),
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(true)
-}
-
-pub(super) fn line_moved(line: &str) -> String {
-    format!("The public line {line} moved after the release was frozen.")
 }
 
 /// Opens the manifest and checks that it is, byte for byte, the one that was armed.

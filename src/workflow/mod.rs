@@ -17,6 +17,7 @@ pub mod account;
 pub mod advisory;
 pub mod amendment;
 mod awaited;
+mod begin;
 pub mod candidate;
 pub mod case;
 pub mod channel;

@@ -234,7 +234,7 @@ pub(super) fn leased(moved: &RefMove) -> Leased {
 }
 
 fn moved(name: &RefName) -> Outcome {
-    Outcome::Failed(HoldReason::LineMoved, super::disclose::line_moved(name.short()))
+    Outcome::Failed(HoldReason::LineMoved, super::begin::line_moved(name.short()))
 }
 
 fn tagged() -> Outcome {

@@ -349,7 +349,9 @@ pub(super) async fn wake_at_its_time(tx: &mut Tx, release: &Release) -> Result<(
     let (id, now) = (release.id.clone(), tx.now());
     match release.state {
         ReleaseState::Planned => store::job::queue(tx, &Job::Rehearse { release: id }, now).await?,
-        ReleaseState::Armed => store::job::queue(tx, &Job::Disclose { release: id }, release.due_at).await?,
+        ReleaseState::Armed => {
+            store::job::queue(tx, &Job::Disclose { release: id }, release.due_at - super::begin::LEAD).await?;
+        }
         ReleaseState::Running => store::job::queue(tx, &Job::Disclose { release: id }, now).await?,
         ReleaseState::Frozen | ReleaseState::Held | ReleaseState::Done | ReleaseState::Abandoned => {}
     }

@@ -116,7 +116,11 @@ async fn a_release_disarmed_a_millisecond_before_stays_private() {
     let app = house.open(PLANNED).await;
     let armed = house.arm(&app).await;
     let before = house.public().await;
+    // The run is there already, with the database for itself; it does not begin.
     app.clock.set(at("2027-01-15T11:59:59.999Z"));
+    worker::settle(&app).await.unwrap();
+    let view = release::show(&app, &armed.team.alice, &armed.release).await.unwrap();
+    assert_eq!((view.summary.state.as_str(), view.begun_at), ("armed", None));
     release::disarm(&app, &armed.team.alice, &armed.release).await.unwrap();
     go_to(&app, at("2027-01-15T12:00:01Z")).await;
     assert_eq!(house.public().await, before);
