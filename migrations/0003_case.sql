@@ -38,6 +38,7 @@ create table report (
     feed blob not null unique,                   -- SHA-256 of the secret feed's name
     body blob not null,                          -- sealed: title, text, versions, claimed severity, credit, contact as JSON
     has_contact integer not null check (has_contact in (0, 1)),
+    salt blob not null,                          -- what keeps the hash in a receipt from being guessed
     received_at integer not null,
     version integer not null default 0
 ) strict;

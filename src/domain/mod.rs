@@ -41,6 +41,7 @@ pub mod plan;
 pub mod project;
 pub mod push;
 pub mod readiness;
+pub mod receipt;
 pub mod recipe;
 pub mod recipient;
 pub mod record;

@@ -92,6 +92,18 @@ impl Git {
         .await
     }
 
+    /// Brings everything that was written so far to the disk, so that no loss of power takes what the database is about to
+    /// speak of (syncfs(2)).
+    pub async fn settle(&self) -> Result<()> {
+        const WHAT: &str = "bringing commits to the disk";
+        let data = self.0.data.clone();
+        blocking(WHAT, move || {
+            let folder = fs::File::open(&data).map_err(Error::io(WHAT))?;
+            rustix::fs::syncfs(&folder).map_err(|error| Error::io(WHAT)(error.into()))
+        })
+        .await
+    }
+
     /// Returns where a branch or tag points, tags peeled to their commit.
     pub async fn resolve(&self, repo: &Repo, name: &RefName) -> Result<Option<CommitId>> {
         let name = name.as_str().to_owned();

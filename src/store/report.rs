@@ -6,6 +6,7 @@ use crate::domain::access::{Action, Grant};
 use crate::domain::actor::Actor;
 use crate::domain::event::{Event, EventKind};
 use crate::domain::id::{AttachmentId, CaseId, MessageId, PersonId, ReportId};
+use crate::domain::receipt::Salt;
 use crate::domain::report::{Audience, ReportBody};
 use crate::domain::sealed::Sealed;
 use crate::domain::text::{Body, Label};
@@ -23,6 +24,8 @@ pub struct Report {
     pub body: Sealed<ReportBody>,
     /// Whether the reporter left an address.
     pub has_contact: bool,
+    /// What is hashed before it in a receipt.
+    pub salt: Salt,
     /// When it arrived.
     pub received_at: Timestamp,
 }
@@ -79,14 +82,16 @@ pub async fn receive(tx: &mut Tx, report: &Report, recognition: &Recognition) ->
     let (id, case) = (report.id.to_string(), report.case.to_string());
     let (body, at) = (report.body.envelope(), report.received_at.as_millisecond());
     let has_contact = i64::from(report.has_contact);
+    let salt = report.salt.as_bytes().as_slice();
     sqlx::query!(
-        r#"insert into report (id, "case", claim, feed, body, has_contact, received_at) values (?, ?, ?, ?, ?, ?, ?)"#,
+        r#"insert into report (id, "case", claim, feed, body, has_contact, salt, received_at) values (?, ?, ?, ?, ?, ?, ?, ?)"#,
         id,
         case,
         recognition.claim,
         recognition.feed,
         body,
         has_contact,
+        salt,
         at
     )
     .execute(tx.conn())
@@ -113,7 +118,7 @@ pub async fn of_case(rows: &mut impl Rows, grant: &Grant) -> Result<Vec<Report>>
     let case = grant.case().to_string();
     let only = grant.confined_to_report().map(|report| report.to_string());
     let found = sqlx::query!(
-        r#"select id, body, has_contact, received_at from report where "case" = ?1 and (?2 is null or id = ?2) order by received_at"#,
+        r#"select id, body, has_contact, salt, received_at from report where "case" = ?1 and (?2 is null or id = ?2) order by received_at"#,
         case,
         only
     )
@@ -127,6 +132,8 @@ pub async fn of_case(rows: &mut impl Rows, grant: &Grant) -> Result<Vec<Report>>
                 case: grant.case().clone(),
                 body: Sealed::from_envelope(row.body),
                 has_contact: row.has_contact == 1,
+                salt: Salt::from_bytes(&row.salt)
+                    .map_err(|_| Error::Inconsistent { table: "report", column: "salt" })?,
                 received_at: instant(row.received_at, "report", "received_at")?,
             })
         })

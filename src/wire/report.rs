@@ -34,6 +34,17 @@ pub struct ReceiptView {
     pub visit: String,
 }
 
+/// A receipt with the server's signature, and what its hash covers.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SignedReceiptView {
+    /// The receipt: no word of the report.
+    pub receipt: String,
+    /// An armored SSH signature over it, in the namespace `file`.
+    pub signature: String,
+    /// What the receipt's hash of the report covers; shown to nobody before the disclosure.
+    pub opening: String,
+}
+
 /// A reporter's claim code to be exchanged for a visit.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -90,6 +101,9 @@ pub struct ReporterView {
     pub advisory: Option<String>,
     /// To whom further attachments are encrypted.
     pub recipients: String,
+    /// Whether the server can sign a receipt.
+    #[serde(default)]
+    pub receipts: bool,
     /// Whether their own words may stand in the public record of the case, if that is asked.
     #[serde(default)]
     pub record: Option<super::record::RecordQuestion>,

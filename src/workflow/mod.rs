@@ -43,6 +43,7 @@ mod public;
 pub mod publication;
 pub mod push;
 mod readiness;
+pub mod receipt;
 mod recipe;
 pub mod record;
 pub mod rehearsal;

@@ -100,6 +100,9 @@ pub async fn rehearse(app: &App, id: &ReleaseId) -> Result<Settled> {
     let release = planned;
     let plan = (&release, &facts, &layout);
     let (unchecked, fresh) = unchecked(plan, &results);
+    if anew {
+        app.git.settle().await?;
+    }
     let took = SignedDuration::try_from(begun.elapsed()).unwrap_or(SignedDuration::MAX);
     let unchanged = release.targets.iter().zip(&results).all(|(target, result)| same(&target.rehearsal, result));
     let mut tx = app.begin("release.rehearsed").await?;

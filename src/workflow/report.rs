@@ -20,6 +20,7 @@ use crate::domain::embargo::{Embargo, EmbargoState, Side};
 use crate::domain::event::{Event, EventKind};
 use crate::domain::id::{AttachmentId, CaseId, ProjectId, ReportId};
 use crate::domain::plain::Link;
+use crate::domain::receipt::Salt;
 use crate::domain::refusal::Refusal;
 use crate::domain::report::{Audience, CreditWish, ReportBody};
 use crate::domain::sealed::Secret;
@@ -95,6 +96,7 @@ pub async fn submit(app: &App, project: &ProjectId, body: &ReportBody) -> Result
         case: id.clone(),
         body: sealing.seal(("report", "body"), &report.to_string(), body)?,
         has_contact: body.contact.is_some(),
+        salt: Salt::new(token::random()),
         received_at: now,
     };
     store::report::receive(&mut tx, &row, &recognition).await?;
@@ -243,6 +245,7 @@ pub async fn show(app: &App, actor: &Actor, case: &CaseId) -> Result<ReporterVie
         credit: credit_words(&body.credit),
         advisory: found.published_at.map(|_| app.url(&advisory)),
         recipients: recipients.map(|recipients| recipients.to_file()).unwrap_or_default(),
+        receipts: app.keys.tag_signer().is_some(),
         record,
     })
 }

@@ -10,6 +10,7 @@ use embargo::domain::access::Role;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::support::client::{Answer, Caller, Sent};
+use crate::support::program;
 use crate::support::server::TestApp;
 use crate::support::site::Site;
 
@@ -229,5 +230,50 @@ async fn a_file_name_leads_nowhere() {
     let page = desk.test.ask(&desk.reporter, "GET", "/api/v1/report", &Sent::Nothing).await.json();
     assert_eq!(page["attachments"][0]["name"], "passwd");
     assert_eq!(desk.kept().await, 1);
+    desk.test.settle().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receipt_proves_what_arrived_to_whoever_has_openssh_and_sha256sum() {
+    let desk = Desk::open(Site::with_project().await).await;
+    let file = age_file(1, 1_000);
+    assert_eq!(desk.send(AGE, file.clone()).await.status, 201);
+    let receipt = async || desk.test.ask(&desk.reporter, "GET", "/api/v1/report/receipt", &Sent::Nothing).await.json();
+    let signed = receipt().await;
+    let text = |name: &str| signed[name].as_str().unwrap();
+    let [said, signature, opening] = ["receipt", "signature", "opening"].map(text);
+    let folder = desk.test.site.path().join("reader");
+    std::fs::create_dir(&folder).unwrap();
+    let signers = embargo::workflow::publication::allowed_signers(&desk.test.app).unwrap();
+    let host = signers.split(' ').next().unwrap().to_owned();
+    let files = [("receipt.txt", said), ("receipt.txt.sig", signature), ("report.txt", opening), ("signers", &signers)];
+    for (name, text) in files {
+        std::fs::write(folder.join(name), text).unwrap();
+    }
+    std::fs::write(folder.join("proof.age"), file).unwrap();
+    let verified = async || {
+        let mut command = program::other("ssh-keygen");
+        command.args(["-Y", "verify", "-f", "signers", "-I", &host, "-n", "file", "-s", "receipt.txt.sig"]);
+        command.current_dir(&folder).stdin(std::fs::File::open(folder.join("receipt.txt")).unwrap());
+        command.output().await.unwrap().status.success()
+    };
+    assert!(verified().await);
+    for name in ["report.txt", "proof.age"] {
+        let sum = program::other("sha256sum").arg(name).current_dir(&folder).output().await.unwrap();
+        let sum = String::from_utf8(sum.stdout).unwrap();
+        assert!(said.contains(&format!("sha256:{}", sum.split(' ').next().unwrap())), "{name}: {said}");
+    }
+    assert!(opening.contains("\ntitle ") && !said.contains(opening.lines().nth(1).unwrap()), "{said}");
+    // A later instant is a forgery, and so is another salt.
+    std::fs::write(folder.join("receipt.txt"), said.replace("report 20", "report 19")).unwrap();
+    assert!(!verified().await);
+    // It stays the same, however its sender wants to be thanked; and it is nobody else's.
+    let wish = Sent::Json(r#"{"credit":"named","name":"Sample Reporter"}"#.to_owned());
+    assert_eq!(desk.test.ask(&desk.reporter, "POST", "/api/v1/report/credit", &wish).await.status, 204);
+    assert_eq!(receipt().await, signed);
+    for (by, status) in [(&desk.manager, 404), (&Caller::anonymous(), 401)] {
+        let answer = desk.test.ask(by, "GET", "/api/v1/report/receipt", &Sent::Nothing).await;
+        assert_eq!(answer.status, status, "{answer:?}");
+    }
     desk.test.settle().await;
 }

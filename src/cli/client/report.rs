@@ -23,7 +23,9 @@ use crate::domain::report::{ClaimedSeverity, CreditWish, ReportBody};
 use crate::domain::sealed::Secret;
 use crate::domain::text::{EmailAddress, Label, Title, shown};
 use crate::wire::case::{DateRequest, DateWord};
-use crate::wire::report::{ClaimRequest, IntakeView, ReceiptView, ReporterView, StoredView, TextRequest, VisitView};
+use crate::wire::report::{
+    ClaimRequest, IntakeView, ReceiptView, ReporterView, SignedReceiptView, StoredView, TextRequest, VisitView,
+};
 
 /// Commands of reporters.
 #[derive(Debug, Subcommand)]
@@ -53,6 +55,14 @@ pub(in crate::cli) enum ReportCommand {
         claim: Claim,
         #[command(subcommand)]
         act: DateAct,
+    },
+    /// Keep proof of what you sent and when: the signed receipt, and what its hash covers
+    Receipt {
+        #[command(flatten)]
+        claim: Claim,
+        /// The folder the three files are written to
+        #[arg(long, value_name = "DIR", default_value = ".")]
+        out: PathBuf,
     },
     /// Encrypt files here and attach them to your report
     Attach {
@@ -212,6 +222,14 @@ pub(super) async fn run(command: &ReportCommand, url: Option<&str>, output: Outp
             server.act("/report/date", &DateRequest { act, at }).await?;
             done(&server, output, &sentence).await
         }
+        ReportCommand::Receipt { claim, out } => {
+            let server = visit(claim, url).await?;
+            let signed: SignedReceiptView = server.get("/report/receipt").await?;
+            keep(&signed, out)?;
+            let said =
+                "Wrote receipt.txt, receipt.txt.sig and report.txt. Show report.txt to nobody before the disclosure.";
+            output.result(&signed, said)
+        }
         ReportCommand::Attach { claim, files } => {
             for file in files {
                 sendable(file, u64::MAX)?;
@@ -347,6 +365,20 @@ impl Drop for ClaimFile<'_> {
             let _ = std::fs::remove_file(self.path);
         }
     }
+}
+
+/// Writes a receipt, its signature and what its hash covers into a folder; nothing that is there is written over.
+fn keep(signed: &SignedReceiptView, folder: &Path) -> Result<()> {
+    let files =
+        [("receipt.txt", &signed.receipt), ("receipt.txt.sig", &signed.signature), ("report.txt", &signed.opening)];
+    for (name, text) in files {
+        let path = folder.join(name);
+        let failed =
+            |error| Failure::because(format!("{} could not be written: it must be new.", path.display()), error);
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(failed)?;
+        file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
+    }
+    Ok(())
 }
 
 /// Tells what was done; a program gets the report as it is now.

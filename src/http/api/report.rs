@@ -22,8 +22,10 @@ use crate::http::caller::{Client, Named};
 use crate::http::origin::Sender;
 use crate::http::problem::{Api, ApiError};
 use crate::wire::case::DateRequest;
-use crate::wire::report::{ClaimRequest, IntakeView, ReceiptView, ReporterView, StoredView, TextRequest, VisitView};
-use crate::workflow::{Error, account, case, limit, report};
+use crate::wire::report::{
+    ClaimRequest, IntakeView, ReceiptView, ReporterView, SignedReceiptView, StoredView, TextRequest, VisitView,
+};
+use crate::workflow::{Error, account, case, limit, receipt, report};
 
 type Result<T> = std::result::Result<T, ApiError>;
 const DONE: StatusCode = StatusCode::NO_CONTENT;
@@ -35,6 +37,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/projects/{project}/reports", post(submit))
         .route("/report/claim", post(claim))
         .route("/report", get(show))
+        .route("/report/receipt", get(signed))
         .route("/report/reply", post(reply))
         .route("/report/credit", post(credit))
         .route("/report/date", post(date))
@@ -76,6 +79,11 @@ async fn claim(
 async fn show(State(app): State<Arc<App>>, client: Client) -> Result<Json<ReporterView>> {
     let case = own(&app, &client).await?;
     Ok(Json(report::show(&app, &client.actor, &case).await?))
+}
+
+async fn signed(State(app): State<Arc<App>>, client: Client) -> Result<Json<SignedReceiptView>> {
+    let case = own(&app, &client).await?;
+    Ok(Json(receipt::signed(&app, &client.actor, &case).await?))
 }
 
 async fn reply(State(app): State<Arc<App>>, client: Client, Json(asked): Json<TextRequest>) -> Result<StatusCode> {

@@ -193,7 +193,7 @@ fn reporter_view() -> ReporterView {
             { "audience": "report", "author": "Sample Maintainer", "text": "Thank you, we see it too. Does it need the `mmap` feature?", "written_at": "2030-04-03T08:00:00Z" },
             { "audience": "report", "author": "the reporter", "text": "No, it happens without.", "written_at": "2030-04-03T11:20:00Z" }
         ],
-        "attachments": [attachment(false), attachment(true)], "credit": "as Sample Reporter", "advisory": null, "recipients": "age1sample\n"
+        "attachments": [attachment(false), attachment(true)], "credit": "as Sample Reporter", "advisory": null, "receipts": true, "recipients": "age1sample\n"
     }))
 }
 

@@ -136,3 +136,37 @@ async fn a_real_server_killed_over_its_instant_and_in_its_run_discloses_once() {
     ended_well(&house, &app, &armed).await;
     assert_eq!(mail.ids(PUBLIC).len(), 3);
 }
+
+/// Bad luck: the machine is suspended over the instant, as a virtual one is while it is moved, and wakes up after it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_was_suspended_over_its_instant_discloses_once_when_it_wakes() {
+    let mail = MailServer::start().await;
+    let house = House::new(&SINGLE, Some(&mail)).await;
+    let real = || Clock::System.now();
+    let app = house::open(house.root(), real() - SignedDuration::from_hours(1), CrashPoint::default()).await;
+    let armed = house.freeze(&app, real() - SignedDuration::from_mins(30)).await;
+    mail.clear();
+    app.clock.set(real());
+    let due = real() + SignedDuration::from_secs(4);
+    release::postpone(&app, &armed.team.alice, &armed.release, due).await.unwrap();
+    armed.arm(&app).await;
+    drop(app);
+    let before = house.public().await;
+    let server = program::serve(&house.config(), None).await;
+    program::suspend(&server);
+    assert!(real() < due, "it was suspended before the instant");
+    while real() <= due + SignedDuration::from_secs(1) {
+        assert_eq!(house.public().await, before, "nobody is awake to publish");
+    }
+    let woken = real();
+    program::wake(&server);
+    while mail.ids(PUBLIC).len() < 3 {
+        tokio::task::yield_now().await;
+    }
+    assert!(program::stop(server).await.success());
+    let app = house::open(house.root(), real(), CrashPoint::default()).await;
+    ended_well(&house, &app, &armed).await;
+    let begun: jiff::Timestamp = armed.view(&app).await.begun_at.unwrap().parse().unwrap();
+    assert!(begun >= woken, "{begun} is before it woke at {woken}");
+    assert_eq!(mail.ids(PUBLIC).len(), 3);
+}

@@ -17,6 +17,7 @@ mod late;
 mod mail;
 mod manner;
 mod package;
+mod power;
 mod remind;
 mod several;
 mod signed;

@@ -100,9 +100,23 @@ pub(crate) async fn kill(child: Child) -> ExitStatus {
     end(child, Signal::KILL).await
 }
 
-async fn end(mut child: Child, signal: Signal) -> ExitStatus {
+/// Stops a server in the middle of whatever it does, as a machine that is suspended.
+pub(crate) fn suspend(child: &Child) {
+    signal(child, Signal::STOP);
+}
+
+/// Lets a suspended server go on.
+pub(crate) fn wake(child: &Child) {
+    signal(child, Signal::CONT);
+}
+
+fn signal(child: &Child, signal: Signal) {
     let id = Pid::from_raw(i32::try_from(child.id().unwrap()).unwrap()).unwrap();
     kill_process(id, signal).unwrap();
+}
+
+async fn end(mut child: Child, with: Signal) -> ExitStatus {
+    signal(&child, with);
     child.wait().await.unwrap()
 }
 

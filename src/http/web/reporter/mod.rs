@@ -21,7 +21,7 @@ use crate::domain::sealed::Secret;
 use crate::http::caller::{Form, Named, OpenForm, SameSite, Visitor, no_visit_cookie, visit_cookie};
 use crate::http::origin::Sender;
 use crate::http::problem::{Page, refused_on};
-use crate::workflow::{Error, account, case, limit, record, report};
+use crate::workflow::{Error, account, case, limit, receipt, record, report};
 
 pub(crate) mod page;
 
@@ -32,6 +32,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()
         .route("/r", get(async || Redirect::to("/r/")))
         .route("/r/", get(show).post(claim))
+        .route("/r/receipt/{file}", get(receipt))
         .route("/r/reply", post(reply))
         .route("/r/date", post(date))
         .route("/r/credit", post(credit))
@@ -79,6 +80,22 @@ async fn claim(State(app): State<Arc<App>>, sender: Sender, OpenForm(form): Open
     let Actor::Reporter(id) = actor else { return Err(Error::NotFound.into()) };
     let (visit, _) = account::begin_visit(&app, id).await?;
     Ok((AppendHeaders([(header::SET_COOKIE, visit_cookie(&app, &visit))]), Redirect::to("/r/")).into_response())
+}
+
+/// Serves the receipt, its signature, or what its hash covers, each under the name it is best kept by.
+async fn receipt(State(app): State<Arc<App>>, visitor: Visitor, file: Named<String, Page>) -> Result<Response> {
+    let own = report::case_of(&app, visitor.visit.report).await?;
+    let signed = receipt::signed(&app, &visitor.actor, &own).await?;
+    let text = match file.0.as_str() {
+        page::RECEIPT => signed.receipt,
+        page::SIGNATURE => signed.signature,
+        page::OPENING => signed.opening,
+        _ => return Err(Error::NotFound.into()),
+    };
+    let named = format!("attachment; filename=\"{}\"", file.0);
+    let headers =
+        [(header::CONTENT_TYPE, "text/plain; charset=utf-8".to_owned()), (header::CONTENT_DISPOSITION, named)];
+    Ok((headers, text).into_response())
 }
 
 async fn reply(State(app): State<Arc<App>>, form: Form<Visitor, TextForm>) -> Done {

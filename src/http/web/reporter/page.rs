@@ -11,6 +11,13 @@ use crate::http::web::report::page::credit_fields;
 use crate::wire::record::RecordQuestion;
 use crate::wire::report::ReporterView;
 
+/// The name of a receipt as a file.
+pub(super) const RECEIPT: &str = "receipt.txt";
+/// The name of its signature.
+pub(super) const SIGNATURE: &str = "receipt.txt.sig";
+/// The name of what its hash covers.
+pub(super) const OPENING: &str = "report.txt";
+
 /// Renders the page where a reporter enters the claim code, with what was wrong about the last one.
 pub(crate) fn claim_page(wrong: Option<&str>, frame: &Frame<'_>) -> Markup {
     let content = html! {
@@ -64,6 +71,7 @@ pub(crate) fn reporter_page(view: &ReporterView, frame: &Frame<'_>) -> Markup {
                 }
             }
             @if let Some(question) = &view.record { (record(question, frame)) }
+            @if view.receipts { (receipt()) }
             section #attachments {
                 h2 { "Files" }
                 @if view.attachments.is_empty() { p.soft { "None." } }
@@ -85,6 +93,21 @@ pub(crate) fn reporter_page(view: &ReporterView, frame: &Frame<'_>) -> Markup {
         }
     };
     frame.page(&format!("Your report {}", view.case), content)
+}
+
+/// Offers the receipt.
+fn receipt() -> Markup {
+    html! {
+        section.card #receipt {
+            h2 { "Your proof" }
+            p { "Keep these three files. The signed receipt says what arrived here and when, without a word of it. Once everything is public, it proves together with your report that you were first." }
+            ul {
+                li { a href={ "/r/receipt/" (RECEIPT) } download { (RECEIPT) } ": the receipt, with a hash of your report and of each file you sent" }
+                li { a href={ "/r/receipt/" (SIGNATURE) } download { (SIGNATURE) } ": this server's signature over it" }
+                li { a href={ "/r/receipt/" (OPENING) } download { (OPENING) } ": your report, as the hash covers it. " strong { "Show it to nobody before the disclosure." } }
+            }
+        }
+    }
 }
 
 /// Asks whether the reporter's own words may be shown, and shows what they said.
