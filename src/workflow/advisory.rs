@@ -237,7 +237,8 @@ async fn rendered(app: &App, actor: &Actor, case: &CaseId) -> Result<Option<(Dig
     let (tx, gathered) = gather(app, &chore, &release, Action::ReadTeam, "advisory.render").await?;
     app.commit(tx).await?;
     let Some(found) = gathered.advisories.into_iter().find(|rendered| &rendered.case == case) else { return Ok(None) };
-    let digest = Digest::from_bytes(found.documents.digest());
+    let facts = gathered.facts.cases.iter().find(|known| &known.case == case);
+    let Some(digest) = facts.and_then(|known| known.advisory.digest) else { return Ok(None) };
     let views = found.documents.into_vec().into_iter().map(shown);
     Ok(Some((digest, views.collect())))
 }

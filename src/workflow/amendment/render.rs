@@ -174,7 +174,7 @@ pub(in crate::workflow) async fn prospect(app: &App, case: &CaseId) -> Result<Pr
         project: layout.project.name.parse()?,
         base_url: app.config.base_url.as_str().parse()?,
         osv_prefix: known_prefix(&id, &public),
-        published_at: release.dated_at,
+        published_at: release.told_at(),
         modified_at: newest.at,
         withdrawn: None,
         related,
