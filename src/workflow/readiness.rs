@@ -470,7 +470,7 @@ async fn fix_facts(
                 .map(|approval| (approval.person, approval.counts_at))
                 .collect(),
             checks: Checks::of(run.as_ref().map(|run| run.state), waived),
-            run: run.map(|run| RunFacts { id: run.id, base: run.base }),
+            run: run.map(|run| RunFacts { id: run.id, base: run.base, note: run.note }),
         });
     }
     Ok(facts)
