@@ -5,6 +5,8 @@ create table advisory (
     draft blob not null,                         -- sealed JSON
     edited_at integer not null,
     edited_by text references person (id),       -- who edited last: may not approve what they wrote
+    editors text not null default '',            -- everybody who edited since the text was settled, ids joined by spaces
+    settled blob,                                -- sealed JSON: the text as it was last frozen or published
     approved_digest blob,                        -- SHA-256 of the settled text; an edit voids it
     approved_by text references person (id),
     approved_at integer,

@@ -36,6 +36,9 @@ use crate::store::{self, Rows, Tx};
 /// The place of a sealed draft.
 pub(super) const DRAFT: (&str, &str) = ("advisory", "draft");
 
+/// The place of a sealed text as it was last frozen or published.
+pub(super) const SETTLED: (&str, &str) = ("advisory", "settled");
+
 /// How often a release is looked at that changes meanwhile, as one does that is being disclosed.
 const LOOKS: usize = 5;
 

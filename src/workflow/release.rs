@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 
 use super::channel::Prepared;
-use super::readiness::{Gathered, Layout, Rendered, gather, open_release, policy};
+use super::readiness::{Gathered, Layout, Rendered, SETTLED, gather, open_release, policy};
 use super::{Error, Result, open, shown_at};
 use crate::app::App;
 use crate::domain::access::{Action, Grants};
@@ -149,6 +149,11 @@ pub(super) async fn write_down(
     let (release, grants) = (gathered.release, &gathered.grants);
     store::hook::plan(tx, &release.id, &manifest.hooks).await?;
     let sealed = keep(app, tx, (&release, grants), (&manifest, &gathered.advisories, &channels)).await?;
+    for Rendered { case, published, .. } in &gathered.advisories {
+        let grant = grant_of(grants, case)?;
+        let text = app.sealing(tx, grant).await?.seal(SETTLED, &case.to_string(), &published.advisory)?;
+        store::advisory::settle(tx, grant, &text).await?;
+    }
     let change = release.freeze(ready, &manifest, sealed)?;
     let release = store::release::save(tx, actor, change).await?;
     Ok(Gathered { release, ..gathered })
