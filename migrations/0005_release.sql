@@ -5,6 +5,8 @@ create table advisory (
     draft blob not null,                         -- sealed JSON
     edited_at integer not null,
     edited_by text references person (id),       -- who edited last: may not approve what they wrote
+    editors text not null default '',            -- everybody who edited since the text was settled, ids joined by spaces
+    settled blob,                                -- sealed JSON: the text as it was last frozen or published
     approved_digest blob,                        -- SHA-256 of the settled text; an edit voids it
     approved_by text references person (id),
     approved_at integer,
@@ -33,6 +35,8 @@ create table release (
     note text not null default '',               -- why it is held, in words free of case text
     hastened_at integer,                         -- when enough people had said that it is to be disclosed now
     skipped text not null default '',            -- what is passed over for it, words joined by spaces
+    alarmed text not null default '',            -- the roles that were told, and not yet told otherwise, that it is armed and blocked
+    alarmed_at integer,                          -- when anybody was told so last
     fence integer not null default 0,            -- of the run that may write effects; an older run's writes are refused
     begun_at integer,
     public_at integer,                           -- the point of no return, written before the first push

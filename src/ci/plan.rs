@@ -58,6 +58,17 @@ pub struct Ignored {
     pub path: String,
     /// A sentence.
     pub why: String,
+    /// What it is run for on its forge.
+    pub elsewhere: Elsewhere,
+}
+
+/// What a workflow file that asks for nothing on this push is run for on its forge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Elsewhere {
+    /// For pushes to branches, and for no pull request.
+    Pushes,
+    /// For something else, or for other pull requests.
+    Other,
 }
 
 /// One job of a workflow file.
@@ -117,6 +128,15 @@ pub(super) enum Shell {
     Bash,
     Sh,
     Python,
+}
+
+impl Plan {
+    /// Names a file that would check this push on its forge, as a push to a branch, where no file checks it as a pull request:
+    /// nothing is checked then, which is not the same as that there is nothing to check.
+    pub fn only_on_pushes(&self) -> Option<String> {
+        let pushed = |ignored: &&Ignored| ignored.elsewhere == Elsewhere::Pushes;
+        self.ignored.iter().find(pushed).filter(|_| self.jobs.is_empty()).map(|ignored| excerpt(&ignored.path))
+    }
 }
 
 impl PlannedJob {
@@ -193,7 +213,7 @@ pub fn plan(files: &[WorkflowFile], pull: &PullRequest) -> Plan {
         }
         match workflow::read(file, pull) {
             Reading::Jobs(jobs) => plan.jobs.extend(jobs),
-            Reading::Ignored(why) => plan.ignored.push(Ignored { path: file.path.clone(), why }),
+            Reading::Ignored(why, elsewhere) => plan.ignored.push(Ignored { path: file.path.clone(), why, elsewhere }),
         }
     }
     plan
@@ -344,6 +364,27 @@ mod tests {
                 "{on}: {plan:?}"
             );
             assert!(plan.jobs.iter().all(|job| job.state() == CheckState::Waiting), "{on}: {plan:?}");
+        }
+    }
+
+    #[test]
+    fn what_only_pushes_would_check_is_not_taken_for_nothing_to_check() {
+        let table = [
+            ("push", true),
+            ("[push, workflow_dispatch]", true),
+            ("{push: }", true),
+            ("{push: {branches: [main]}, schedule: [{cron: '0 0 * * *'}]}", true),
+            ("{push: {paths: ['src/**']}}", true),
+            ("{push: {tags: ['v*'], branches: [main]}}", true),
+            ("{push: {tags: ['v*']}}", false),
+            ("{push: , pull_request: {paths: ['docs/**']}}", false),
+            ("workflow_dispatch", false),
+            ("[push, pull_request]", false),
+        ];
+        for (on, pushed) in table {
+            let plan = read(&format!("on: {on}\njobs: {{a: {{runs-on: ubuntu-latest, steps: [{{run: x}}]}}}}"));
+            let path = plan.only_on_pushes();
+            assert_eq!(path.as_deref(), pushed.then_some(".github/workflows/ci.yml"), "{on}: {plan:?}");
         }
     }
 

@@ -10,7 +10,7 @@ use github_actions_models::workflow::{Defaults, Job, Workflow};
 use yaml_serde::{Mapping, Value};
 
 use super::expression::{Known, Template, When, excerpt};
-use super::plan::{Action, Fate, PlannedJob, PlannedStep, PullRequest, Recipe, Shell, WorkflowFile};
+use super::plan::{Action, Elsewhere, Fate, PlannedJob, PlannedStep, PullRequest, Recipe, Shell, WorkflowFile};
 use super::run::inside_workspace;
 use super::{glob, yaml};
 use crate::domain::text::shown;
@@ -59,7 +59,7 @@ pub(super) enum Reading {
     /// These jobs; at least one.
     Jobs(Vec<PlannedJob>),
     /// Nothing, for the reason given.
-    Ignored(String),
+    Ignored(String, Elsewhere),
 }
 
 /// Reads one file. Never fails: what cannot be read is an unsupported job.
@@ -72,7 +72,7 @@ pub(super) fn read(file: &WorkflowFile, pull: &PullRequest) -> Reading {
     };
     match concerns(document.get("on"), pull) {
         Ok(None) => {}
-        Ok(Some(why)) => return Reading::Ignored(why),
+        Ok(Some(why)) => return Reading::Ignored(why, elsewhere(document.get("on"))),
         Err(why) => return unreadable(why),
     }
     if let Some(key) = unknown_key(&document, WORKFLOW_KEYS) {
@@ -96,6 +96,24 @@ pub(super) fn read(file: &WorkflowFile, pull: &PullRequest) -> Reading {
         PlannedJob { context: format!("{title} / {name}"), fate }
     });
     Reading::Jobs(jobs.collect())
+}
+
+/// Says what a file that asks for nothing here is run for on its forge.
+fn elsewhere(on: Option<&Value>) -> Elsewhere {
+    let pushes = match on {
+        Some(Value::String(event)) => event == "push",
+        Some(Value::Sequence(events)) => events.iter().any(|event| event == "push"),
+        Some(Value::Mapping(events)) => match (events.get("pull_request"), events.get("push")) {
+            (Some(_), _) | (None, None) => false,
+            (None, Some(Value::Mapping(filters))) => {
+                let has = |key: &str| filters.contains_key(key);
+                has("branches") || has("branches-ignore") || !(has("tags") || has("tags-ignore"))
+            }
+            (None, Some(_)) => true,
+        },
+        _ => false,
+    };
+    if pushes { Elsewhere::Pushes } else { Elsewhere::Other }
 }
 
 /// `Ok(None)` if the file concerns the push, `Ok(Some(why))` if not.

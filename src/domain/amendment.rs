@@ -78,10 +78,16 @@ impl Amendment {
         Digest::of_parts(&parts)
     }
 
-    /// Tells whether this person may approve it: neither who asked for it nor who edited the text last, unless they are all
-    /// there is.
-    pub fn may_approve(&self, person: PersonId, editor: Option<PersonId>, team: TeamKind) -> Result<(), Refusal> {
-        credit::may_approve(person, editor, team)?;
+    /// Tells whether it leaves the public text as it is, but for saying that it does not hold: a withdrawal is no occasion for what
+    /// else was edited meanwhile. What is withdrawn already gets another text by being withdrawn once more.
+    pub fn keeps_the_text(&self, newest: RevisionKind) -> bool {
+        self.act == AmendmentAct::Withdraw && !newest.withdrawn()
+    }
+
+    /// Tells whether this person may approve it: neither who asked for it nor anybody who edited its text since that was last
+    /// public, unless they are all there is.
+    pub fn may_approve(&self, person: PersonId, editors: &[PersonId], team: TeamKind) -> Result<(), Refusal> {
+        credit::may_approve(person, editors, team)?;
         match (self.asked_by == person, team) {
             (false, TeamKind::Several | TeamKind::Solo) | (true, TeamKind::Solo) => Ok(()),
             (true, TeamKind::Several) => {
@@ -121,8 +127,18 @@ mod tests {
         let [asker, writer, other] = [1, 2, 3].map(|n| PersonId::mint(1, [n; 10]));
         let amendment = amendment(AmendmentAct::Withdraw, "A sample.");
         for (person, several, solo) in [(asker, false, true), (writer, false, true), (other, true, true)] {
-            assert_eq!(amendment.may_approve(person, Some(writer), TeamKind::Several).is_ok(), several);
-            assert_eq!(amendment.may_approve(person, Some(writer), TeamKind::Solo).is_ok(), solo);
+            assert_eq!(amendment.may_approve(person, &[writer], TeamKind::Several).is_ok(), several);
+            assert_eq!(amendment.may_approve(person, &[writer], TeamKind::Solo).is_ok(), solo);
         }
+        assert!(amendment.may_approve(other, &[other, writer], TeamKind::Several).is_err(), "not the last one alone");
+    }
+
+    #[test]
+    fn only_the_first_withdrawal_leaves_the_text_alone() {
+        let of = |act, newest| amendment(act, "A sample.").keeps_the_text(newest);
+        assert!(of(AmendmentAct::Withdraw, RevisionKind::Corrected));
+        assert!(!of(AmendmentAct::Withdraw, RevisionKind::Withdrawn));
+        assert!(!of(AmendmentAct::Correct, RevisionKind::Published));
+        assert!(!of(AmendmentAct::Reinstate, RevisionKind::Withdrawn));
     }
 }

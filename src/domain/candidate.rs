@@ -52,6 +52,8 @@ pub struct RunFacts {
     pub id: CheckRunId,
     /// The public commit whose workflow files it was planned from.
     pub base: CommitId,
+    /// A sentence about it as a whole, free of case text; empty where its jobs say it all.
+    pub note: String,
 }
 
 words! {

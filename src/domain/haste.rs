@@ -10,9 +10,17 @@ use super::blocker::{Blocker, BlockerKind};
 use super::change::Change;
 use super::event::EventKind;
 use super::id::{PersonId, words};
+use super::manifest::Manifest;
 use super::readiness::{Facts, Ready};
 use super::refusal::Refusal;
-use super::release::{Arming, Policy, Release, ReleaseState};
+use super::release::{Arming, Frozen, Policy, Release, ReleaseState, whole_second};
+use super::sealed::Sealed;
+
+/// Returns the date that documents bear: the planned one, or, disclosed before it, the instant at which enough people said so.
+/// A document that speaks of the future is not taken by those who read it by machine.
+pub fn told_at(dated_at: Timestamp, since: Option<Timestamp>) -> Timestamp {
+    since.map_or(dated_at, |since| whole_second(since).min(dated_at))
+}
 
 /// How long one person's word waits for another's.
 const PATIENCE: SignedDuration = SignedDuration::from_hours(1);
@@ -210,6 +218,29 @@ impl Release {
         let haste = Haste { asked, since: Some(now), skipped: words_of(&account.skipped) };
         let event = self.event(EventKind::ReleaseHastened, format!("now, passing over: {}", haste.passed_over()));
         Ok(Change::new(Self { state: ReleaseState::Armed, due_at: now, armings, haste, ..self }, event))
+    }
+
+    /// Returns the date that this release's documents bear.
+    pub fn told_at(&self) -> Timestamp {
+        told_at(self.dated_at, self.haste.since)
+    }
+
+    /// Takes documents that bear the instant of the disclosure in place of those that bear the planned one. They are all that may
+    /// differ: whoever said that it is to be disclosed now said it of these refs, checks, channels and hooks.
+    pub fn redate(self, from: &Manifest, to: &Manifest, sealed: Sealed<Manifest>) -> Result<Change<Self>, Refusal> {
+        let bound = self.frozen.as_ref().is_some_and(|frozen| frozen.lasting == from.lasting_digest());
+        if !bound || !self.haste.in_force() || !from.differs_in_documents_alone(to) {
+            return Err(Refusal::moment(format!(
+                "What this release publishes was configured otherwise since it was frozen: `embargo release reopen {}`, then \
+                 disclose it now.",
+                self.id
+            )));
+        }
+        to.check()?;
+        let lasting = to.lasting_digest();
+        let event = self.event(EventKind::ReleaseFrozen, format!("{lasting}, dated {}", self.told_at()));
+        let armings = self.armings.into_iter().map(|arming| Arming { digest: lasting, ..arming }).collect();
+        Ok(Change::new(Self { frozen: Some(Frozen { lasting, sealed }), armings, ..self }, event))
     }
 }
 

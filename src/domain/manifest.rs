@@ -199,6 +199,20 @@ impl Manifest {
         with_instant(&self.lasting_digest(), due_at)
     }
 
+    /// Tells whether another manifest is this one but for the bytes of what is published: the same files, at the same places.
+    pub fn differs_in_documents_alone(&self, other: &Self) -> bool {
+        let blank = |manifest: &Self| {
+            let mut blank = manifest.clone();
+            let told = blank.advisories.iter_mut().flat_map(|advisory| &mut advisory.documents);
+            let posts = blank.channels.iter_mut().flat_map(|frozen| &mut frozen.posts);
+            for document in told.chain(posts.flat_map(|post| &mut post.documents)) {
+                document.sha256 = Digest::of(b"");
+            }
+            blank
+        };
+        blank(self) == blank(other)
+    }
+
     /// Returns the advisory of one case.
     pub fn advisory_of(&self, case: &CaseId) -> Option<&FrozenAdvisory> {
         self.advisories.iter().find(|advisory| &advisory.case == case)
@@ -367,6 +381,18 @@ pub(in crate::domain) mod tests {
         let mut other = sample();
         other.advisories[0].documents[0].sha256 = Digest::of(b"changed");
         assert_ne!(other.lasting_digest(), sample().lasting_digest());
+    }
+
+    #[test]
+    fn documents_may_differ_and_nothing_else() {
+        let mut other = sample();
+        other.advisories[0].documents[0].sha256 = Digest::of(b"another date");
+        other.channels[0].posts[0].documents.clear();
+        assert!(!sample().differs_in_documents_alone(&other), "a file is missing");
+        other.channels[0].posts[0].documents.clone_from(&sample().channels[0].posts[0].documents);
+        assert!(sample().differs_in_documents_alone(&other));
+        other.hooks.pop();
+        assert!(!sample().differs_in_documents_alone(&other));
     }
 
     #[test]

@@ -6,6 +6,7 @@ pub mod access;
 pub mod account;
 pub mod actor;
 pub mod advisory;
+pub mod alarm;
 pub mod amendment;
 pub mod audience;
 pub mod awaited;

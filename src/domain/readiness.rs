@@ -271,7 +271,9 @@ impl Release {
             if let Some(trouble) = trouble_of(fix.checks) {
                 // A reviewer can answer for what could not run; everything else is mended by a push.
                 let owner = if fix.checks == Checks::NotRun { Role::Reviewer } else { Role::Fixer };
-                add(BlockerKind::Checks, format!("{case} on {line}: {trouble}"), owner);
+                let why = fix.run.as_ref().map(|run| run.note.as_str()).filter(|note| !note.is_empty());
+                let why = why.map(|why| format!(" {why}")).unwrap_or_default();
+                add(BlockerKind::Checks, format!("{case} on {line}: {trouble}{why}"), owner);
             }
         }
         for lack in known.lines.iter().flat_map(|line| line.lacks(case)) {

@@ -72,7 +72,7 @@ pub(in crate::domain) fn facts(release: &Release) -> Facts {
                 pusher: Some(person(1)),
                 approvals: vec![(person(2), at(15))],
                 checks: Checks::Green,
-                run: Some(RunFacts { id: CheckRunId::mint(1, [1; 10]), base: oid("1") }),
+                run: Some(RunFacts { id: CheckRunId::mint(1, [1; 10]), base: oid("1"), note: String::new() }),
             }],
             lines: vec![
                 LineFacts { fix: true, ..stands("main", Standing::Affected, Ships::As("v1.0.1".parse().unwrap())) },

@@ -27,6 +27,10 @@ pub enum Notice {
     ReleaseHeld,
     /// To those who can act: the instant of a release comes near, and something is left to do.
     ReleaseNear,
+    /// To those who can act: what was armed and clear is blocked.
+    ReleaseBlocked,
+    /// To who was told so: nothing blocks it any more.
+    ReleaseClear,
     /// To a reporter or member: an advisory is public now.
     Disclosed {
         /// The public advisory.
@@ -90,6 +94,8 @@ impl Mail {
             Notice::Invited => "You are invited",
             Notice::ReleaseHeld => "Something needs you now",
             Notice::ReleaseNear => "Something needs you soon",
+            Notice::ReleaseBlocked => "Something needs you again",
+            Notice::ReleaseClear => "Something is in order again",
             Notice::Disclosed { .. } => "A security advisory is public",
             Notice::Told { .. } | Notice::ToldNow(_) => "A security release is planned",
             Notice::WaveMoved { .. } => "A planned security release has a new date",
@@ -154,6 +160,16 @@ impl Mail {
                 String::new(),
                 "It is at the top after you sign in.",
             ),
+            Notice::ReleaseBlocked => (
+                "Something that was ready got into trouble. Please look at this page:",
+                String::new(),
+                "It is at the top after you sign in.",
+            ),
+            Notice::ReleaseClear => (
+                "What needed somebody is in order again, and nothing is left to do:",
+                String::new(),
+                "Sign in if you would like to look.",
+            ),
             Notice::Disclosed { advisory } => (
                 "A security advisory you have been waiting for is public now:",
                 format!("advisories/{advisory}"),
@@ -193,6 +209,8 @@ mod tests {
             Notice::Invited,
             Notice::ReleaseHeld,
             Notice::ReleaseNear,
+            Notice::ReleaseBlocked,
+            Notice::ReleaseClear,
             disclosed,
         ];
         for notice in notices {

@@ -24,6 +24,10 @@ pub struct Draft {
     pub edited_at: Timestamp,
     /// Who edited it last.
     pub edited_by: Option<PersonId>,
+    /// Everybody who edited since the text was settled.
+    pub editors: Vec<PersonId>,
+    /// The text, with its reporters and what its release knew of it, as it was last frozen or published; sealed.
+    pub settled: Option<Sealed<Advisory>>,
     /// The hash that was approved, and by whom.
     pub approved: Option<(Digest, PersonId)>,
     /// Its public id, once one was given.
@@ -36,7 +40,7 @@ pub struct Draft {
 pub async fn get(rows: &mut impl Rows, grant: &Grant) -> Result<Option<Draft>> {
     let case = grant.case().to_string();
     let row = sqlx::query!(
-        r#"select draft, edited_at, edited_by, approved_digest, approved_by, public_id, version
+        r#"select draft, edited_at, edited_by, editors, settled, approved_digest, approved_by, public_id, version
            from advisory where "case" = ?"#,
         case
     )
@@ -49,6 +53,12 @@ pub async fn get(rows: &mut impl Rows, grant: &Grant) -> Result<Option<Draft>> {
             sealed: Sealed::from_envelope(row.draft),
             edited_at: instant(row.edited_at, "advisory", "edited_at")?,
             edited_by: parsed_opt(row.edited_by.as_deref(), "advisory", "edited_by")?,
+            editors: row
+                .editors
+                .split_whitespace()
+                .map(|id| parsed(id, "advisory", "editors"))
+                .collect::<Result<_>>()?,
+            settled: row.settled.map(Sealed::from_envelope),
             approved: digest.zip(by),
             public_id: parsed_opt(row.public_id.as_deref(), "advisory", "public_id")?,
             version: Version(row.version),
@@ -64,9 +74,10 @@ pub async fn edit(tx: &mut Tx, grant: &Grant, sealed: &Sealed<Advisory>, version
     let result = match version {
         Some(Version(version)) => {
             sqlx::query!(
-                r#"update advisory set draft = ?, edited_at = ?, edited_by = ?, approved_digest = null, approved_by = null,
-                     approved_at = null, version = version + 1
-                   where "case" = ? and version = ?"#,
+                r#"update advisory set draft = ?1, edited_at = ?2, edited_by = ?3, approved_digest = null, approved_by = null,
+                     approved_at = null, version = version + 1,
+                     editors = case when ?3 is null or instr(editors, ?3) > 0 then editors else trim(editors || ' ' || ?3) end
+                   where "case" = ?4 and version = ?5"#,
                 draft,
                 now,
                 by,
@@ -78,7 +89,8 @@ pub async fn edit(tx: &mut Tx, grant: &Grant, sealed: &Sealed<Advisory>, version
         }
         None => {
             sqlx::query!(
-                r#"insert into advisory ("case", draft, edited_at, edited_by) values (?, ?, ?, ?) on conflict ("case") do nothing"#,
+                r#"insert into advisory ("case", draft, edited_at, edited_by, editors) values (?1, ?2, ?3, ?4, coalesce(?4, ''))
+                   on conflict ("case") do nothing"#,
                 case,
                 draft,
                 now,
@@ -91,6 +103,15 @@ pub async fn edit(tx: &mut Tx, grant: &Grant, sealed: &Sealed<Advisory>, version
     one_row(&result)?;
     let event = Event::of_case(EventKind::AdvisoryEdited, grant.case(), "draft");
     super::event::append(tx, grant.actor(), &event).await
+}
+
+/// Keeps the text as it is frozen or published now, and begins to count anew who edits it. What decided that is its event.
+pub async fn settle(tx: &mut Tx, grant: &Grant, text: &Sealed<Advisory>) -> Result<()> {
+    let (case, text) = (grant.case().to_string(), text.envelope());
+    let result = sqlx::query!(r#"update advisory set settled = ?, editors = '' where "case" = ?"#, text, case)
+        .execute(tx.conn())
+        .await?;
+    one_row(&result)
 }
 
 /// Gives the draft its public id, once and for good.

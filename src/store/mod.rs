@@ -15,6 +15,7 @@ use crate::domain::event::Event;
 
 pub mod account;
 pub mod advisory;
+pub mod alarm;
 pub mod amendment;
 pub mod arming;
 pub mod candidate;

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use crate::domain::access::Grant;
 use crate::domain::digest::Digest;
 use crate::domain::event::{Event, EventKind};
+use crate::domain::haste::told_at;
 use crate::domain::id::{CaseId, ProjectId, ReleaseId};
 use crate::domain::manifest::{Document, DocumentPath, FrozenAdvisory};
 use crate::domain::plain::AdvisoryId;
@@ -13,7 +14,7 @@ use crate::domain::sealed::Sealed;
 use crate::domain::text::Title;
 
 use super::release::digest_of;
-use super::{Error, Result, Rows, Tx, instant, parsed};
+use super::{Error, Result, Rows, Tx, instant, instant_opt, parsed};
 
 /// The text of a frozen file, once opened.
 pub type DocumentText = String;
@@ -138,8 +139,11 @@ pub async fn publish(
     .execute(tx.conn())
     .await?;
     // What the documents say of themselves, whenever they are put up.
-    let dated = sqlx::query!("select dated_at from release where id = ?", release).fetch_one(tx.conn()).await?.dated_at;
-    let at = instant(dated, "release", "dated_at")?;
+    let dated = sqlx::query!("select dated_at, hastened_at from release where id = ?", release)
+        .fetch_one(tx.conn())
+        .await?;
+    let since = instant_opt(dated.hastened_at, "release", "hastened_at")?;
+    let at = told_at(instant(dated.dated_at, "release", "dated_at")?, since);
     let first = Revision { number: 1, kind: RevisionKind::Published, at, why: None };
     super::revision::add(tx, &advisory.id, &first).await?;
     for document in &advisory.documents {

@@ -175,6 +175,9 @@ pub struct FixView {
     pub may_approve: bool,
     /// State of the checks on the present head: a check word, or `none`.
     pub checks: String,
+    /// Why nothing was checked, where nothing was; a sentence.
+    #[serde(default)]
+    pub checks_note: String,
     /// The newest run on the present head.
     pub run: Option<String>,
     /// Who answered for the present head, whose checks could not run.

@@ -152,7 +152,7 @@ pub async fn approve(app: &App, actor: &Actor, case: &CaseId, read: &Digest) -> 
     let known = know(app, &mut tx, &grant).await?;
     known.changeable()?;
     let Some(row) = &known.row else { return Err(Error::NotFound) };
-    credit::may_approve(person, row.edited_by, team(app, &known.case))?;
+    credit::may_approve(person, row.edited_by.as_slice(), team(app, &known.case))?;
     let missing = missing(app, &mut tx, &grant, &known).await?;
     if !missing.is_empty() {
         return Err(Error::Blocked(missing));
@@ -237,7 +237,8 @@ async fn rendered(app: &App, actor: &Actor, case: &CaseId) -> Result<Option<(Dig
     let (tx, gathered) = gather(app, &chore, &release, Action::ReadTeam, "advisory.render").await?;
     app.commit(tx).await?;
     let Some(found) = gathered.advisories.into_iter().find(|rendered| &rendered.case == case) else { return Ok(None) };
-    let digest = Digest::from_bytes(found.documents.digest());
+    let facts = gathered.facts.cases.iter().find(|known| &known.case == case);
+    let Some(digest) = facts.and_then(|known| known.advisory.digest) else { return Ok(None) };
     let views = found.documents.into_vec().into_iter().map(shown);
     Ok(Some((digest, views.collect())))
 }
@@ -364,7 +365,7 @@ async fn view(app: &App, tx: &mut Tx, grant: &Grant, found: (&Known, Files)) -> 
     let reviewer = grant.actor().person().filter(|_| grant.also(Action::ApproveAdvisory));
     let barred = reviewer.and_then(|person| {
         let allowed =
-            known.changeable().and_then(|()| credit::may_approve(person, known.editor(), team(app, &known.case)));
+            known.changeable().and_then(|()| credit::may_approve(person, known.editor().as_slice(), team(app, &known.case)));
         let early =
             Refusal::moment("Plan the release of this case first: an advisory is approved as it will be published.");
         allowed.and_then(|()| digest.map(|_| ()).ok_or(early)).err()

@@ -1,16 +1,19 @@
 //! Disclosing now: one word of as many people as the project asks for, and the run begins.
 //!
-//! A planned release is frozen first, as it was rehearsed. What is passed over is what the project's configuration allows, and
+//! A planned release is frozen first, as it was rehearsed. Its documents then bear the instant at which enough people had said so:
+//! an advisory that is public does not speak of the future. What is passed over is what the project's configuration allows, and
 //! stands in the release from then on; everything else blocks as ever. The run itself is `disclose`, unchanged.
 
-use super::readiness::gather;
-use super::release::{blocked, named, wake_at_its_time, write_down};
+use super::readiness::{Gathered, gather};
+use super::release::{blocked, frozen_advisory, keep, named, wake_at_its_time, write_down};
 use super::{Error, Result, shown_at};
 use crate::app::App;
 use crate::domain::access::Action;
 use crate::domain::actor::Actor;
 use crate::domain::blocker::Blocker;
+use crate::domain::change::Change;
 use crate::domain::id::ReleaseId;
+use crate::domain::manifest::Manifest;
 use crate::domain::readiness::Facts;
 use crate::domain::release::{Policy, Release, ReleaseState};
 use crate::store::{self, Tx};
@@ -24,14 +27,18 @@ pub async fn disclose_now(app: &App, actor: &Actor, id: &ReleaseId) -> Result<()
     let (policy, now) = (gathered.policy.clone(), tx.now());
     let account = gathered.release.haste_account(&gathered.facts, &policy);
     let ready = account.outcome.map_err(blocked)?;
-    let (release, facts) = if gathered.release.state == ReleaseState::Planned {
+    let gathered = if gathered.release.state == ReleaseState::Planned {
         write_down(app, &mut tx, actor, (ready, gathered)).await?
     } else {
-        (gathered.release, gathered.facts)
+        gathered
     };
-    let account = release.haste_account(&facts, &policy);
-    let change = release.disclose_now(account, person, &policy, now)?;
-    let release = store::release::save(&mut tx, actor, change).await?;
+    let account = gathered.release.haste_account(&gathered.facts, &policy);
+    let change = gathered.release.clone().disclose_now(account, person, &policy, now)?;
+    let mut release = store::release::save(&mut tx, actor, change).await?;
+    if release.told_at() != release.dated_at {
+        let change = redated(app, &mut tx, release, gathered).await?;
+        release = store::release::save(&mut tx, actor, change).await?;
+    }
     if release.haste.in_force() {
         tracing::warn!(release = %id, "a release is disclosed now, before its instant");
     } else {
@@ -39,6 +46,23 @@ pub async fn disclose_now(app: &App, actor: &Actor, id: &ReleaseId) -> Result<()
     }
     wake_at_its_time(&mut tx, &release).await?;
     Ok(app.commit(tx).await?)
+}
+
+/// Has every document of a frozen release bear the instant at which it was decided to disclose it now. Commits and tags keep the
+/// date they were rehearsed, checked and signed with.
+async fn redated(app: &App, tx: &mut Tx, next: Release, gathered: Gathered) -> Result<Change<Release>> {
+    let Gathered { grants, advisories, layout, .. } = gathered;
+    let before = super::disclose::manifest(app, tx, &grants, &next).await?;
+    let dated = advisories.into_iter().map(|rendered| rendered.dated(app, next.told_at()));
+    let advisories = dated.collect::<Result<Vec<_>>>()?;
+    let channels = super::channel::prepare(app, (&next, &layout), &advisories, &before.packages)?;
+    let after = Manifest {
+        advisories: advisories.iter().map(frozen_advisory).collect::<Result<_>>()?,
+        channels: channels.iter().map(|channel| channel.frozen.clone()).collect(),
+        ..before.clone()
+    };
+    let sealed = keep(app, tx, (&next, &grants), (&after, &advisories, &channels)).await?;
+    Ok(next.redate(&before, &after, sealed)?)
 }
 
 /// Shows who wants a release disclosed now and what it would mean; `None` once that question is over.

@@ -15,6 +15,7 @@ use crate::{app, crypto, git};
 
 pub mod account;
 pub mod advisory;
+pub mod alarm;
 pub mod amendment;
 mod awaited;
 mod begin;

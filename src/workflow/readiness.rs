@@ -36,6 +36,9 @@ use crate::store::{self, Rows, Tx};
 /// The place of a sealed draft.
 pub(super) const DRAFT: (&str, &str) = ("advisory", "draft");
 
+/// The place of a sealed text as it was last frozen or published.
+pub(super) const SETTLED: (&str, &str) = ("advisory", "settled");
+
 /// How often a release is looked at that changes meanwhile, as one does that is being disclosed.
 const LOOKS: usize = 5;
 
@@ -309,6 +312,8 @@ async fn case_facts(
     let fixes = fix_facts(app, tx, grant, (release, layout), &said).await?;
     let package = super::advisory::package(app, &case);
     let advisory = advisory.map(|advisory| advisory.against(&lines, package.as_ref()));
+    // An approval is of the text with the planned date: that of a disclosure before it is another's word.
+    let mut approvable = None;
     let rendered = match (&draft, &advisory) {
         (Some(Draft { public_id: Some(id), .. }), Some(advisory)) => {
             let heads = fixes.iter().map(|fix| (fix.line, fix.head.clone())).collect::<Vec<_>>();
@@ -318,7 +323,9 @@ async fn case_facts(
             let related = store::link::related(tx, grant).await?;
             let published = Published { related, ..published(app, (release, layout), (id, advisory), lines)? };
             let documents = rendered(app, &published)?;
-            Some(Rendered { case: case.id.clone(), id: id.clone(), published, documents })
+            approvable = Some(Digest::from_bytes(documents.digest()));
+            let planned = Rendered { case: case.id.clone(), id: id.clone(), published, documents };
+            Some(if release.told_at() == release.dated_at { planned } else { planned.dated(app, release.told_at())? })
         }
         _ => None,
     };
@@ -348,12 +355,21 @@ async fn case_facts(
         advisory: AdvisoryFacts {
             missing,
             waiting_credits: advisory.as_ref().map_or(0, Advisory::waiting_credits),
-            digest: rendered.as_ref().map(|rendered| Digest::from_bytes(rendered.documents.digest())),
+            digest: approvable,
             approved: draft.and_then(|draft| draft.approved).map(|(digest, _)| digest),
             left_behind,
         },
     };
     Ok((facts, rendered))
+}
+
+impl Rendered {
+    /// Renders it anew with another date and nothing else changed.
+    pub(super) fn dated(self, app: &App, at: Timestamp) -> Result<Self> {
+        let published = Published { published_at: at, modified_at: at, ..self.published };
+        let documents = rendered(app, &published)?;
+        Ok(Self { published, documents, ..self })
+    }
 }
 
 /// Renders the files of an advisory, with their hashes signed where the server has a key.
@@ -457,7 +473,7 @@ async fn fix_facts(
                 .map(|approval| (approval.person, approval.counts_at))
                 .collect(),
             checks: Checks::of(run.as_ref().map(|run| run.state), waived),
-            run: run.map(|run| RunFacts { id: run.id, base: run.base }),
+            run: run.map(|run| RunFacts { id: run.id, base: run.base, note: run.note }),
         });
     }
     Ok(facts)

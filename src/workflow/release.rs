@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 
 use super::channel::Prepared;
-use super::readiness::{Gathered, Layout, Rendered, gather, open_release, policy};
+use super::readiness::{Gathered, Layout, Rendered, SETTLED, gather, open_release, policy};
 use super::{Error, Result, open, shown_at};
 use crate::app::App;
 use crate::domain::access::{Action, Grants};
@@ -23,6 +23,7 @@ use crate::domain::refusal::Refusal;
 use crate::domain::rehearsal::{Rehearsal, Target};
 use crate::domain::release::{Policy, Release, ReleaseState};
 use crate::domain::repo::{CommitId, LineName, RepoName};
+use crate::domain::sealed::Sealed;
 use crate::domain::trial::Trial;
 use crate::store::{self, Tx};
 use crate::wire::release::{ArmingView, BlockerView, ReleaseSummary, ReleaseView, TargetView, TrialView};
@@ -132,8 +133,8 @@ pub async fn show(app: &App, actor: &Actor, id: &ReleaseId) -> Result<ReleaseVie
 pub async fn freeze(app: &App, actor: &Actor, id: &ReleaseId) -> Result<()> {
     let (mut tx, gathered) = gather(app, actor, id, Action::PlanRelease, "release.freeze").await?;
     let ready = gathered.release.readiness(&gathered.facts, &gathered.policy).map_err(blocked)?;
-    let (release, _) = write_down(app, &mut tx, actor, (ready, gathered)).await?;
-    wake_at_its_time(&mut tx, &release).await?;
+    let frozen = write_down(app, &mut tx, actor, (ready, gathered)).await?;
+    wake_at_its_time(&mut tx, &frozen.release).await?;
     Ok(app.commit(tx).await?)
 }
 
@@ -143,27 +144,43 @@ pub(super) async fn write_down(
     tx: &mut Tx,
     actor: &Actor,
     (ready, gathered): (Ready, Gathered),
-) -> Result<(Release, Facts)> {
+) -> Result<Gathered> {
     let (manifest, channels) = composed(app, &gathered)?;
-    let Gathered { release, grants, facts, advisories, .. } = gathered;
-    let id = release.id.clone();
-    super::channel::freeze(app, tx, (&id, &grants), &channels).await?;
-    store::hook::plan(tx, &id, &manifest.hooks).await?;
+    let (release, grants) = (gathered.release, &gathered.grants);
+    store::hook::plan(tx, &release.id, &manifest.hooks).await?;
+    let sealed = keep(app, tx, (&release, grants), (&manifest, &gathered.advisories, &channels)).await?;
+    for Rendered { case, published, .. } in &gathered.advisories {
+        let grant = grant_of(grants, case)?;
+        let text = app.sealing(tx, grant).await?.seal(SETTLED, &case.to_string(), &published.advisory)?;
+        store::advisory::settle(tx, grant, &text).await?;
+    }
+    let change = release.freeze(ready, &manifest, sealed)?;
+    let release = store::release::save(tx, actor, change).await?;
+    Ok(Gathered { release, ..gathered })
+}
+
+/// Keeps what a release will publish, sealed, in place of what was kept before; returns its manifest as it is to be saved.
+pub(super) async fn keep(
+    app: &App,
+    tx: &mut Tx,
+    (release, grants): (&Release, &Grants),
+    (manifest, advisories, channels): (&Manifest, &[Rendered], &[Prepared]),
+) -> Result<Sealed<Manifest>> {
+    let id = &release.id;
+    super::channel::freeze(app, tx, (id, grants), channels).await?;
     for rendered in advisories {
-        let grant = grant_of(&grants, &rendered.case)?;
+        let grant = grant_of(grants, &rendered.case)?;
         let sealing = app.sealing(tx, grant).await?;
         let frozen = manifest.advisory_of(&rendered.case).ok_or(Error::Conflict)?;
         let mut files = Vec::new();
-        for (document, file) in frozen.documents.iter().zip(rendered.documents.into_vec()) {
-            let text = String::from_utf8(file.bytes).map_err(|error| Error::Internal(Box::new(error)))?;
+        for (document, file) in frozen.documents.iter().zip(rendered.documents.as_slice()) {
+            let text = String::from_utf8(file.bytes.clone()).map_err(|error| Error::Internal(Box::new(error)))?;
             files.push((document.clone(), sealing.seal(DOCUMENT, document.path.as_str(), &text)?));
         }
-        store::publication::freeze(tx, grant, &id, &files).await?;
+        store::publication::freeze(tx, grant, id, &files).await?;
     }
-    let sealing = app.sealing(tx, grant_of(&grants, &release.cases[0])?).await?;
-    let sealed = sealing.seal(MANIFEST, &id.to_string(), &manifest)?;
-    let change = release.freeze(ready, &manifest, sealed)?;
-    Ok((store::release::save(tx, actor, change).await?, facts))
+    let sealing = app.sealing(tx, grant_of(grants, &release.cases[0])?).await?;
+    Ok(sealing.seal(MANIFEST, &id.to_string(), manifest)?)
 }
 
 /// Puts together what a freezing writes down, and what the channels will publish.
@@ -230,21 +247,6 @@ fn manifest(release: &Release, facts: &Facts, advisories: &[Rendered], layout: &
         }
         refs.push(tag);
     }
-    let frozen = |rendered: &Rendered| {
-        let documents = rendered.documents.as_slice().iter().map(|file| {
-            Ok(Document {
-                path: file.path.parse()?,
-                media_type: file.media_type.to_owned(),
-                sha256: Digest::from_bytes(file.sha256()),
-            })
-        });
-        Ok(FrozenAdvisory {
-            case: rendered.case.clone(),
-            id: rendered.id.clone(),
-            title: rendered.published.advisory.title.clone(),
-            documents: documents.collect::<Result<_>>()?,
-        })
-    };
     Ok(Manifest {
         form: 1,
         release: release.id.clone(),
@@ -254,11 +256,28 @@ fn manifest(release: &Release, facts: &Facts, advisories: &[Rendered], layout: &
         fixes,
         candidates,
         repositories,
-        advisories: advisories.iter().map(frozen).collect::<Result<_>>()?,
+        advisories: advisories.iter().map(frozen_advisory).collect::<Result<_>>()?,
         packages: Vec::new(),
         channels: Vec::new(),
         waves: Vec::new(),
         hooks: Vec::new(),
+    })
+}
+
+/// Writes down an advisory by the hashes of its files.
+pub(super) fn frozen_advisory(rendered: &Rendered) -> Result<FrozenAdvisory> {
+    let documents = rendered.documents.as_slice().iter().map(|file| {
+        Ok(Document {
+            path: file.path.parse()?,
+            media_type: file.media_type.to_owned(),
+            sha256: Digest::from_bytes(file.sha256()),
+        })
+    });
+    Ok(FrozenAdvisory {
+        case: rendered.case.clone(),
+        id: rendered.id.clone(),
+        title: rendered.published.advisory.title.clone(),
+        documents: documents.collect::<Result<_>>()?,
     })
 }
 

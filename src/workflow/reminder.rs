@@ -39,6 +39,11 @@ pub async fn sweep(app: &App) -> Result<()> {
 async fn remind(app: &App, id: &ReleaseId) -> Result<()> {
     let (mut tx, found) = gather(app, &CHORE, id, Action::Maintain, "reminder.remind").await?;
     let Some(at) = reminder::due(&found.release, tx.now()) else { return Ok(app.commit(tx).await?) };
+    // Whoever was told since that it is blocked does not hear it twice for this time.
+    let alarm = store::alarm::of_release(&mut tx, &found.grants, id).await?;
+    if !alarm.roles.is_empty() && alarm.at.is_some_and(|told| told >= at) {
+        return Ok(app.commit(tx).await?);
+    }
     let blockers = found.release.readiness(&found.facts, &found.policy).err().unwrap_or_default();
     let mut told = BTreeSet::new();
     for grant in found.grants.each() {

@@ -10,8 +10,8 @@ use crate::store;
 /// Leftovers of killed pushes are removed when they are older than this.
 const LEFTOVER_AGE: Duration = Duration::from_hours(1);
 
-/// Settles lost pushes, wakes due releases, waves and hooks, tries what others will need, reminds of those that come near, removes
-/// leftovers. Twice does no harm.
+/// Settles lost pushes, wakes due releases, waves and hooks, tries what others will need, says which armed releases got into
+/// trouble, reminds of those that come near, removes leftovers. Twice does no harm.
 pub async fn run(app: &App) -> Result<()> {
     super::push::sweep(app).await?;
     super::disclose::wake(app).await?;
@@ -20,6 +20,7 @@ pub async fn run(app: &App) -> Result<()> {
     super::hook::sweep(app).await?;
     super::trial::sweep(app).await?;
     super::dress::sweep(app).await?;
+    super::alarm::sweep(app).await?;
     super::reminder::sweep(app).await?;
     leftovers(app).await
 }

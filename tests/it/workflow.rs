@@ -111,3 +111,14 @@ async fn a_sound_workflow_is_green_here() {
         assert_eq!(run.state, "success", "{run:?}");
     }
 }
+
+#[tokio::test]
+async fn a_project_that_checks_pushes_alone_is_told_that_nothing_was_checked() {
+    let (test, run) = run(&[("ci.yml", job("    - run: make test\n").replace("on: pull_request", "on: push"))]).await;
+    if !runs_here(&test, &run) {
+        return;
+    }
+    assert_eq!((run.state.as_str(), run.jobs.len()), ("unsupported", 0), "not run is not nothing to run");
+    assert!(run.note.contains(".github/workflows/ci.yml runs on pushes alone"), "{}", run.note);
+    assert!(run.note.contains("Add `pull_request` to its `on:` on the public main"), "{}", run.note);
+}

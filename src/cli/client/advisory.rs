@@ -84,7 +84,8 @@ pub(crate) struct Edit {
     /// What happens, to whom, and what to do: Markdown from a file, or `-`
     #[arg(long, value_name = "FILE")]
     text_file: Option<PathBuf>,
-    /// Where a line is fixed and since when it was affected: LINE=FIXED or LINE=FIXED,INTRODUCED, or REPOSITORY:LINE=…
+    /// Where a line is fixed, and since when it is affected, if that changes: LINE=FIXED or LINE=FIXED,INTRODUCED, with nothing
+    /// after the comma for from the beginning; or REPOSITORY:LINE=…
     #[arg(long, value_name = "LINE=FIXED", value_parser = ranged)]
     affected: Vec<Ranged>,
     /// `low`, `medium`, `high`, `critical`, a CVSS vector, or `none:` and the reason
@@ -104,7 +105,29 @@ struct Ranged {
     repository: Option<String>,
     line: LineName,
     fixed: Version,
-    introduced: Option<Version>,
+    since: Since,
+}
+
+/// Since when a line is affected, as `--affected` says it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Since {
+    /// Nothing is said: as in the draft.
+    Kept,
+    /// From its beginning.
+    Beginning,
+    /// From this version on.
+    Version(Version),
+}
+
+impl Since {
+    /// Returns the first affected version, if it is not the first of all; `before` is what the draft said.
+    fn or(&self, before: Option<Version>) -> Option<Version> {
+        match self {
+            Self::Kept => before,
+            Self::Beginning => None,
+            Self::Version(version) => Some(version.clone()),
+        }
+    }
 }
 
 impl Edit {
@@ -260,7 +283,7 @@ fn affected(before: &[AffectedLine], given: &[Ranged]) -> Result<Vec<AffectedLin
         match (matching.next(), matching.next()) {
             (Some(line), None) => {
                 line.fixed = Some(range.fixed.clone());
-                line.introduced.clone_from(&range.introduced);
+                line.introduced = range.since.or(line.introduced.take());
                 line.last_affected = None;
             }
             (Some(_), Some(_)) => {
@@ -279,7 +302,7 @@ fn affected(before: &[AffectedLine], given: &[Ranged]) -> Result<Vec<AffectedLin
                     repository: name.parse()?,
                     line: range.line.clone(),
                     package: before.iter().find_map(|line| line.package.clone()),
-                    introduced: range.introduced.clone(),
+                    introduced: range.since.or(None),
                     last_affected: None,
                     fixed: Some(range.fixed.clone()),
                     tag: None,
@@ -292,16 +315,20 @@ fn affected(before: &[AffectedLine], given: &[Ranged]) -> Result<Vec<AffectedLin
 }
 
 fn ranged(text: &str) -> Result<Ranged, String> {
-    let form = || "a range is LINE=FIXED or LINE=FIXED,INTRODUCED".to_owned();
+    let form = || "a range is `LINE=FIXED`, `LINE=FIXED,INTRODUCED`, or `LINE=FIXED,` for all before".to_owned();
     let told = |error: crate::domain::refusal::Malformed| error.to_string();
     let (place, range) = text.split_once('=').ok_or_else(form)?;
     let (repository, line) = place.split_once(':').map_or((None, place), |(name, line)| (Some(name.to_owned()), line));
-    let (fixed, introduced) = range.split_once(',').map_or((range, None), |(fixed, first)| (fixed, Some(first)));
+    let (fixed, since) = match range.split_once(',') {
+        None => (range, Since::Kept),
+        Some((fixed, "")) => (fixed, Since::Beginning),
+        Some((fixed, first)) => (fixed, Since::Version(first.parse().map_err(told)?)),
+    };
     Ok(Ranged {
         repository,
         line: line.parse().map_err(told)?,
         fixed: fixed.parse().map_err(told)?,
-        introduced: introduced.map(str::parse).transpose().map_err(told)?,
+        since,
     })
 }
 
@@ -422,6 +449,16 @@ mod tests {
         assert_eq!(after[1].fixed.as_ref().unwrap().as_str(), "1.4.2");
         assert_eq!(after[1].introduced.as_ref().unwrap().as_str(), "1.2.0");
         assert_eq!(after[1].last_affected, None);
+    }
+
+    #[test]
+    fn where_a_flaw_begins_is_kept_unless_it_is_said() {
+        let mut before = [line("core", "main")];
+        before[0].introduced = Some("1.2.0".parse().unwrap());
+        let begins = |range: &str| affected(&before, &[ranged(range).unwrap()]).unwrap()[0].introduced.clone();
+        assert_eq!(begins("main=2.0.1"), before[0].introduced);
+        assert_eq!(begins("main=2.0.1,1.3.0"), Some("1.3.0".parse().unwrap()));
+        assert_eq!(begins("main=2.0.1,"), None);
     }
 
     #[test]

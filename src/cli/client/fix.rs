@@ -129,6 +129,9 @@ pub(super) fn described(fixes: &[FixView]) -> String {
                 let by = if by.is_empty() { String::new() } else { format!(" (by {})", shown(&by)) };
                 let run = fix.run.as_deref().map_or_else(String::new, |run| format!(" (run {})", shown(run)));
                 text.push_str(&format!("  {approved}{by}\n  checks: {}{run}\n", shown(&fix.checks)));
+                if !fix.checks_note.is_empty() {
+                    text.push_str(&format!("  {}\n", shown(&fix.checks_note)));
+                }
             }
         }
         text

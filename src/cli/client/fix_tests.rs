@@ -158,6 +158,7 @@ fn a_line_that_does_not_exist_is_told_with_those_that_do() {
         approved: false,
         may_approve: false,
         checks: "none".into(),
+        checks_note: String::new(),
         run: None,
         waived_by: None,
         may_waive: false,

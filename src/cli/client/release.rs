@@ -294,7 +294,9 @@ pub(super) async fn run(command: &ReleaseCommand, url: Option<&str>, output: Out
 fn meaning(view: &ReleaseView) -> String {
     let Some(haste) = &view.haste else { return format!("{} is {}.", view.summary.id, view.summary.state) };
     let mut lines =
-        vec!["Merges, tags and advisories become public at once, as they were frozen or rehearsed.".to_owned()];
+        vec!["Merges, tags and advisories become public at once, as they were frozen or rehearsed. Advisories bear the instant at \
+              which this is decided; commits and tags keep their date."
+            .to_owned()];
     lines.extend(haste.passes_over.iter().map(|sentence| format!("passed over: {}", shown(sentence))));
     lines.extend(haste.blocked_by.iter().map(|sentence| format!("in the way: {}", shown(sentence))));
     if haste.needed > 1 {

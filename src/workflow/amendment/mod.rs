@@ -4,6 +4,7 @@
 //! asks meanwhile. The draft is edited as it was before the disclosure (`workflow::advisory`); this decides when it goes up.
 
 use self::render::{Prospect, WHY, asked, files, newest_of, prospect};
+use super::readiness::SETTLED;
 use super::{Error, Result, open, shown_at};
 use crate::app::App;
 use crate::domain::access::{Action, Grant};
@@ -101,7 +102,7 @@ pub(super) async fn approve(app: &App, actor: &Actor, case: &CaseId, read: &Dige
         return Err(Error::Conflict);
     }
     let found = store::case::get(&mut tx, &grant).await?;
-    asked.may_approve(person, draft.edited_by, team(app, &found))?;
+    asked.may_approve(person, prospect.editors(), team(app, &found))?;
     if !prospect.missing.is_empty() {
         return Err(Error::Blocked(prospect.missing));
     }
@@ -115,6 +116,10 @@ pub(super) async fn approve(app: &App, actor: &Actor, case: &CaseId, read: &Dige
         return Err(Refusal::moment(UNSIGNED).into());
     }
     store::advisory::approve(&mut tx, &grant, person, (digest, draft.version)).await?;
+    if !asked.keeps_the_text(prospect.newest.kind) {
+        let settled = app.sealing(&mut tx, &grant).await?.seal(SETTLED, &case.to_string(), prospect.text())?;
+        store::advisory::settle(&mut tx, &grant, &settled).await?;
+    }
     let number = store::revision::revise(&mut tx, &grant, &prospect.id, &successor, &files).await?;
     store::amendment::clear(&mut tx, &grant).await?;
     tell::channels(app, &mut tx, &grant, (&found.project, asked.act.kind(), number), &rendered).await?;
@@ -169,7 +174,7 @@ pub(super) async fn show(app: &App, actor: &Actor, case: &CaseId) -> Result<Show
     let barred = actor.person().filter(|_| grant.also(Action::ApproveAdvisory)).and_then(|person| {
         let nothing = || Refusal::moment(NOTHING_ASKED);
         let asked = prospect.asked.as_ref().ok_or_else(nothing);
-        asked.and_then(|asked| asked.may_approve(person, prospect.draft.edited_by, team(app, &found))).err()
+        asked.and_then(|asked| asked.may_approve(person, prospect.editors(), team(app, &found))).err()
     });
     let withdrawn = prospect.newest.kind.withdrawn();
     let differs = prospect.differs(case);

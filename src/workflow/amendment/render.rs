@@ -15,7 +15,7 @@ use crate::domain::amendment::{Amendment, AmendmentAct};
 use crate::domain::digest::Digest;
 use crate::domain::effect::{Effect, Phase};
 use crate::domain::fix::Fix;
-use crate::domain::id::{CaseId, Prefix};
+use crate::domain::id::{CaseId, PersonId, Prefix};
 use crate::domain::manifest::Document;
 use crate::domain::plain::AdvisoryId;
 use crate::domain::project::Line;
@@ -28,7 +28,7 @@ use crate::store::advisory::Draft;
 use crate::store::revision::RevisionFile;
 use crate::store::{self, Rows, Tx};
 use crate::wire::amendment::DiffView;
-use crate::workflow::readiness::{Layout, Rendered, open_release, public_fixes};
+use crate::workflow::readiness::{Layout, Rendered, SETTLED, open_release, public_fixes};
 use crate::workflow::told::{self, Said};
 use crate::workflow::{Error, Result, advisory, open};
 
@@ -116,6 +116,17 @@ impl Prospect {
         !new.as_slice().iter().all(same)
     }
 
+    /// Names everybody who wrote at what would be put up: they do not approve it.
+    pub(super) fn editors(&self) -> &[PersonId] {
+        let kept = self.asked.as_ref().is_some_and(|asked| asked.keeps_the_text(self.newest.kind));
+        if kept { &[] } else { &self.draft.editors }
+    }
+
+    /// Returns the text that would be put up.
+    pub(super) fn text(&self) -> &Advisory {
+        &self.published.advisory
+    }
+
     /// Tells whether its release still publishes: what a slow channel gets then would be older than a revision.
     pub(super) fn being_published(&self) -> bool {
         self.being_published
@@ -144,13 +155,19 @@ pub(in crate::workflow) async fn prospect(app: &App, case: &CaseId) -> Result<Pr
     let unsealing = app.unsealing(&mut tx, &grant).await?;
     let whole = advisory::whole(&mut tx, &grant, &unsealing, &draft).await?;
     let asked = asked(app, &mut tx, &grant).await?;
+    let standing = match &draft.settled {
+        Some(sealed) if asked.as_ref().is_some_and(|asked| asked.keeps_the_text(newest.kind)) => {
+            Some(unsealing.open::<Advisory>(SETTLED, &case.to_string(), sealed)?)
+        }
+        Some(_) | None => None,
+    };
     let marks = store::mark::of_case(&mut tx, &grant).await?;
     let fixes = store::fix::of_case(&mut tx, &grant).await?;
     let related = store::link::related(&mut tx, &grant).await?;
     let found = store::case::get(&mut tx, &grant).await?;
     app.commit(tx).await?;
 
-    let said = Said { draft: Some(&whole), marks: &marks, fixes: &fixes };
+    let said = Said { draft: Some(standing.as_ref().unwrap_or(&whole)), marks: &marks, fixes: &fixes };
     let mut lines = told::lines(app, &layout, Some(&release), &said).await?;
     // What the release shipped may have proved to be no fix: then the text says what is, or that there is none yet.
     let unmended = lines.iter_mut().filter(|line| line.ships_no_fix_after_all());
@@ -160,8 +177,9 @@ pub(in crate::workflow) async fn prospect(app: &App, case: &CaseId) -> Result<Pr
             (line.repository.clone(), line.name.clone())
         })
         .collect();
-    let missing = lacks(case, &whole, &lines);
-    let whole = whole.against(&lines, advisory::package(app, &found).as_ref());
+    // What is public lacks nothing that a withdrawal would have to wait for.
+    let missing = if standing.is_some() { Vec::new() } else { lacks(case, &whole, &lines) };
+    let whole = standing.unwrap_or_else(|| whole.against(&lines, advisory::package(app, &found).as_ref()));
     let mends = |line: &Line| {
         let upstream = layout.upstreams.iter().find(|upstream| upstream.id == line.upstream);
         !upstream.is_some_and(|upstream| unmended.contains(&(upstream.name.clone(), line.name.clone())))
@@ -174,7 +192,7 @@ pub(in crate::workflow) async fn prospect(app: &App, case: &CaseId) -> Result<Pr
         project: layout.project.name.parse()?,
         base_url: app.config.base_url.as_str().parse()?,
         osv_prefix: known_prefix(&id, &public),
-        published_at: release.dated_at,
+        published_at: release.told_at(),
         modified_at: newest.at,
         withdrawn: None,
         related,

@@ -76,9 +76,24 @@ pub async fn perform(app: &App, id: CheckRunId) -> Result<Settled> {
         };
         states.push(state);
     }
-    let note =
-        if plan.jobs.is_empty() { "No workflow of this project runs for pull requests to this line." } else { "" };
-    end(app, &run, CheckState::sum(&states), note).await
+    let (state, note) = match plan.only_on_pushes() {
+        Some(path) => (CheckState::Unsupported, only_on_pushes(&path, &line)),
+        None if plan.jobs.is_empty() => {
+            (CheckState::Skipped, "No workflow of this project runs for pull requests to this line.".to_owned())
+        }
+        None => (CheckState::sum(&states), String::new()),
+    };
+    end(app, &run, state, &note).await
+}
+
+/// Says that the project's own checks never see a fix, and what to do.
+fn only_on_pushes(path: &str, line: &Line) -> String {
+    let name = &line.name;
+    format!(
+        "Nothing was checked: {path} runs on pushes alone, and a fix is checked as a pull request to {name}. Add \
+         `pull_request` to its `on:` on the public {name} and run the checks again, or test this commit in another way and \
+         answer for it.",
+    )
 }
 
 /// Reads the line's workflow files and plans what they ask for.

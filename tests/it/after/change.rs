@@ -196,6 +196,11 @@ async fn what_was_withdrawn_says_so_everywhere_until_a_revision_says_that_it_hol
     assert!(out.feed().await.contains("Withdrawn: Crafted file runs code"));
     assert!(out.receiver.got()[0].body.contains("advisory.withdrawn"));
 
+    // Withdrawn once more, it gets another text.
+    out.write("A trusted file runs code. Nothing to do.").await;
+    out.amend(AmendmentAct::Withdraw, "It is no flaw: every such file is trusted.").await;
+    assert!(out.file(MARKDOWN).await.contains("A trusted file runs code"));
+
     // Corrected silently back it is not, whatever the draft says.
     out.write("A crafted file runs code after all. Update.").await;
     let silent = out.ask(out.alice(), AmendmentAct::Correct, "A better text.").await;
@@ -204,8 +209,40 @@ async fn what_was_withdrawn_says_so_everywhere_until_a_revision_says_that_it_hol
     assert!(out.osv().await.get("withdrawn").is_none());
     let shown = history::show(app, &ID.parse().unwrap()).await.unwrap();
     let kinds: Vec<_> = shown.revisions.iter().map(|revision| revision.kind).collect();
-    assert_eq!(kinds, [RevisionKind::Published, RevisionKind::Withdrawn, RevisionKind::Reinstated]);
+    use RevisionKind::{Published, Reinstated, Withdrawn};
+    assert_eq!(kinds, [Published, Withdrawn, Withdrawn, Reinstated]);
     assert!(!out.feed().await.contains("Withdrawn:"));
+}
+
+#[tokio::test]
+async fn a_withdrawal_carries_no_edit_along_and_whoever_edited_approves_no_correction() {
+    let out = Out::there("").await;
+    let (app, case) = (&out.app, out.case());
+    let before = out.file(MARKDOWN).await;
+    out.write("A half-written thought.").await;
+    let as_bob = async |text: &str| {
+        let draft = advisory::show(app, out.bob(), case).await.unwrap();
+        let mut edited = EditAdvisory { advisory: draft.advisory, version: draft.version };
+        edited.advisory.description = Some(text.parse().unwrap());
+        advisory::edit(app, out.bob(), case, &edited).await.unwrap();
+    };
+    as_bob("Another thought.").await;
+    out.write("A third thought.").await;
+    // Alice asks; bob wrote at the text, if not last, and who wrote last is alice.
+    out.ask(out.alice(), AmendmentAct::Correct, "A sample.").await.unwrap();
+    let read = advisory::show(app, out.bob(), case).await.unwrap();
+    let refused = advisory::approve(app, out.bob(), case, &read.digest.unwrap()).await;
+    assert!(matches!(&refused, Err(Error::Refused(why)) if why.to_string().contains("You edited")), "{refused:?}");
+    amendment::drop(app, out.alice(), case).await.unwrap();
+
+    // The withdrawal is of what is public, and who edited something else may approve it.
+    out.amend(AmendmentAct::Withdraw, "It is no flaw.").await;
+    let after = out.file(MARKDOWN).await;
+    let new: Vec<_> = after.lines().filter(|line| !before.contains(line)).collect();
+    assert!(new.iter().all(|line| line.contains("ithdrawn") || line.contains("Changed")), "{new:?}");
+    assert!(after.contains("It is no flaw.") && !after.contains("thought"), "{after}");
+    assert!(out.view().await.advisory.description.unwrap().as_str().contains("third"), "the draft keeps its edits");
+    out.intact().await;
 }
 
 #[tokio::test]

@@ -1,18 +1,23 @@
 //! Disclosing now: the same run at once, by as many people as the project asks for, passing over what it decided beforehand.
 
+use embargo::app::App;
 use embargo::domain::actor::{Actor, Via};
 use embargo::worker;
-use embargo::workflow::{Error, case, haste, plan, release};
+use embargo::workflow::{Error, advisory, case, haste, plan, publication, release};
 use jiff::SignedDuration;
 
 use super::{CALL, INSTANT, PLANNED, SINGLE, at, go_to, settle};
 use crate::support::house::House;
 use crate::support::mail::MailServer;
 
+/// When the second of two people says that it is to be disclosed now.
+const DECIDED: &str = "2027-01-15T08:20:30Z";
+
 #[tokio::test]
 async fn two_people_disclose_a_frozen_release_hours_before_its_instant() {
     let mail = MailServer::start().await;
     let house = House::new(&SINGLE, Some(&mail)).await;
+    house.configure(&folder(&house));
     let app = house.open(PLANNED).await;
     let frozen = house.freeze(&app, at(INSTANT)).await;
     let (before, team) = (house.public().await, &frozen.team);
@@ -29,11 +34,18 @@ async fn two_people_disclose_a_frozen_release_hours_before_its_instant() {
     settle(&app).await;
     assert_eq!(house.public().await, before, "one person twice is one person");
 
+    app.clock.set(at(DECIDED));
+    let digest = frozen.view(&app).await.digest;
     haste::disclose_now(&app, &team.bob, &frozen.release).await.unwrap();
+    assert_ne!(frozen.view(&app).await.digest, digest, "they armed documents of another date");
     settle(&app).await;
     house.is_public(&app, &frozen).await;
     let view = frozen.view(&app).await;
-    assert_eq!(view.summary.state, "done");
+    assert_eq!(view.summary.state, "done", "{:?}", view.hold);
+    bears(&app, DECIDED).await;
+    let folder = |name: &str| std::fs::read_to_string(house.root().join("folder").join(name)).unwrap();
+    let id = publication::published(&app).await.unwrap().remove(0).id;
+    assert!(folder(&format!("osv/x_{id}.json")).contains(DECIDED), "what a channel got is the same");
     assert_eq!(view.armed_by.len(), 2);
     assert!(haste::disclose_now(&app, &team.bob, &frozen.release).await.is_err(), "it is done");
 }
@@ -92,6 +104,55 @@ async fn what_the_project_decided_beforehand_is_passed_over_and_nothing_else() {
     assert_eq!(haste.passes_over, ["The advisory was not approved as it was published."]);
     assert!(haste.since.is_some());
     assert_ne!(house.public().await, before);
+    bears(&app, PLANNED).await;
+    // Read as of the disclosure, nothing is left to change: a correction finds the bytes that are public.
+    let shown = advisory::show(&app, &team.alice, &case).await.unwrap();
+    assert!(!shown.public.unwrap().differs);
+}
+
+/// Attack: the place that documents go to is exchanged between the freezing and the haste.
+#[tokio::test]
+async fn what_was_configured_otherwise_since_the_freezing_is_frozen_anew_first() {
+    let house = House::new(&SINGLE, None).await;
+    house.configure(&folder(&house));
+    house.decide("disclose_now = { people = 1 }");
+    let app = house.open(PLANNED).await;
+    let frozen = house.freeze(&app, at(INSTANT)).await;
+    drop(app);
+    let config = std::fs::read_to_string(house.config()).unwrap();
+    std::fs::write(house.config(), config.replace("/folder\"", "/elsewhere\"")).unwrap();
+    std::fs::create_dir_all(house.root().join("elsewhere")).unwrap();
+    let app = house.open(PLANNED).await;
+    settle(&app).await;
+    let (before, alice) = (house.public().await, &frozen.team.alice);
+    let refused = haste::disclose_now(&app, alice, &frozen.release).await.unwrap_err().to_string();
+    assert!(refused.contains("embargo release reopen DEMO-R1"), "{refused}");
+    settle(&app).await;
+    assert_eq!(house.public().await, before);
+    release::reopen(&app, alice, &frozen.release).await.unwrap();
+    settle(&app).await;
+    haste::disclose_now(&app, alice, &frozen.release).await.unwrap();
+    settle(&app).await;
+    house.is_public(&app, &frozen).await;
+    bears(&app, PLANNED).await;
+}
+
+/// Checks that the public files of the one advisory bear this date, and the release's planned one nowhere.
+async fn bears(app: &App, instant: &str) {
+    let id = publication::published(app).await.unwrap().remove(0).id;
+    let file = publication::file(app, &format!("osv/x_{id}.json").parse().unwrap()).await.unwrap();
+    let osv: serde_json::Value = serde_json::from_slice(&file.body).unwrap();
+    assert_eq!((osv["published"].as_str(), osv["modified"].as_str()), (Some(instant), Some(instant)));
+    let page = publication::file(app, &format!("advisories/{id}.md").parse().unwrap()).await.unwrap();
+    let page = String::from_utf8(page.body).unwrap();
+    assert!(!page.contains("12:00"), "{page}");
+}
+
+/// Writes the configuration of a channel into a folder, and makes that folder.
+fn folder(house: &House) -> String {
+    let folder = house.root().join("folder");
+    std::fs::create_dir_all(&folder).unwrap();
+    format!("[[project.channel]]\nname = \"files\"\nkind = \"folder\"\nfolder = \"{}\"\n", folder.display())
 }
 
 #[tokio::test]

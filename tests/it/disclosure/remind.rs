@@ -1,13 +1,20 @@
-//! Mails before the instant: to those who can act, once for each reminder, and none when nothing is left to do.
+//! Mails before the instant: to those who can act, once for each reminder, and none when nothing is left to do; and at once
+//! when what was armed gets into trouble.
 
+use embargo::app::App;
+use embargo::domain::job::Job;
+use embargo::store;
 use embargo::workflow::plan;
 use jiff::SignedDuration;
 
 use super::{INSTANT, PLANNED, SINGLE, at, go_to, settle};
+use crate::support::git::Git;
 use crate::support::house::House;
 use crate::support::mail::MailServer;
 
 const NEAR: &str = "Something needs you soon";
+const BLOCKED: &str = "Something needs you again";
+const CLEAR: &str = "Something is in order again";
 
 #[tokio::test]
 async fn who_can_act_is_reminded_once_at_each_time() {
@@ -39,17 +46,52 @@ async fn an_armed_release_that_nothing_blocks_reminds_nobody() {
     let app = house.open(PLANNED).await;
     house.arm(&app).await;
     go_to(&app, at(INSTANT) - SignedDuration::from_mins(59)).await;
-    assert_eq!(mail.ids(NEAR).len(), 0);
-    // A push that comes now would hold it, and is told while there is time.
+    for subject in [NEAR, BLOCKED, CLEAR] {
+        assert_eq!(mail.ids(subject).len(), 0, "{subject}");
+    }
+}
+
+#[tokio::test]
+async fn an_armed_release_that_gets_into_trouble_is_told_when_it_does_and_when_it_is_clear_again() {
+    let mail = MailServer::start().await;
+    let house = House::new(&SINGLE, Some(&mail)).await;
+    let app = house.open(PLANNED).await;
+    house.arm(&app).await;
+    let tip = house.public().await["core refs/heads/main"].clone();
+    let told = || [BLOCKED, CLEAR, NEAR].map(|subject| mail.ids(subject).len());
+    let before = |minutes| at(INSTANT) - SignedDuration::from_mins(minutes);
+    go_to(&app, before(230)).await;
+    assert_eq!(told(), [0, 0, 0]);
     house.move_line("core").await;
-    let project = "demo".parse().unwrap();
+    mirror(&app).await;
+    assert_eq!(told(), [2, 0, 0], "both managers hear at once");
+    for minutes in [229, 200] {
+        go_to(&app, before(minutes)).await;
+    }
+    assert_eq!(told(), [2, 0, 0], "it is known");
+    // The push was a mistake, and is taken back; then it comes again.
+    let (git, bare) = (Git::anonymous(), house.upstream("core"));
+    let moved = git.succeed(&bare, &["rev-parse", "main"]).await;
+    git.succeed(&bare, &["update-ref", "refs/heads/main", &tip]).await;
+    mirror(&app).await;
+    assert_eq!(told(), [2, 2, 0]);
+    git.succeed(&bare, &["update-ref", "refs/heads/main", moved.trim()]).await;
+    mirror(&app).await;
+    go_to(&app, before(171)).await;
+    assert_eq!(told(), [2, 2, 0], "not more than once an hour");
+    go_to(&app, before(169)).await;
+    assert_eq!(told(), [4, 2, 0]);
+    go_to(&app, before(60)).await;
+    go_to(&app, before(59)).await;
+    assert_eq!(told(), [4, 2, 2], "the reminder finds it still blocked");
+}
+
+/// Looks at the public repositories anew.
+async fn mirror(app: &App) {
     let mut tx = app.begin("test.mirror").await.unwrap();
-    for upstream in embargo::store::project::upstreams(&mut tx, &project).await.unwrap() {
-        let job = embargo::domain::job::Job::Mirror { upstream: upstream.id };
-        embargo::store::job::queue(&mut tx, &job, app.clock.now()).await.unwrap();
+    for upstream in store::project::upstreams(&mut tx, &"demo".parse().unwrap()).await.unwrap() {
+        store::job::queue(&mut tx, &Job::Mirror { upstream: upstream.id }, app.clock.now()).await.unwrap();
     }
     app.commit(tx).await.unwrap();
-    settle(&app).await;
-    settle(&app).await;
-    assert_eq!(mail.ids(NEAR).len(), 2);
+    settle(app).await;
 }

@@ -6,7 +6,7 @@ use super::page::{may, path};
 use crate::domain::access::Action;
 use crate::domain::mark::Standing;
 use crate::http::web::page::Frame;
-use crate::http::web::piece::{Tone, check_mark, foreign, mark, moment, short, size, word};
+use crate::http::web::piece::{Tone, check_mark, foreign, mark, moment, sentence, short, size, word};
 use crate::wire::case::{AttachmentView, CaseView, FixView};
 
 /// Renders the private remote and the table of fixes.
@@ -74,6 +74,7 @@ fn fix_row(view: &CaseView, fix: &FixView, frame: &Frame<'_>) -> Markup {
                     Some(run) => a.quiet href={ "/checks/" (run) } { (check_mark(&fix.checks)) },
                     None => (check_mark(&fix.checks)),
                 }
+                @if !fix.checks_note.is_empty() { p.small { (sentence(&fix.checks_note)) } }
                 @if fix.head.is_some() && may(view, Action::RunChecks) {
                     form.inline method="post" action=(path(view, "checks")) {
                         (frame.token())

@@ -52,7 +52,7 @@ pub(crate) fn check_page(view: &RunView, log: Option<&LogPart>, frame: &Frame<'_
         @if view.may_cancel { (frame.button(&format!("/checks/{}/cancel", view.id), "danger", "Stop this run")) }
         h2 { "Jobs" }
         @if view.jobs.is_empty() {
-            p.soft { "No job is planned yet." }
+            p.soft { @if view.ended_at.is_some() { "There was no job to run." } @else { "No job is planned yet." } }
         } @else {
             ul.jobs { @for job in &view.jobs { (job_row(view, job, log.map(|part| part.job.as_str()))) } }
         }

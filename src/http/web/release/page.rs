@@ -231,7 +231,7 @@ fn disclose_now(view: &ReleaseView, frame: &Frame<'_>) -> Markup {
     html! {
         details {
             summary { "Something leaked: disclose now" }
-            p { "The same run, at once: merges, tags and advisory become public as they are " @if view.digest.is_some() { "frozen." } @else { "rehearsed." } }
+            p { "The same run, at once: merges, tags and advisory become public as they are " @if view.digest.is_some() { "frozen." } @else { "rehearsed." } " The advisory bears the instant at which this is decided; commits and tags keep their date." }
             @if haste.blocked_by.is_empty() {
                 @if haste.passes_over.is_empty() { p { "Nothing is passed over." } }
                 @else { (passed_over("Passed over, as the project has decided beforehand", &haste.passes_over)) }
