@@ -1,4 +1,5 @@
-//! Alarms: an armed release that was clear and is blocked is told at once to who can mend it, and once more when it is clear again.
+//! Alarms: an armed release that was clear and is blocked is told at once to who can mend it, and once more when it is clear
+//! again; so is what comes up by itself while a release is still being planned, such as a conflict with a line that moved.
 //!
 //! Guards: one word for each change, never one for each look; a release that comes and goes is told at most once an hour, so
 //! that a mailbox stays readable. Leaves the reminders at fixed times to [`super::reminder`].
@@ -8,9 +9,8 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 
 use super::access::Role;
-use super::blocker::Blocker;
+use super::blocker::{Blocker, BlockerKind};
 use super::release::{Release, ReleaseState};
-use super::reminder::concerns;
 
 /// How long after one alarm the next may follow.
 const PAUSE: SignedDuration = SignedDuration::from_hours(1);
@@ -31,7 +31,7 @@ pub enum Word {
     Blocked(BTreeSet<Role>),
     /// To these: it is clear again.
     Clear(BTreeSet<Role>),
-    /// To nobody: it is not armed any more, and whoever changed that looks after it.
+    /// To nobody: it goes on by itself or is over, and whoever changed that looks after it.
     Over,
 }
 
@@ -41,15 +41,24 @@ impl Alarm {
     pub fn look(&self, release: &Release, blockers: &[Blocker], now: Timestamp) -> Option<(Word, Self)> {
         let raised = !self.roles.is_empty();
         let quiet = Self { roles: BTreeSet::new(), at: self.at };
-        if release.state != ReleaseState::Armed || release.due_at <= now {
-            return raised.then_some((Word::Over, quiet));
-        }
-        match (raised, blockers.is_empty()) {
+        let told: Vec<_> = match release.state {
+            ReleaseState::Armed if release.due_at > now => blockers.iter().collect(),
+            ReleaseState::Planned | ReleaseState::Frozen if release.due_at > now => {
+                blockers.iter().filter(|blocker| blocker.kind.comes_unasked()).collect()
+            }
+            ReleaseState::Planned
+            | ReleaseState::Frozen
+            | ReleaseState::Armed
+            | ReleaseState::Running
+            | ReleaseState::Held
+            | ReleaseState::Done
+            | ReleaseState::Abandoned => return raised.then_some((Word::Over, quiet)),
+        };
+        match (raised, told.is_empty()) {
             (true, true) => Some((Word::Clear(self.roles.clone()), quiet)),
             (false, false) if self.rests(now) => None,
             (false, false) => {
-                let concerned = Role::ALL.iter().copied().filter(|role| concerns(*role, release, blockers));
-                let roles: BTreeSet<_> = concerned.collect();
+                let roles: BTreeSet<_> = told.into_iter().flat_map(concerned).collect();
                 Some((Word::Blocked(roles.clone()), Self { roles, at: Some(now) }))
             }
             (true, false) | (false, true) => None,
@@ -62,11 +71,16 @@ impl Alarm {
     }
 }
 
+/// Returns whom a blocker concerns: its owner and the managers, and where fixes do not merge, those who push them.
+fn concerned(blocker: &Blocker) -> impl Iterator<Item = Role> {
+    let pusher = (blocker.kind == BlockerKind::Conflict).then_some(Role::Fixer);
+    [blocker.owner, Role::ReleaseManager].into_iter().chain(pusher)
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::readiness::tests::{at, release};
     use super::*;
-    use crate::domain::blocker::BlockerKind;
 
     const HOUR: i64 = 3600;
 
@@ -104,14 +118,30 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_armed_and_ahead_raises_one() {
-        let red = blocked_by(Role::Fixer);
+    fn while_it_is_planned_only_what_comes_unasked_is_told_and_a_conflict_to_those_who_push_too() {
+        let planned = Release { state: ReleaseState::Planned, ..armed() };
+        let conflict = Blocker { kind: BlockerKind::Conflict, ..blocked_by(Role::ReleaseManager)[0].clone() };
+        assert_eq!(Alarm::default().look(&planned, &blocked_by(Role::Fixer), at(1)), None);
+        let both = [blocked_by(Role::Reviewer)[0].clone(), conflict];
+        let (word, alarm) = Alarm::default().look(&planned, &both, at(1)).unwrap();
+        assert_eq!(word, Word::Blocked(BTreeSet::from([Role::Fixer, Role::ReleaseManager])));
+        let (word, _) = alarm.look(&planned, &both[..1], at(2)).unwrap();
+        assert!(matches!(word, Word::Clear(_)));
+    }
+
+    #[test]
+    fn only_what_is_ahead_raises_one() {
+        let red = [Blocker { kind: BlockerKind::Conflict, ..blocked_by(Role::Fixer)[0].clone() }];
         let raised = Alarm { roles: BTreeSet::from([Role::Fixer]), at: Some(at(1)) };
-        for state in ReleaseState::ALL.iter().copied().filter(|state| *state != ReleaseState::Armed) {
+        let ahead = [ReleaseState::Planned, ReleaseState::Frozen, ReleaseState::Armed];
+        for state in ReleaseState::ALL.iter().copied().filter(|state| !ahead.contains(state)) {
             let other = Release { state, ..armed() };
             assert_eq!(Alarm::default().look(&other, &red, at(2)), None, "{state}");
             let (word, after) = raised.look(&other, &red, at(2)).unwrap();
             assert!(word == Word::Over && after.roles.is_empty(), "{state}");
+        }
+        for state in ahead {
+            assert!(Alarm::default().look(&Release { state, ..armed() }, &red, at(2)).is_some(), "{state}");
         }
         assert_eq!(Alarm::default().look(&armed(), &red, at(1000 * HOUR)), None, "its run says what happens");
     }

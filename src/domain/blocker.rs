@@ -127,6 +127,42 @@ impl BlockerKind {
     }
 }
 
+impl BlockerKind {
+    /// Tells whether it comes up by itself while a release is still being planned, so that nobody would look for it: what is
+    /// merely left to do is known to whoever plans.
+    pub fn comes_unasked(self) -> bool {
+        match self {
+            Self::Conflict | Self::TagTaken | Self::Access | Self::Rules | Self::Dress => true,
+            Self::NoCase
+            | Self::CaseState
+            | Self::CaseElsewhere
+            | Self::Date
+            | Self::FixMissing
+            | Self::LineLeft
+            | Self::LineUnknown
+            | Self::FixApproval
+            | Self::Checks
+            | Self::Advisory
+            | Self::AdvisoryApproval
+            | Self::AdvisoryFrozen
+            | Self::Credits
+            | Self::Rehearsal
+            | Self::RehearsalStale
+            | Self::CandidateChecks
+            | Self::CandidateApproval
+            | Self::Line
+            | Self::Instant
+            | Self::Clock
+            | Self::Wave
+            | Self::SigningKey
+            | Self::Unsigned
+            | Self::Mail
+            | Self::Certificate
+            | Self::Disk => false,
+        }
+    }
+}
+
 impl Blocker {
     /// Names something amiss in a case, with the part of its page where it is mended.
     pub(super) fn of_case(case: &CaseId, kind: BlockerKind, sentence: String, owner: Role) -> Self {

@@ -328,6 +328,8 @@ impl Release {
             return;
         };
         match &target.rehearsal {
+            // What is missing is said above already.
+            Rehearsal::Trouble { .. } if fixes.is_empty() && !gets => {}
             Rehearsal::None => add(BlockerKind::Rehearsal, format!("The merge onto {line} was not rehearsed yet.")),
             Rehearsal::Trouble { sentence, .. } => add(BlockerKind::Conflict, format!("On {line}: {sentence}")),
             Rehearsal::Candidate(candidate) => {

@@ -10,12 +10,12 @@ use crate::domain::id::ReleaseId;
 
 use super::{Result, Rows, Tx, instant_opt, one_row, parsed};
 
-/// Names the releases that may be in alarm: those that are armed and ahead, and those of which somebody was told. For the
+/// Names the releases that may be in alarm: those that are ahead, and those of which somebody was told. For the
 /// server's chores.
 pub async fn watched(rows: &mut impl Rows, now: Timestamp) -> Result<Vec<ReleaseId>> {
     let now = now.as_millisecond();
     let found = sqlx::query!(
-        "select id from release where (state = 'armed' and due_at > ?) or alarmed <> '' order by due_at, id",
+        "select id from release where (state in ('planned', 'frozen', 'armed') and due_at > ?) or alarmed <> '' order by due_at, id",
         now
     )
     .fetch_all(rows.conn())

@@ -1,4 +1,4 @@
-//! Alarms of armed releases: who can act hears within a minute that one is blocked, and once that it is clear again.
+//! Alarms of releases: who can act hears within a minute that one got into trouble, and once that it is clear again.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +15,7 @@ use crate::store::{self, Tx};
 
 const CHORE: Actor = Actor::System(Chore::Disclose);
 
-/// Looks at every armed release, and tells what changed since somebody was told.
+/// Looks at every release that is ahead, and tells what changed since somebody was told.
 pub async fn sweep(app: &App) -> Result<()> {
     if app.mailer.is_off() {
         return Ok(());

@@ -86,6 +86,29 @@ async fn an_armed_release_that_gets_into_trouble_is_told_when_it_does_and_when_i
     assert_eq!(told(), [4, 2, 2], "the reminder finds it still blocked");
 }
 
+#[tokio::test]
+async fn a_conflict_is_told_when_it_arises_while_the_release_is_still_being_planned() {
+    let mail = MailServer::start().await;
+    let house = House::new(&SINGLE, Some(&mail)).await;
+    let app = house.open(PLANNED).await;
+    let team = house.team(&app).await;
+    let case = house.accept(&app, &team).await;
+    let due = at(PLANNED) + SignedDuration::from_hours(30 * 24);
+    plan::plan(&app, &team.alice, &house.plan(std::slice::from_ref(&case), due)).await.unwrap();
+    settle(&app).await;
+    let told = || [BLOCKED, CLEAR].map(|subject| mail.ids(subject).len());
+    assert_eq!(told(), [0, 0], "a fix that is still to come is no news");
+    for target in [0, 1] {
+        house.fix(&app, &team, (&case, target), ("code.txt", "mended\n")).await;
+    }
+    go_to(&app, at(PLANNED) + SignedDuration::from_hours(1)).await;
+    assert_eq!(told(), [0, 0]);
+    house.move_line_by("core", ("code.txt", "written anew\n")).await;
+    mirror(&app).await;
+    settle(&app).await;
+    assert_eq!(told(), [2, 0], "both are managers");
+}
+
 /// Looks at the public repositories anew.
 async fn mirror(app: &App) {
     let mut tx = app.begin("test.mirror").await.unwrap();

@@ -391,9 +391,14 @@ impl House {
 
     /// Pushes something else to the public `main` of a repository.
     pub(crate) async fn move_line(&self, repository: &str) {
+        self.move_line_by(repository, ("other.txt", "other\n")).await;
+    }
+
+    /// Pushes this file to the public `main` of a repository.
+    pub(crate) async fn move_line_by(&self, repository: &str, (file, text): (&str, &str)) {
         let (git, work, bare) = (Git::anonymous(), self.work(repository), self.upstream(repository));
         git.succeed(&work, &["checkout", "-q", "main"]).await;
-        git.commit(&work, "other.txt", "other\n").await;
+        git.commit(&work, file, text).await;
         git.succeed(&work, &["push", "-q", bare.to_str().unwrap(), "main"]).await;
     }
 
