@@ -8,6 +8,7 @@ use super::{Failure, Result};
 mod account;
 mod advisory;
 mod amendment;
+mod arm;
 mod attachment;
 mod backport;
 mod case;

@@ -10,7 +10,7 @@ use embargo::workflow::{advisory, plan, project, release};
 
 use super::{App, House, INSTANT, PLANNED, SINGLE, at, go_to, settle};
 use crate::support::git::Git;
-use crate::support::house::Team;
+use crate::support::house::{self, Team};
 
 const FORWARD: &str = "[[project.repository.line]]\nname = '1.x'\nforward = ['main']\n";
 
@@ -45,7 +45,7 @@ async fn arm(app: &App, team: &Team, case: &CaseId, id: &ReleaseId) {
     assert!(view.blockers.is_empty(), "{:?}", view.blockers);
     release::freeze(app, &team.alice, id).await.unwrap();
     for actor in [&team.alice, &team.bob] {
-        release::arm(app, actor, id).await.unwrap();
+        house::arm(app, actor, id).await.unwrap();
     }
 }
 

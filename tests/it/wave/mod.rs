@@ -20,7 +20,7 @@ use embargo::workflow::wave::{self, told};
 use embargo::workflow::{self, release, sweep};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::support::house::{Frozen, House, PLANNED, SINGLE, at};
+use crate::support::house::{self, Frozen, House, PLANNED, SINGLE, at};
 use crate::support::mail::MailServer;
 
 /// The instant of the releases here: twenty days after they are planned.
@@ -206,7 +206,7 @@ async fn a_wave_that_is_due_at_the_freezing_goes_out_before_anybody_arms() {
     let blockers = frozen.view(&app).await.blockers;
     assert_eq!(blockers.iter().map(|blocker| blocker.kind.as_str()).collect::<Vec<_>>(), ["wave"]);
     assert_eq!(blockers[0].owner, "release_manager");
-    let refused = release::arm(&app, &frozen.team.alice, &frozen.release).await.unwrap_err();
+    let refused = house::arm(&app, &frozen.team.alice, &frozen.release).await.unwrap_err();
     assert!(matches!(refused, workflow::Error::Blocked(_)), "{refused}");
     settle(&app).await;
     assert_eq!(scene.mail.ids(TOLD).len(), 2);
