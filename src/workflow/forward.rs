@@ -6,12 +6,13 @@
 use super::Result;
 use super::readiness::Layout;
 use crate::app::App;
+use crate::domain::candidate::LineTree;
 use crate::domain::forward::{Forward, Moved, MovedBy, Onward, TagOn, order as ordered};
 use crate::domain::id::LineId;
 use crate::domain::project::{Line, Upstream};
 use crate::domain::readiness::Facts;
 use crate::domain::recipe::{Advance, FixRecipe, Strategy};
-use crate::domain::rehearsal::{Candidate, Target};
+use crate::domain::rehearsal::{Candidate, Rehearsal, Target};
 use crate::domain::release::Release;
 use crate::domain::repo::{CommitId, LineName, RefName};
 use crate::git::Repo;
@@ -67,6 +68,21 @@ pub(super) fn beside<'a>(
         let of = |line: &&Line| line.upstream == target.upstream && line.name == moved.branch;
         Some((layout.lines.iter().find(of)?.id, moved))
     })
+}
+
+/// Tells whether a line's own commit is another tree than what its tag names.
+pub(super) async fn line_tree(app: &App, release: &Release, target: &Target, built: &Rehearsal) -> Result<LineTree> {
+    let Rehearsal::Candidate(candidate) = built else { return Ok(LineTree::AsTagged) };
+    if candidate.commit == *candidate.tagged() {
+        return Ok(LineTree::AsTagged);
+    }
+    let repo = Repo::Release(release.id.clone(), target.upstream);
+    if !app.git.exists(&repo) {
+        return Ok(LineTree::Apart);
+    }
+    let (own, tagged) =
+        (app.git.commit(&repo, &candidate.commit).await?, app.git.commit(&repo, candidate.tagged()).await?);
+    Ok(if own.tree == tagged.tree { LineTree::AsTagged } else { LineTree::Apart })
 }
 
 /// Lists the lines of a release that are merged into a line, in the order they are built.

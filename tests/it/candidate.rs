@@ -180,7 +180,7 @@ impl Scene {
 }
 
 /// A site whose project has one workflow with these steps.
-async fn checked(steps: &str) -> Site {
+pub(crate) async fn checked(steps: &str) -> Site {
     let mut site = Site::with_project().await;
     site.configure(|config| {
         config.ci.enabled = true;
@@ -194,7 +194,7 @@ async fn checked(steps: &str) -> Site {
     site
 }
 
-fn runs_here(scene: &Scene) -> bool {
+pub(crate) fn runs_here(scene: &Scene) -> bool {
     matches!(scene.test.app.checks, Checks::Ready(_))
 }
 
