@@ -117,13 +117,6 @@ fn written(contacts: &[ContactView], base_url: &str, now: Timestamp) -> String {
     fields.concat()
 }
 
-/// Lists who signs what is published, as `ssh-keygen -Y verify -n file` reads it: the server's key, under the name of its address.
-pub fn allowed_signers(app: &App) -> Result<String> {
-    let key = app.keys.tag_signer().ok_or(Error::NotFound)?.key();
-    let host = app.config.base_url.as_str().split("://").nth(1).unwrap_or_default();
-    Ok(format!("{host} namespaces=\"file,git\" {key}\n"))
-}
-
 async fn html(rows: &mut impl Rows, id: &AdvisoryId) -> Result<String> {
     let path = format!("advisories/{id}.html").parse()?;
     let file = store::publication::file(rows, &path).await?;

@@ -20,7 +20,7 @@ use crate::domain::plain::AdvisoryId;
 use crate::http::caller::Named;
 use crate::http::problem::{Page, PageError};
 use crate::wire::advisory::{ContactView, PlannedView, PublishedView};
-use crate::workflow::{Error, publication, record};
+use crate::workflow::{Error, publication, record, signers};
 
 type Result<T> = std::result::Result<T, PageError>;
 
@@ -46,7 +46,7 @@ async fn list(State(app): State<Arc<App>>) -> Result<Markup> {
 /// Serves the page of an advisory, or one of its files under `<id>.md`, `<id>.sha256` and `<id>.sha256.sig`; or who signs these.
 async fn advisory(State(app): State<Arc<App>>, name: Named<String, Page>) -> Result<Response> {
     if name.0 == "allowed_signers" {
-        let text = publication::allowed_signers(&app)?;
+        let text = signers::allowed(&app).await?;
         return Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response());
     }
     let is_file = |end: &str| name.0.strip_suffix(end).is_some_and(|id| id.parse::<AdvisoryId>().is_ok());
