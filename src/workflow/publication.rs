@@ -72,6 +72,15 @@ pub async fn page(app: &App, id: &AdvisoryId) -> Result<Publication> {
     file(app, &format!("advisories/{id}.html").parse()?).await
 }
 
+/// Lists the paths of the files beside an advisory's public page, as they are now.
+pub async fn beside(app: &App, id: &AdvisoryId) -> Result<Vec<DocumentPath>> {
+    let mut rows = app.read().await?;
+    let newest = store::revision::newest(&mut rows, id).await?.ok_or(Error::NotFound)?;
+    let files = store::revision::files(&mut rows, id, newest.number).await?;
+    let beside = files.into_iter().filter(|file| !file.document.media_type.starts_with("text/html"));
+    Ok(beside.map(|file| file.document.path).collect())
+}
+
 /// Returns a published file.
 pub async fn file(app: &App, path: &DocumentPath) -> Result<Publication> {
     let mut rows = app.read().await?;

@@ -241,7 +241,7 @@ async fn everybody_is_told_that_a_release_comes_and_nothing_else() {
     let planned = workflow::publication::planned(&app).await.unwrap();
     assert_eq!((planned.len(), planned[0].due_at.as_str(), planned[0].severity.as_deref()), (1, DUE, None));
     let text = feed().await;
-    assert!(text.contains("A security release of Demo is planned for 2027-02-04 12:00 UTC"), "{text}");
+    assert!(text.contains("A security release of Demo is planned for 2027-02-04 12:00:00 UTC"), "{text}");
     for secret in ["Crafted", "DEMO-1", "DEMO-2027", "v2.0.1"] {
         assert!(!text.contains(secret), "{secret}: {text}");
     }
