@@ -18,11 +18,13 @@ use super::server::Server;
 use super::{Failure, Output, Result, prompt};
 use crate::crypto::token::ClaimCode;
 use crate::domain::id::ProjectId;
+use crate::domain::record::RecordAnswer;
 use crate::domain::refusal::Malformed;
 use crate::domain::report::{ClaimedSeverity, CreditWish, ReportBody};
 use crate::domain::sealed::Secret;
 use crate::domain::text::{EmailAddress, Label, Title, shown};
 use crate::wire::case::{DateRequest, DateWord};
+use crate::wire::record::{AnswerRecord, RecordQuestion};
 use crate::wire::report::{ClaimRequest, IntakeView, ReceiptView, ReporterView, StoredView, TextRequest, VisitView};
 
 /// Commands of reporters.
@@ -54,6 +56,13 @@ pub(in crate::cli) enum ReportCommand {
         #[command(subcommand)]
         act: DateAct,
     },
+    /// Say whether your own words may stand in the public record of the case, where the project opens one
+    Record {
+        #[command(flatten)]
+        claim: Claim,
+        #[command(subcommand)]
+        act: RecordAct,
+    },
     /// Encrypt files here and attach them to your report
     Attach {
         #[command(flatten)]
@@ -77,6 +86,15 @@ pub(in crate::cli) enum DateAct {
     Accept,
     /// Say no to the proposed date
     Reject,
+}
+
+/// What a reporter can say about their own words. It can be changed until the record is public.
+#[derive(Debug, Subcommand)]
+pub(in crate::cli) enum RecordAct {
+    /// They may be shown
+    Agree,
+    /// They may not, or not any more
+    Decline,
 }
 
 /// Where the claim code is.
@@ -211,6 +229,19 @@ pub(super) async fn run(command: &ReportCommand, url: Option<&str>, output: Outp
             };
             server.act("/report/date", &DateRequest { act, at }).await?;
             done(&server, output, &sentence).await
+        }
+        ReportCommand::Record { claim, act } => {
+            let server = visit(claim, url).await?;
+            let (answer, sentence) = match act {
+                RecordAct::Agree => {
+                    (RecordAnswer::Agreed, "Your own words may stand in the public record of this case.")
+                }
+                RecordAct::Decline => {
+                    (RecordAnswer::Declined, "Your own words stay out of the public record of this case.")
+                }
+            };
+            server.act("/report/record", &AnswerRecord { answer }).await?;
+            done(&server, output, sentence).await
         }
         ReportCommand::Attach { claim, files } => {
             for file in files {
@@ -389,10 +420,28 @@ fn described(view: &ReporterView) -> String {
     if let Some(advisory) = &view.advisory {
         text.push_str(&format!("Advisory: {}\n", shown(advisory)));
     }
+    if let Some(question) = &view.record {
+        text.push_str(&asked(question));
+    }
     for attachment in &view.attachments {
         text.push_str(&format!("Attached: {}  {}\n", shown(&attachment.id), shown(&attachment.name)));
     }
     text + &thread(&view.thread)
+}
+
+/// Says what the project asks about the reporter's own words, and what they answered.
+fn asked(question: &RecordQuestion) -> String {
+    let parts: Vec<_> = question.parts.iter().map(|part| part.as_str()).collect();
+    let said = match question.answer {
+        Some(RecordAnswer::Agreed) => "you agreed",
+        Some(RecordAnswer::Declined) => "you declined",
+        None => "not answered",
+    };
+    format!(
+        "The project may open parts of this case ({}), your own words only if you agree; {said}: `embargo report record agree` or \
+         `decline`.\n",
+        parts.join(", ")
+    )
 }
 
 #[cfg(test)]
