@@ -45,9 +45,7 @@ impl Advisory {
 pub fn may_approve(person: PersonId, editors: &[PersonId], team: TeamKind) -> Result<(), Refusal> {
     match (editors.contains(&person), team) {
         (false, TeamKind::Several | TeamKind::Solo) | (true, TeamKind::Solo) => Ok(()),
-        (true, TeamKind::Several) => {
-            Err(Refusal::person("You edited this text: a reviewer who did not approves it."))
-        }
+        (true, TeamKind::Several) => Err(Refusal::person("You edited this text: a reviewer who did not approves it.")),
     }
 }
 

@@ -139,9 +139,8 @@ pub async fn publish(
     .execute(tx.conn())
     .await?;
     // What the documents say of themselves, whenever they are put up.
-    let dated = sqlx::query!("select dated_at, hastened_at from release where id = ?", release)
-        .fetch_one(tx.conn())
-        .await?;
+    let dated =
+        sqlx::query!("select dated_at, hastened_at from release where id = ?", release).fetch_one(tx.conn()).await?;
     let since = instant_opt(dated.hastened_at, "release", "hastened_at")?;
     let at = told_at(instant(dated.dated_at, "release", "dated_at")?, since);
     let first = Revision { number: 1, kind: RevisionKind::Published, at, why: None };

@@ -364,8 +364,9 @@ async fn view(app: &App, tx: &mut Tx, grant: &Grant, found: (&Known, Files)) -> 
     };
     let reviewer = grant.actor().person().filter(|_| grant.also(Action::ApproveAdvisory));
     let barred = reviewer.and_then(|person| {
-        let allowed =
-            known.changeable().and_then(|()| credit::may_approve(person, known.editor().as_slice(), team(app, &known.case)));
+        let allowed = known
+            .changeable()
+            .and_then(|()| credit::may_approve(person, known.editor().as_slice(), team(app, &known.case)));
         let early =
             Refusal::moment("Plan the release of this case first: an advisory is approved as it will be published.");
         allowed.and_then(|()| digest.map(|_| ()).ok_or(early)).err()

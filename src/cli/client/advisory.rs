@@ -324,12 +324,7 @@ fn ranged(text: &str) -> Result<Ranged, String> {
         Some((fixed, "")) => (fixed, Since::Beginning),
         Some((fixed, first)) => (fixed, Since::Version(first.parse().map_err(told)?)),
     };
-    Ok(Ranged {
-        repository,
-        line: line.parse().map_err(told)?,
-        fixed: fixed.parse().map_err(told)?,
-        since,
-    })
+    Ok(Ranged { repository, line: line.parse().map_err(told)?, fixed: fixed.parse().map_err(told)?, since })
 }
 
 fn severity(text: &str) -> Result<Severity, String> {
