@@ -73,9 +73,10 @@ async fn disclose(stage: &Stage, work: &Path, round: usize) -> Result<ReleaseVie
         stage.embargo::<IgnoredAny>(MANAGER, &["advisory", "approve", &case.id, digest]).await?;
     }
     stage.ready(&release).await?;
-    stage.embargo::<IgnoredAny>(MANAGER, &["release", "freeze", &release]).await?;
+    let read: ReleaseView = stage.embargo(MANAGER, &["release", "freeze", &release]).await?;
+    let digest = read.digest.ok_or("A frozen release has no digest.")?;
     stage.sign_in(MANAGER).await?;
-    let armed: ReleaseView = stage.embargo(MANAGER, &["release", "arm", &release]).await?;
+    let armed: ReleaseView = stage.embargo(MANAGER, &["release", "arm", &release, "--digest", &digest]).await?;
     if armed.summary.state != ReleaseState::Armed.as_str() || Clock::System.now() >= due {
         return Err(format!("The release is {} too late for its instant.", armed.summary.state).into());
     }

@@ -120,7 +120,8 @@ async fn rounds(stage: &Stage, train: &Train, signed_in: &Mutex<Instant>) -> Res
     while late.len() < ROUNDS {
         let due = (Clock::System.now() + AHEAD).max(train.dated_at);
         let path = format!("/releases/{}", train.release);
-        stage.post::<IgnoredAny>(&format!("{path}/postpone"), &json!({ "due_at": due })).await?;
+        let read: ReleaseView = stage.post(&format!("{path}/postpone"), &json!({ "due_at": due })).await?;
+        let digest = read.digest.unwrap_or_default();
         {
             let mut last = signed_in.lock().await;
             if last.elapsed() > FRESH {
@@ -128,7 +129,8 @@ async fn rounds(stage: &Stage, train: &Train, signed_in: &Mutex<Instant>) -> Res
                 *last = Instant::now();
             }
         }
-        let armed: Result<ReleaseView> = stage.embargo(MANAGER, &["release", "arm", &train.release]).await;
+        let armed: Result<ReleaseView> =
+            stage.embargo(MANAGER, &["release", "arm", &train.release, "--digest", &digest]).await;
         // Too slow for this instant: the next one.
         if armed.is_err() && Clock::System.now() >= due {
             continue;

@@ -89,9 +89,10 @@ async fn disclosed(stage: &Stage, work: &Path) -> Result<Vec<Number>> {
         stage.embargo::<IgnoredAny>(MANAGER, &["advisory", "approve", &case.id, digest]).await?;
     }
     stage.ready(&release).await?;
-    stage.embargo::<IgnoredAny>(MANAGER, &["release", "freeze", &release]).await?;
+    let read: ReleaseView = stage.embargo(MANAGER, &["release", "freeze", &release]).await?;
+    let digest = read.digest.ok_or("A frozen release has no digest.")?;
     stage.sign_in(MANAGER).await?;
-    stage.embargo::<IgnoredAny>(MANAGER, &["release", "arm", &release]).await?;
+    stage.embargo::<IgnoredAny>(MANAGER, &["release", "arm", &release, "--digest", &digest]).await?;
     let wait = due.duration_since(Clock::System.now()) + SignedDuration::from_secs(8);
     tokio::time::sleep(wait.try_into().unwrap_or_default()).await;
     let view = until("The train was not disclosed.", async || {

@@ -209,3 +209,10 @@ create table mail (
     settled_at integer,
     version integer not null default 0
 ) strict;
+
+-- The keys this server ever signed with: what an earlier one signed still verifies.
+create table signer (
+    key text primary key,                        -- the public half, as an authorized_keys file has it
+    since integer not null,                      -- when the server first started with it
+    until integer                                -- when it first started without it; null while it signs
+) strict, without rowid;

@@ -9,6 +9,10 @@ use crate::domain::channel::{ChannelUrl, ForgeKind, ForgePlace};
 use crate::domain::hook::{Does, Hook, HookName, Offset, WorkflowFile};
 use crate::domain::id::words;
 use crate::domain::repo::LineName;
+use crate::forge::options::{ForgeReach, Reach};
+
+/// GitHub takes no more inputs of a workflow.
+const INPUTS: usize = 25;
 
 words! {
     /// What a hook does.
@@ -66,49 +70,29 @@ pub struct HookConfig {
 impl HookConfig {
     /// Returns the hook; the error is a clause that says which key is missing or of no use.
     fn hook(&self) -> Result<Hook, String> {
-        const FILE: Option<PathBuf> = None;
-        let does = match (self.kind, self.clone()) {
-            (
-                HookKind::Webhook,
-                Self {
-                    url: Some(url),
-                    secret_file: Some(secret_file),
-                    forge: None,
-                    api: None,
-                    place: None,
-                    workflow: None,
-                    branch: None,
-                    token_file: FILE,
-                    ..
-                },
-            ) if self.inputs.is_empty() => Does::Webhook { url, secret_file },
-            (HookKind::Webhook, _) => {
-                return Err("a webhook has `url` and `secret_file`, and no key of a workflow".to_owned());
+        let Self { name, at, undo, kind, url, secret_file, forge, api, place, workflow, branch, inputs, token_file } =
+            self.clone();
+        let reach = Reach { url, secret_file, forge, api, place, token_file };
+        let does = match (kind, workflow, branch) {
+            (HookKind::Webhook, None, None) if inputs.is_empty() => {
+                reach.webhook().map(|(url, secret_file)| Does::Webhook { url, secret_file })
             }
-            (
-                HookKind::Workflow,
-                Self {
-                    forge: Some(forge),
-                    api: Some(api),
-                    place: Some(place),
-                    workflow: Some(workflow),
-                    branch: Some(branch),
-                    token_file: Some(token_file),
-                    url: None,
-                    secret_file: FILE,
-                    inputs,
-                    ..
-                },
-            ) if api.is_base() && self.inputs.len() <= 25 => {
-                Does::Workflow { forge, api, place, workflow, branch, inputs, token_file }
-            }
-            (HookKind::Workflow, _) => {
-                return Err("a workflow has `forge`, `api` without a query, `place`, `workflow`, `branch` and `token_file`, at most 25 \
-                            `inputs`, and no key of a webhook"
-                    .to_owned());
+            (HookKind::Workflow, Some(workflow), Some(branch)) if inputs.len() <= INPUTS => match reach.forge() {
+                Some(ForgeReach { forge: Some(forge), api, place, token_file }) => {
+                    Some(Does::Workflow { forge, api, place, workflow, branch, inputs, token_file })
+                }
+                Some(_) | None => None,
+            },
+            (HookKind::Webhook | HookKind::Workflow, _, _) => None,
+        };
+        let wanted = match kind {
+            HookKind::Webhook => "a webhook has `url` and `secret_file`, and no key of a workflow",
+            HookKind::Workflow => {
+                "a workflow has `forge`, `api` without a query, `place`, `workflow`, `branch` and `token_file`, at most 25 \
+                 `inputs`, and no key of a webhook"
             }
         };
-        Ok(Hook { name: self.name.clone(), at: self.at, does, undo: self.undo.clone() })
+        does.map(|does| Hook { name, at, does, undo }).ok_or_else(|| wanted.to_owned())
     }
 }
 

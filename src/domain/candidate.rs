@@ -12,6 +12,7 @@ use super::change::Change;
 use super::check::CheckState;
 use super::event::{Event, EventKind};
 use super::fix::{Approval, SOLO_DELAY};
+use super::forward::MovedBy;
 use super::id::{CaseId, CheckRunId, LineId, PersonId, ReleaseId, words};
 use super::manifest::ChecksWord;
 use super::project::TeamKind;
@@ -26,12 +27,23 @@ use super::repo::{CommitId, LineName, RefName, TagName};
 pub struct CandidateFacts {
     /// The newest run on the candidate itself, and where it stands.
     pub run: Option<(CheckRunId, CheckState)>,
+    /// How the checks stand of the line's own commit, where that is another tree than what is tagged.
+    pub own: Option<Checks>,
     /// How the checks stand of what moves on lines that are not in the plan.
     pub beside: Vec<(LineName, Checks)>,
     /// What a person pushed for the line.
     pub offered: Option<Offered>,
     /// Approvals of what a version command changed, at the candidate's commit: who, and from when on they count.
     pub built: Vec<(PersonId, Timestamp)>,
+}
+
+/// How a line's own commit relates to what its tag names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LineTree {
+    /// The same tree: what is checked at the tag is checked on the line.
+    AsTagged,
+    /// Another tree, because the tag stands on a branch that holds more: checked by itself.
+    Apart,
 }
 
 /// What is known of a pushed candidate.
@@ -201,6 +213,18 @@ impl Release {
         CandidateChecks::of(candidate, &fixes, known.candidate.run)
     }
 
+    /// Tells whether this commit is to be checked for a line: it is tagged, or the line's own, or moves with another line.
+    pub fn checks_at(&self, line: LineId, head: &CommitId) -> bool {
+        let here = |target: &Target| match &target.rehearsal {
+            Rehearsal::Candidate(candidate) => {
+                let own = target.line == line && (candidate.tagged() == head || candidate.commit == *head);
+                own || candidate.moves.iter().any(|moved| moved.by == MovedBy::Forward && moved.new == *head)
+            }
+            Rehearsal::None | Rehearsal::Trouble { .. } => false,
+        };
+        self.live() && self.targets.iter().any(here)
+    }
+
     /// Lists the fixes that are merged onto a line, each with its case, in the order of the cases.
     pub fn merged_on<'a>(&'a self, line: LineId, facts: &'a Facts) -> impl Iterator<Item = (&'a CaseId, &'a FixFacts)> {
         let known = self.cases.iter().filter_map(|case| facts.cases.iter().find(|known| &known.case == case));
@@ -224,6 +248,11 @@ impl Release {
             lacks.push((BlockerKind::CandidateChecks, format!("The candidate of {line} at {short}: {trouble}")));
         }
         // What cannot run here was answered for where it is tagged.
+        let own = target.1.candidate.own.filter(|checks| *checks != Checks::NotRun);
+        if let Some(trouble) = own.and_then(trouble_of) {
+            let sentence = format!("The line {line} itself at {short}, whose tag stands on another branch: {trouble}");
+            lacks.push((BlockerKind::CandidateChecks, sentence));
+        }
         let beside = target.1.candidate.beside.iter().filter(|(_, checks)| *checks != Checks::NotRun);
         for (branch, trouble) in beside.filter_map(|(branch, checks)| Some((branch, trouble_of(*checks)?))) {
             let sentence = format!("What {line} ships, merged into {branch}: {trouble}");

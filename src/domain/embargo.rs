@@ -156,6 +156,10 @@ impl Embargo {
             EmbargoState::Active | EmbargoState::Revise => self.agreed,
         };
         match end {
+            Some(end) if at < end && self.state == EmbargoState::Proposed => Err(Refusal::moment(format!(
+                "The date {end} is proposed and not answered: answer it (`embargo date accept` or `embargo date reject`) or choose \
+                 a later instant."
+            ))),
             Some(end) if at < end => Err(Refusal::moment(format!(
                 "The date is {end}: move it (`embargo date propose`) or choose a later instant."
             ))),

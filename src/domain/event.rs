@@ -31,6 +31,8 @@ words! {
         TokenMade = "token.made",
         /// A token was revoked.
         TokenRevoked = "token.revoked",
+        /// The server started with another key to sign with, or without one.
+        SignerChanged = "signer.changed",
         /// A project, its repositories or lines came from the configuration.
         ProjectConfigured = "project.configured",
         /// A person joined a team, changed role in it, or left it.

@@ -87,7 +87,7 @@ pub fn advisories(base_url: &Link, since: Timestamp, entries: &[FeedEntry], plan
 /// Says that a security release comes, and nothing of what is in it.
 fn announced(base_url: &Link, entry: &PlannedEntry) -> Entry {
     let page = base_url.join("advisories#planned");
-    let at = entry.due_at.strftime("%Y-%m-%d %H:%M UTC");
+    let at = entry.due_at.strftime("%Y-%m-%d %H:%M:%S UTC");
     let severity = entry.severity.map(|word| format!(" The highest severity: {word}.")).unwrap_or_default();
     Entry {
         title: plain(&format!("A security release of {} is planned for {at}", entry.project)),
@@ -224,7 +224,7 @@ mod tests {
         };
         let (one, two) = (read("2026-03-08T12:00:00Z"), read("2026-03-09T12:00:00Z"));
         let entry = &one.entries()[0];
-        assert_eq!(entry.title().as_str(), "A security release of Demo is planned for 2026-03-08 12:00 UTC");
+        assert_eq!(entry.title().as_str(), "A security release of Demo is planned for 2026-03-08 12:00:00 UTC");
         assert!(entry.summary().unwrap().as_str().ends_with("The highest severity: high."));
         assert_ne!(entry.id(), two.entries()[0].id());
         assert_eq!(one.updated().to_rfc3339(), "2026-03-01T12:00:00+00:00");

@@ -138,7 +138,7 @@ fn link(address: &str, text: &str) -> Markup {
 }
 
 fn time(at: &str) -> Markup {
-    html! { time datetime=(at) { (at) } }
+    html! { time.exact datetime=(at) { (at) } }
 }
 
 #[cfg(test)]

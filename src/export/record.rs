@@ -21,7 +21,7 @@ pub fn page(id: &AdvisoryId, project: &Label, lines: &[RecordLine]) -> Markup {
                     @for line in lines {
                         @let at = instant(line.at);
                         div.entry {
-                            p { time datetime=(at) { (at) } " " strong { (author(line.voice)) } @if part == Part::Timeline { ": " (line.text) } }
+                            p { time.exact datetime=(at) { (at) } " " strong { (author(line.voice)) } @if part == Part::Timeline { ": " (line.text) } }
                             @if part != Part::Timeline { div.text dir="auto" { (line.text) } }
                         }
                     }

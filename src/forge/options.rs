@@ -59,83 +59,110 @@ pub enum ChannelError {
     Secret(#[from] SecretError),
 }
 
+/// The keys by which an operator says where something listens and what opens it, for channels and hooks alike.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Reach {
+    /// Where a program listens.
+    pub url: Option<ChannelUrl>,
+    /// The file of the secret that signs what it is told.
+    pub secret_file: Option<PathBuf>,
+    /// Whose API a forge speaks.
+    pub forge: Option<ForgeKind>,
+    /// Where the API is.
+    pub api: Option<ChannelUrl>,
+    /// `<owner>/<name>` there.
+    pub place: Option<ForgePlace>,
+    /// The file of the token.
+    pub token_file: Option<PathBuf>,
+}
+
+/// A place on a forge and what opens it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForgeReach {
+    /// Whose API it speaks, where that is said.
+    pub forge: Option<ForgeKind>,
+    /// Where the API is; without a query.
+    pub api: ChannelUrl,
+    /// `<owner>/<name>` there.
+    pub place: ForgePlace,
+    /// The file of the token.
+    pub token_file: PathBuf,
+}
+
+impl Reach {
+    /// Tells whether none of the keys is there.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Returns address and secret of a webhook, if these keys and no others are there.
+    pub fn webhook(self) -> Option<(ChannelUrl, PathBuf)> {
+        match self {
+            Self { url: Some(url), secret_file: Some(file), forge: None, api: None, place: None, token_file: None } => {
+                Some((url, file))
+            }
+            _ => None,
+        }
+    }
+
+    /// Returns a place on a forge, if its keys and no others are there.
+    pub fn forge(self) -> Option<ForgeReach> {
+        match self {
+            Self {
+                url: None,
+                secret_file: None,
+                forge,
+                api: Some(api),
+                place: Some(place),
+                token_file: Some(token_file),
+            } if api.is_base() => Some(ForgeReach { forge, api, place, token_file }),
+            _ => None,
+        }
+    }
+}
+
 impl ChannelOptions {
     /// Returns the channel; the error is a clause that says which key is missing or of no use.
     pub fn channel(&self) -> Result<Channel, String> {
-        let way = match (self.kind, self.clone()) {
-            (
-                ChannelKind::Folder,
-                Self {
-                    folder: Some(folder),
-                    url: None,
-                    secret_file: None,
-                    forge: None,
-                    api: None,
-                    place: None,
-                    repository: None,
-                    token_file: None,
-                    ..
-                },
-            ) if folder.is_absolute() => Way::Folder { folder },
-            (ChannelKind::Folder, _) => return Err("a folder has an absolute `folder`, and no other key".to_owned()),
-            (
-                ChannelKind::Webhook,
-                Self {
-                    url: Some(url),
-                    secret_file: Some(secret_file),
-                    folder: None,
-                    forge: None,
-                    api: None,
-                    place: None,
-                    repository: None,
-                    token_file: None,
-                    ..
-                },
-            ) => Way::Webhook { url, secret_file },
-            (ChannelKind::Webhook, _) => {
-                return Err("a webhook has `url` and `secret_file`, and no other key".to_owned());
+        let Self { name, kind, folder, url, secret_file, forge, api, place, repository, token_file } = self.clone();
+        let reach = Reach { url, secret_file, forge, api, place, token_file };
+        let way = match (kind, folder, repository) {
+            (ChannelKind::Folder, Some(folder), None) if folder.is_absolute() && reach.is_empty() => {
+                Some(Way::Folder { folder })
             }
-            (
-                ChannelKind::ForgeRelease,
-                Self {
-                    forge: Some(forge),
-                    api: Some(api),
-                    place: Some(place),
-                    repository: Some(repository),
-                    token_file: Some(token_file),
-                    folder: None,
-                    url: None,
-                    secret_file: None,
-                    ..
-                },
-            ) if api.is_base() => Way::ForgeRelease { forge, api, place, repository, token_file },
-            (ChannelKind::ForgeRelease, _) => {
-                return Err("a forge's releases have `forge`, `api` without a query, `place`, `repository` and \
-                            `token_file`, and no other key"
-                    .to_owned());
+            (ChannelKind::Webhook, None, None) => {
+                reach.webhook().map(|(url, secret_file)| Way::Webhook { url, secret_file })
             }
+            (ChannelKind::ForgeRelease, None, Some(repository)) => match reach.forge() {
+                Some(ForgeReach { forge: Some(forge), api, place, token_file }) => {
+                    Some(Way::ForgeRelease { forge, api, place, repository, token_file })
+                }
+                Some(_) | None => None,
+            },
+            (ChannelKind::GitHubAdvisory, None, None) => match reach.forge() {
+                Some(ForgeReach { forge: None, api, place, token_file }) => {
+                    Some(Way::GitHubAdvisory { api, place, token_file })
+                }
+                Some(_) | None => None,
+            },
             (
-                ChannelKind::GitHubAdvisory,
-                Self {
-                    api: Some(api),
-                    place: Some(place),
-                    token_file: Some(token_file),
-                    folder: None,
-                    url: None,
-                    secret_file: None,
-                    forge: None,
-                    repository: None,
-                    ..
-                },
-            ) if api.is_base() => Way::GitHubAdvisory { api, place, token_file },
-            (ChannelKind::GitHubAdvisory, _) => {
-                return Err(
-                    "GitHub's advisories have `api` without a query, `place` and `token_file`, and no other key"
-                        .to_owned(),
-                );
+                ChannelKind::Folder | ChannelKind::Webhook | ChannelKind::ForgeRelease | ChannelKind::GitHubAdvisory,
+                _,
+                _,
+            ) => None,
+        };
+        let wanted = match kind {
+            ChannelKind::Folder => "a folder has an absolute `folder`, and no other key",
+            ChannelKind::Webhook => "a webhook has `url` and `secret_file`, and no other key",
+            ChannelKind::ForgeRelease => {
+                "a forge's releases have `forge`, `api` without a query, `place`, `repository` and `token_file`, and no other \
+                 key"
+            }
+            ChannelKind::GitHubAdvisory => {
+                "GitHub's advisories have `api` without a query, `place` and `token_file`, and no other key"
             }
         };
-        Ok(Channel { name: self.name.clone(), way })
+        way.map(|way| Channel { name, way }).ok_or_else(|| wanted.to_owned())
     }
 }
 

@@ -101,6 +101,17 @@ struct Branch {
     user_can_push: bool,
 }
 
+/// What a ruleset is about, as far as a ref goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum About {
+    /// Other refs.
+    Others,
+    /// The ref.
+    It,
+    /// Nobody knows: a pattern that decides is too long. Told, rather than found out when the push is refused.
+    Unread,
+}
+
 impl Forge {
     /// Lists what the forge's rules have against a push with this token, a sentence each; nothing where the forge does not say.
     pub async fn rules(&self, repository: &ForgeRepository<'_>, push: &PushShape) -> Vec<String> {
@@ -168,10 +179,21 @@ impl Forge {
             if ruleset.lets_us_pass() {
                 continue;
             }
-            for name in push.tags.iter().filter(|name| ruleset.is_about(name)) {
-                let kinds = ruleset.rules.iter().filter_map(|rule| on_tag(&rule.kind, push.commits));
-                let said = kinds.map(|words| format!("the ruleset “{}” {words} {}", ruleset.shown(), name.short()));
-                against.extend(said.take(MOST));
+            for name in &push.tags {
+                let mut kinds = ruleset.rules.iter().filter_map(|rule| on_tag(&rule.kind, push.commits));
+                let (shown, tag) = (ruleset.shown(), name.short());
+                match ruleset.is_about(name) {
+                    About::Others => {}
+                    About::It => {
+                        against.extend(kinds.map(|words| format!("the ruleset “{shown}” {words} {tag}")).take(MOST));
+                    }
+                    About::Unread => against.extend(kinds.next().map(|words| {
+                        format!(
+                            "the ruleset “{shown}” {words} {tag}, unless one of its patterns, which is too long to be read \
+                             here, says otherwise: shorten it, so that this can be known"
+                        )
+                    })),
+                }
             }
         }
         against
@@ -198,12 +220,20 @@ impl Ruleset {
     }
 
     /// Tells whether it holds for a ref: its patterns know `~ALL`, `*` within a part of a name, and `**`.
-    fn is_about(&self, name: &RefName) -> bool {
+    fn is_about(&self, name: &RefName) -> About {
         let Some(names) = self.conditions.as_ref().and_then(|conditions| conditions.ref_name.as_ref()) else {
-            return false;
+            return About::Others;
         };
         let fits = |pattern: &String| pattern == "~ALL" || matches(pattern.as_bytes(), name.as_str().as_bytes());
-        names.include.iter().take(LONGEST).any(fits) && !names.exclude.iter().take(LONGEST).any(fits)
+        let read = |patterns: &[String]| {
+            let unread = patterns.len() > LONGEST || patterns.iter().any(|pattern| pattern.len() > LONGEST);
+            if patterns.iter().take(LONGEST).any(fits) { Some(true) } else { (!unread).then_some(false) }
+        };
+        match (read(&names.include), read(&names.exclude)) {
+            (Some(false), _) | (_, Some(true)) => About::Others,
+            (Some(true), Some(false)) => About::It,
+            (None, _) | (_, None) => About::Unread,
+        }
     }
 }
 
@@ -235,7 +265,7 @@ fn on_tag(kind: &str, commits: Commits) -> Option<&'static str> {
 }
 
 /// Matches a name against a pattern of GitHub's rulesets (fnmatch with `*` within a part, `**` over parts), in a time that is
-/// bounded by the product of their lengths. A pattern longer than any sensible one matches nothing.
+/// bounded by the product of their lengths. A pattern longer than any sensible one is not read, and matches nothing.
 fn matches(pattern: &[u8], name: &[u8]) -> bool {
     if pattern.len() > LONGEST {
         return false;
@@ -283,6 +313,25 @@ mod tests {
         assert!(fits("refs/tags/**/*", "refs/tags/release/v1.0") && fits("refs/tags/**/*", "refs/tags/v1.0"));
         assert!(fits("refs/tags/v?.*", "refs/tags/v1.0") && !fits("refs/tags/v?.*", "refs/tags/w1.0"));
         assert!(!fits("refs/tags/v1", "refs/tags/v1.0") && !fits("refs/tags/v1.0", "refs/tags/v1"));
+    }
+
+    #[test]
+    fn what_too_long_a_pattern_decides_is_told_as_unknown() {
+        let about = |include: &[&str], exclude: &[&str]| {
+            let owned = |patterns: &[&str]| patterns.iter().map(|pattern| (*pattern).to_owned()).collect::<Vec<_>>();
+            let names = serde_json::json!({ "include": owned(include), "exclude": owned(exclude) });
+            let ruleset = serde_json::json!({ "id": 1, "conditions": { "ref_name": names } });
+            let ruleset: Ruleset = serde_json::from_value(ruleset).unwrap();
+            ruleset.is_about(&"refs/tags/v1.0".parse().unwrap())
+        };
+        let long = "refs/tags/".to_owned() + &"v".repeat(LONGEST);
+        assert_eq!(about(&["~ALL"], &[]), About::It);
+        assert_eq!(about(&["~ALL"], &["refs/tags/v*"]), About::Others);
+        assert_eq!(about(&["~ALL"], &[&long]), About::Unread, "it may be excluded, and may not");
+        assert_eq!(about(&["~ALL"], &[&long, "refs/tags/v*"]), About::Others);
+        assert_eq!(about(&[&long], &[]), About::Unread);
+        assert_eq!(about(&[&long, "refs/tags/*"], &[]), About::It);
+        assert_eq!(about(&["refs/tags/w*"], &[&long]), About::Others);
     }
 
     /// Attack: a forge that was taken over answers with patterns that would take for ever, or too deep a stack.

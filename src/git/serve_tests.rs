@@ -20,7 +20,8 @@ use super::serve::{Encoding, Hooks, Protocol, Request, Served, Service};
 use super::ticket::Tickets;
 use super::{Git, Options, Repo};
 use crate::domain::id::{Minted, UpstreamId};
-use crate::domain::push::{Motion, Places, PushFacts, PushLimits, PushPolicy, verdict};
+use crate::domain::push::{Places, PushLimits, PushPolicy, verdict};
+use crate::domain::quarantine::{Motion, PushFacts};
 use crate::domain::repo::{CommitId, RefUpdate};
 use crate::domain::sealed::Secret;
 

@@ -1,12 +1,13 @@
 //! Cases: rows, keys, and the lists that are joined on membership.
 
-use crate::domain::access::{Grant, ProjectGrant, Role};
+use crate::domain::access::{Grant, Role};
 use crate::domain::actor::Actor;
 use crate::domain::case::{Case, CaseState, Verdict};
 use crate::domain::change::{Change, Version};
 use crate::domain::embargo::{Embargo, Side};
 use crate::domain::id::{CaseId, PersonId, ProjectId};
 use crate::domain::sealed::Sealed;
+use crate::domain::team::ProjectGrant;
 
 use super::{Error, Result, Rows, Tx, instant, instant_opt, one_row, parsed, parsed_opt};
 

@@ -1,9 +1,10 @@
 //! Seats in cases and teams. The only place where a [`Membership`] or [`TeamSeat`] is made.
 
-use crate::domain::access::{Consent, Grant, Holder, Membership, Role, TeamSeat};
+use crate::domain::access::{Consent, Grant, Holder, Membership, Role};
 use crate::domain::actor::Actor;
 use crate::domain::event::{Event, EventKind};
 use crate::domain::id::{CaseId, MemberId, PersonId, ProjectId, ReportId};
+use crate::domain::team::TeamSeat;
 
 use super::{Error, Result, Rows, Tx, one_row, parsed};
 

@@ -43,6 +43,7 @@ pub mod report;
 pub mod retelling;
 pub mod revision;
 pub mod session;
+pub mod signer;
 pub mod trial;
 pub mod wave;
 

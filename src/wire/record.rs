@@ -68,6 +68,14 @@ pub struct PublishRecord {
     pub digest: Digest,
 }
 
+/// A reporter's word about their own words: `POST /api/v1/report/record`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AnswerRecord {
+    /// What they say.
+    pub answer: RecordAnswer,
+}
+
 /// What a reporter is asked, and what they said.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RecordQuestion {

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::wave::WaveView;
+use crate::domain::digest::Digest;
 use crate::domain::id::{CaseId, ProjectId};
 use crate::domain::project::TagStyle;
 use crate::domain::recipe::Strategy;
@@ -52,6 +53,14 @@ pub struct SetStrategy {
     pub line: LineName,
     /// How.
     pub strategy: Strategy,
+}
+
+/// A release that is armed as it was read: `POST /api/v1/releases/{id}/arm`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Arm {
+    /// Its digest as it was read, in hexadecimal digits; another one by now is refused.
+    pub digest: Digest,
 }
 
 /// A new instant: `POST /api/v1/releases/{id}/postpone`.

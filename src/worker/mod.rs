@@ -33,6 +33,7 @@ pub async fn start(app: &App) -> workflow::Result<()> {
     if orphans > 0 {
         tracing::info!(orphans, "jobs of the last run are taken up again");
     }
+    workflow::signers::note(app).await?;
     workflow::push::settle_all(app).await?;
     workflow::project::configure(app).await
 }

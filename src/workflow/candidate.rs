@@ -12,7 +12,7 @@ use super::{Error, Result, open_owner};
 use crate::app::App;
 use crate::domain::access::{Action, Grants};
 use crate::domain::actor::Actor;
-use crate::domain::candidate::{CandidateChecks, CandidateFacts, Held, Offered, Part, Pushed, Wanted};
+use crate::domain::candidate::{CandidateChecks, CandidateFacts, Held, LineTree, Offered, Part, Pushed, Wanted};
 use crate::domain::id::{PersonId, ReleaseId, UpstreamId};
 use crate::domain::owner::{Owner, Pass};
 use crate::domain::project::{Line, TeamKind};
@@ -30,7 +30,7 @@ pub(super) async fn facts(
     rows: &mut impl Rows,
     of: (&Release, &Grants),
     (layout, line): (&Layout, &Line),
-    target: &Target,
+    (target, tree): (&Target, LineTree),
 ) -> Result<CandidateFacts> {
     let mut beside = Vec::new();
     if let Rehearsal::Candidate(candidate) = &target.rehearsal {
@@ -45,6 +45,13 @@ pub(super) async fn facts(
             newest.filter(|run| run.base == candidate.base)
         }
         Rehearsal::None | Rehearsal::Trouble { .. } => None,
+    };
+    let own = match (&target.rehearsal, tree) {
+        (Rehearsal::Candidate(candidate), LineTree::Apart) => {
+            let run = store::check::newest(rows, &of, line.id, &candidate.commit).await?;
+            Some(Checks::of(run.filter(|run| run.base == candidate.base).map(|run| run.state), false))
+        }
+        (Rehearsal::Candidate(_), LineTree::AsTagged) | (Rehearsal::None | Rehearsal::Trouble { .. }, _) => None,
     };
     let built = match &target.rehearsal {
         Rehearsal::Candidate(candidate) if candidate.bumped => {
@@ -62,7 +69,7 @@ pub(super) async fn facts(
         }
         None => None,
     };
-    Ok(CandidateFacts { run: run.map(|run| (run.id, run.state)), beside, offered, built })
+    Ok(CandidateFacts { run: run.map(|run| (run.id, run.state)), own, beside, offered, built })
 }
 
 /// Says what a pushed candidate of each line that ships in a repository has to hold now.

@@ -1,15 +1,20 @@
-//! Fixes as members see them, and their approval at a commit.
+//! Fixes as members and as readiness see them, and their approval at a commit.
 
 use super::readiness::Layout;
+use super::told::Said;
 use super::{Error, Result, open};
 use crate::app::App;
 use crate::domain::access::{Action, Grant, Holder};
 use crate::domain::actor::Actor;
+use crate::domain::advisory::Advisory;
+use crate::domain::candidate::RunFacts;
 use crate::domain::case::Case;
 use crate::domain::fix::{Approval, Fix};
 use crate::domain::id::CaseId;
 use crate::domain::project::{Line, TeamKind, Upstream};
+use crate::domain::readiness::{Checks, FixFacts};
 use crate::domain::refusal::Refusal;
+use crate::domain::release::Release;
 use crate::domain::repo::{CommitId, LineName, RepoName};
 use crate::domain::text::shown;
 use crate::git::Repo;
@@ -163,4 +168,67 @@ fn team(app: &App, case: &Case) -> TeamKind {
 
 fn needed(app: &App, case: &Case) -> usize {
     app.config.project(&case.project).map_or(1, |settings| settings.approvals)
+}
+
+/// Collects the fixes of a case on the lines that the release moves: those it has, and those that its marks or its draft say it
+/// needs and that come with no older line.
+pub(super) async fn facts(
+    app: &App,
+    tx: &mut Tx,
+    grant: &Grant,
+    plan: (&Release, &Layout),
+    said: &Said<'_>,
+) -> Result<Vec<FixFacts>> {
+    let ((release, layout), Said { draft, marks, fixes: known }) = (plan, said);
+    let mut facts: Vec<FixFacts> = Vec::new();
+    let mut places = release.targets.iter().map(|target| layout.place(target)).collect::<Result<Vec<_>>>()?;
+    for line in super::forward::onward(app, layout, release) {
+        places.extend(
+            layout.upstreams.iter().find(|upstream| upstream.id == line.upstream).map(|upstream| (line, upstream)),
+        );
+    }
+    for (line, upstream) in places {
+        if facts.iter().any(|fix| fix.line == line.id) {
+            continue;
+        }
+        let marked = marks.iter().find(|mark| mark.line == line.id).map(|mark| mark.standing.wants_a_fix());
+        let affected = marked.unwrap_or_else(|| {
+            let told = |draft: &Advisory| draft.told_of(&upstream.name, &line.name).next().is_some();
+            draft.is_none_or(|draft| draft.affected.is_empty() || told(draft))
+        });
+        let fix = known.iter().find(|fix| fix.line == line.id && fix.head.is_some());
+        let Some((fix, head)) = fix.and_then(|fix| fix.head.as_ref().map(|head| (fix, head))) else {
+            let pushed = |line: &Line| known.iter().any(|fix| fix.line == line.id && fix.head.is_some());
+            let comes = super::forward::sources(app, layout, release, line.id).into_iter().any(pushed);
+            if affected && !comes {
+                facts.push(FixFacts {
+                    line: line.id,
+                    name: line.name.clone(),
+                    head: None,
+                    pusher: None,
+                    approvals: Vec::new(),
+                    checks: Checks::Missing,
+                    run: None,
+                });
+            }
+            continue;
+        };
+        let approvals = store::fix::approvals(tx, grant, fix.id).await?;
+        let run = store::check::newest(tx, grant, line.id, head).await?;
+        let waived = store::advisory::waived(tx, grant, fix.id, head).await?.is_some();
+        facts.push(FixFacts {
+            line: line.id,
+            name: line.name.clone(),
+            head: Some(head.clone()),
+            pusher: fix.pushed_by,
+            approvals: approvals
+                .into_iter()
+                .filter(|approval| &approval.head == head)
+                .map(|approval| (approval.person, approval.counts_at))
+                .collect(),
+            checks: Checks::of(run.as_ref().map(|run| run.state), waived),
+            run: run.map(|run| RunFacts { id: run.id, base: run.base, note: run.note }),
+        });
+    }
+    Ok(facts)
 }

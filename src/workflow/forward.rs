@@ -6,12 +6,13 @@
 use super::Result;
 use super::readiness::Layout;
 use crate::app::App;
+use crate::domain::candidate::LineTree;
 use crate::domain::forward::{Forward, Moved, MovedBy, Onward, TagOn, order as ordered};
 use crate::domain::id::LineId;
 use crate::domain::project::{Line, Upstream};
 use crate::domain::readiness::Facts;
 use crate::domain::recipe::{Advance, FixRecipe, Strategy};
-use crate::domain::rehearsal::{Candidate, Target};
+use crate::domain::rehearsal::{Candidate, Rehearsal, Target};
 use crate::domain::release::Release;
 use crate::domain::repo::{CommitId, LineName, RefName};
 use crate::git::Repo;
@@ -69,6 +70,21 @@ pub(super) fn beside<'a>(
     })
 }
 
+/// Tells whether a line's own commit is another tree than what its tag names.
+pub(super) async fn line_tree(app: &App, release: &Release, target: &Target, built: &Rehearsal) -> Result<LineTree> {
+    let Rehearsal::Candidate(candidate) = built else { return Ok(LineTree::AsTagged) };
+    if candidate.commit == *candidate.tagged() {
+        return Ok(LineTree::AsTagged);
+    }
+    let repo = Repo::Release(release.id.clone(), target.upstream);
+    if !app.git.exists(&repo) {
+        return Ok(LineTree::Apart);
+    }
+    let (own, tagged) =
+        (app.git.commit(&repo, &candidate.commit).await?, app.git.commit(&repo, candidate.tagged()).await?);
+    Ok(if own.tree == tagged.tree { LineTree::AsTagged } else { LineTree::Apart })
+}
+
 /// Lists the lines of a release that are merged into a line, in the order they are built.
 pub(super) fn sources<'a>(app: &App, layout: &'a Layout, release: &Release, into: LineId) -> Vec<&'a Line> {
     let mut sources: Vec<&Line> = Vec::new();
@@ -115,6 +131,12 @@ impl Place<'_> {
     fn name_of(&self, line: LineId) -> &str {
         let found = self.layout.lines.iter().find(|other| other.id == line);
         found.map_or("another line", |line| line.name.as_str())
+    }
+
+    /// Tells whether the approved commits of a line's fixes ship as they are.
+    fn keeps_commits(&self, line: LineId) -> bool {
+        let mut here = self.release.targets.iter().filter(|target| target.line == line);
+        here.all(|target| target.strategy.keeps_commits())
     }
 
     fn repo(&self) -> Repo {
@@ -222,10 +244,16 @@ impl Place<'_> {
         let line = &self.line.name;
         let names: Vec<String> = forwards.iter().map(|forward| self.name_of(forward.line).to_owned()).collect();
         let mut shipped = forwards.iter().filter(|forward| self.release.shipped(forward.line) == Some(head));
-        let from = shipped.next().map_or("an older line", |forward| self.name_of(forward.line));
+        let shipped = shipped.next().map(|forward| forward.line);
+        let from = shipped.map_or("an older line", |line| self.name_of(line));
+        // What is made anew of a fix does not descend from it: holding the older fix, the newer one would not hold what ships.
+        let mend = if shipped.is_some_and(|from| self.keeps_commits(from)) && self.keeps_commits(self.line.id) {
+            format!("merge fix/{from} into fix/{line} and push, or resolve")
+        } else {
+            "resolve".to_owned()
+        };
         format!(
-            "what ships on {from} does not merge into it, in {files} files: merge fix/{from} into fix/{line} and push, or \
-             resolve it for this release alone: {}",
+            "what ships on {from} does not merge into it, in {files} files: {mend} it for this release alone: {}",
             self.resolve(app, &names, |name| format!("origin/ships/{name}"))
         )
     }
@@ -239,10 +267,28 @@ impl Place<'_> {
         let Some((case, _)) = fixed.first() else {
             return format!("what ships does not merge into {branch}, in {files} files.");
         };
-        let merges: Vec<String> = fixed
+        if !onward.strategy.keeps_commits() {
+            return format!(
+                "what ships does not merge into {branch}, in {files} files, and no fix of {branch} can hold a merge, because \
+                 commits there are made anew ({}): plan a tag on {branch}, too, and resolve it in candidate/{branch}.",
+                onward.strategy
+            );
+        }
+        let lines: Vec<LineId> = fixed.iter().filter(|(other, _)| other == case).map(|(_, line)| *line).collect();
+        let anew = lines.iter().filter(|line| !self.keeps_commits(**line)).map(|line| self.name_of(*line));
+        let anew: Vec<_> =
+            anew.map(|name| format!("embargo release set-strategy {} {name}=merge", self.release.id)).collect();
+        if !anew.is_empty() {
+            return format!(
+                "what ships does not merge into {branch}, in {files} files, and no fix of {branch} can hold it, because its \
+                 commits are made anew: put fixes onto the older line by merges (`{}`), or plan a tag on {branch}, too, and \
+                 resolve it in candidate/{branch}.",
+                anew.join(" && ")
+            );
+        }
+        let merges: Vec<String> = lines
             .iter()
-            .filter(|(other, _)| other == case)
-            .map(|(_, line)| self.name_of(*line))
+            .map(|line| self.name_of(*line))
             .map(|name| format!("git merge origin/{name} && git merge origin/fix/{name}"))
             .collect();
         format!(

@@ -1,13 +1,16 @@
 //! The journal of a run as people read it: each step with its time, and how long after the push it was done.
 
+use std::collections::BTreeMap;
+
 use super::readiness::Layout;
 use super::release::grant_of;
 use super::{Result, shown_at};
-use crate::domain::access::Grants;
+use crate::domain::access::{Action, Grants, Holder};
 use crate::domain::channel::Subject;
 use crate::domain::effect::{Effect, Target as On, after_push};
-use crate::domain::id::UpstreamId;
+use crate::domain::id::{MemberId, UpstreamId};
 use crate::domain::release::Release;
+use crate::store::member::Seat;
 use crate::store::{self, Tx};
 use crate::wire::release::EffectView;
 
@@ -20,9 +23,15 @@ pub(super) async fn views(
 ) -> Result<Vec<EffectView>> {
     let (release, grants) = of;
     let effects = store::effect::of_release(tx, grants, &release.id).await?;
+    let mut seats = BTreeMap::new();
+    for grant in grants.each().iter().filter(|grant| grant.also(Action::ReadTeam)) {
+        for seat in store::member::of_case(tx, grant).await? {
+            seats.insert(seat.id, named(&seat));
+        }
+    }
     let mut views = Vec::new();
     for effect in &effects {
-        let mut view = view(layout, effect);
+        let mut view = view(layout, effect, &seats);
         view.after_push_ms = after_push(&effects, effect).and_then(|gap| i64::try_from(gap.as_millis()).ok());
         view.may_give_up = manages && super::channel::may_be_given_up(release, effect);
         if let On::Seat(case, _) = &effect.target {
@@ -37,11 +46,22 @@ pub(super) async fn views(
     Ok(views)
 }
 
-fn view(layout: &Layout, effect: &Effect) -> EffectView {
+/// Names who sits in a seat, for those who see the members of the case.
+fn named(seat: &Seat) -> String {
+    match (&seat.person, seat.holder) {
+        (Some((handle, _)), _) => format!("@{handle}"),
+        (None, Holder::Report(_)) => "the reporter".to_owned(),
+        (None, Holder::Person(_)) => "a former member".to_owned(),
+    }
+}
+
+fn view(layout: &Layout, effect: &Effect, seats: &BTreeMap<MemberId, String>) -> EffectView {
     let target = match &effect.target {
         On::Repository(id) => repository(layout, *id),
         On::Site(case) => format!("advisory of {case}"),
-        On::Seat(case, _) => format!("a member of {case}"),
+        On::Seat(case, seat) => {
+            format!("{} of {case}", seats.get(seat).map_or("a member", String::as_str))
+        }
         On::Case(case) => case.to_string(),
         On::Package(name, id, tag) => format!("{name}: {tag} of {}", repository(layout, *id)),
         On::Hook(name) => name.to_string(),

@@ -5,11 +5,12 @@
 
 use jiff::Timestamp;
 
-use crate::domain::access::{Action, Denied, Grant, ProjectAction, ProjectGrant, admit, admit_project};
+use crate::domain::access::{Action, Denied, Grant, admit};
 use crate::domain::actor::Actor;
 use crate::domain::id::{CaseId, ProjectId};
 use crate::domain::owner::{Owner, Pass};
 use crate::domain::refusal::{Malformed, Refusal};
+use crate::domain::team::{ProjectAction, ProjectGrant, admit_project};
 use crate::store::{self, Rows, Tx, member};
 use crate::{app, crypto, git};
 
@@ -54,6 +55,7 @@ pub mod remote;
 pub mod report;
 pub mod retrospective;
 pub mod sign;
+pub mod signers;
 pub mod sweep;
 mod told;
 pub mod trial;

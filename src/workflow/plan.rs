@@ -3,7 +3,7 @@
 use super::readiness::{Layout, open_release};
 use super::{Error, Result, open, open_project};
 use crate::app::App;
-use crate::domain::access::{Action, ProjectAction};
+use crate::domain::access::Action;
 use crate::domain::actor::{Actor, Chore};
 use crate::domain::id::{CaseId, ReleaseId};
 use crate::domain::job::Job;
@@ -13,6 +13,7 @@ use crate::domain::refusal::Refusal;
 use crate::domain::rehearsal::Target;
 use crate::domain::release::Release;
 use crate::domain::repo::RefName;
+use crate::domain::team::ProjectAction;
 use crate::git::Repo;
 use crate::store::{self, Tx};
 use crate::wire::release::{PlanRelease, SetStrategy};

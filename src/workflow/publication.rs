@@ -72,6 +72,15 @@ pub async fn page(app: &App, id: &AdvisoryId) -> Result<Publication> {
     file(app, &format!("advisories/{id}.html").parse()?).await
 }
 
+/// Lists the paths of the files beside an advisory's public page, as they are now.
+pub async fn beside(app: &App, id: &AdvisoryId) -> Result<Vec<DocumentPath>> {
+    let mut rows = app.read().await?;
+    let newest = store::revision::newest(&mut rows, id).await?.ok_or(Error::NotFound)?;
+    let files = store::revision::files(&mut rows, id, newest.number).await?;
+    let beside = files.into_iter().filter(|file| !file.document.media_type.starts_with("text/html"));
+    Ok(beside.map(|file| file.document.path).collect())
+}
+
 /// Returns a published file.
 pub async fn file(app: &App, path: &DocumentPath) -> Result<Publication> {
     let mut rows = app.read().await?;
@@ -115,13 +124,6 @@ fn written(contacts: &[ContactView], base_url: &str, now: Timestamp) -> String {
     fields.push(format!("Canonical: {base_url}/.well-known/security.txt\n"));
     fields.push(format!("Policy: {base_url}/advisories#policy\n"));
     fields.concat()
-}
-
-/// Lists who signs what is published, as `ssh-keygen -Y verify -n file` reads it: the server's key, under the name of its address.
-pub fn allowed_signers(app: &App) -> Result<String> {
-    let key = app.keys.tag_signer().ok_or(Error::NotFound)?.key();
-    let host = app.config.base_url.as_str().split("://").nth(1).unwrap_or_default();
-    Ok(format!("{host} namespaces=\"file,git\" {key}\n"))
 }
 
 async fn html(rows: &mut impl Rows, id: &AdvisoryId) -> Result<String> {

@@ -14,13 +14,13 @@ use crate::crypto::sshsig;
 use crate::domain::access::{Action, Denied, Grant, Grants};
 use crate::domain::actor::Actor;
 use crate::domain::advisory::Advisory;
-use crate::domain::candidate::RunFacts;
+use crate::domain::candidate::LineTree;
 use crate::domain::digest::Digest;
 use crate::domain::haste::HastePolicy;
 use crate::domain::id::{CaseId, LineId, Prefix, ProjectId, ReleaseId};
 use crate::domain::plain::{AdvisoryId, RepositoryUrl};
 use crate::domain::project::{Line, Project, TagStyle, Upstream};
-use crate::domain::readiness::{AdvisoryFacts, CaseFacts, Checks, Facts, FixFacts, TargetFacts};
+use crate::domain::readiness::{AdvisoryFacts, CaseFacts, Facts, TargetFacts};
 use crate::domain::refusal::{Malformed, Refusal};
 use crate::domain::rehearsal::{Maker, Rehearsal, Target};
 use crate::domain::release::{Policy, Release};
@@ -84,6 +84,7 @@ pub(super) struct Layout {
 struct Seen {
     tip: Option<CommitId>,
     tag_taken: bool,
+    tree: LineTree,
     beside: Beside,
     signed: Signed,
 }
@@ -234,7 +235,8 @@ async fn gather_once(
     };
     for (target, seen) in found.targets.iter().zip(seen) {
         let (line, upstream) = layout.place(target)?;
-        let candidate = super::candidate::facts(&mut tx, (&found, &grants), (&layout, line), target).await?;
+        let candidate =
+            super::candidate::facts(&mut tx, (&found, &grants), (&layout, line), (target, seen.tree)).await?;
         let of = (target, seen.beside);
         let recipe = super::recipe::of(app, &mut tx, (&found, &facts, &layout), &advisories, of).await?;
         facts.targets.push(TargetFacts {
@@ -280,13 +282,15 @@ async fn look(app: &App, layout: &Layout, release: &Release, target: &Target) ->
     let (line, upstream) = layout.place(target)?;
     let mirror = Repo::Mirror(upstream.id);
     if !app.git.exists(&mirror) {
-        return Ok(Seen { tip: None, tag_taken: false, beside: Beside::default(), signed: Signed::Missing });
+        let (tree, beside) = (LineTree::Apart, Beside::default());
+        return Ok(Seen { tip: None, tag_taken: false, tree, beside, signed: Signed::Missing });
     }
     let tip = app.git.resolve(&mirror, &line.branch()).await?;
     let tag_taken = app.git.resolve(&mirror, &RefName::tag(&target.tag)).await?.is_some();
     let beside = super::forward::look(app, layout, release, target).await?;
     let signed = super::sign::signed(app, release, target).await?;
-    Ok(Seen { tip, tag_taken, beside, signed })
+    let tree = super::forward::line_tree(app, release, target, &target.rehearsal).await?;
+    Ok(Seen { tip, tag_taken, tree, beside, signed })
 }
 
 async fn case_facts(
@@ -309,7 +313,7 @@ async fn case_facts(
     let pushed = store::fix::of_case(tx, grant).await?;
     let said = Said { draft: advisory.as_ref(), marks: &marks, fixes: &pushed };
     let lines = told::lines(app, layout, Some(release), &said).await?;
-    let fixes = fix_facts(app, tx, grant, (release, layout), &said).await?;
+    let fixes = super::fix::facts(app, tx, grant, (release, layout), &said).await?;
     let package = super::advisory::package(app, &case);
     let advisory = advisory.map(|advisory| advisory.against(&lines, package.as_ref()));
     // An approval is of the text with the planned date: that of a disclosure before it is another's word.
@@ -414,69 +418,6 @@ pub(super) fn public_fixes(
 /// Opens a draft.
 pub(super) fn read_draft(unsealing: &Unsealing, case: &CaseId, draft: &Draft) -> Result<Advisory> {
     Ok(unsealing.open(DRAFT, &case.to_string(), &draft.sealed)?)
-}
-
-/// Collects the fixes of a case on the lines that the release moves: those it has, and those that its marks or its draft say it
-/// needs and that come with no older line.
-async fn fix_facts(
-    app: &App,
-    tx: &mut Tx,
-    grant: &Grant,
-    plan: (&Release, &Layout),
-    said: &Said<'_>,
-) -> Result<Vec<FixFacts>> {
-    let ((release, layout), Said { draft, marks, fixes: known }) = (plan, said);
-    let mut facts: Vec<FixFacts> = Vec::new();
-    let mut places = release.targets.iter().map(|target| layout.place(target)).collect::<Result<Vec<_>>>()?;
-    for line in super::forward::onward(app, layout, release) {
-        places.extend(
-            layout.upstreams.iter().find(|upstream| upstream.id == line.upstream).map(|upstream| (line, upstream)),
-        );
-    }
-    for (line, upstream) in places {
-        if facts.iter().any(|fix| fix.line == line.id) {
-            continue;
-        }
-        let marked = marks.iter().find(|mark| mark.line == line.id).map(|mark| mark.standing.wants_a_fix());
-        let affected = marked.unwrap_or_else(|| {
-            let told = |draft: &Advisory| draft.told_of(&upstream.name, &line.name).next().is_some();
-            draft.is_none_or(|draft| draft.affected.is_empty() || told(draft))
-        });
-        let fix = known.iter().find(|fix| fix.line == line.id && fix.head.is_some());
-        let Some((fix, head)) = fix.and_then(|fix| fix.head.as_ref().map(|head| (fix, head))) else {
-            let pushed = |line: &Line| known.iter().any(|fix| fix.line == line.id && fix.head.is_some());
-            let comes = super::forward::sources(app, layout, release, line.id).into_iter().any(pushed);
-            if affected && !comes {
-                facts.push(FixFacts {
-                    line: line.id,
-                    name: line.name.clone(),
-                    head: None,
-                    pusher: None,
-                    approvals: Vec::new(),
-                    checks: Checks::Missing,
-                    run: None,
-                });
-            }
-            continue;
-        };
-        let approvals = store::fix::approvals(tx, grant, fix.id).await?;
-        let run = store::check::newest(tx, grant, line.id, head).await?;
-        let waived = store::advisory::waived(tx, grant, fix.id, head).await?.is_some();
-        facts.push(FixFacts {
-            line: line.id,
-            name: line.name.clone(),
-            head: Some(head.clone()),
-            pusher: fix.pushed_by,
-            approvals: approvals
-                .into_iter()
-                .filter(|approval| &approval.head == head)
-                .map(|approval| (approval.person, approval.counts_at))
-                .collect(),
-            checks: Checks::of(run.as_ref().map(|run| run.state), waived),
-            run: run.map(|run| RunFacts { id: run.id, base: run.base, note: run.note }),
-        });
-    }
-    Ok(facts)
 }
 
 /// Puts together what the documents of one case are made of, as this release would publish them.

@@ -17,7 +17,7 @@ use crate::app::App;
 use crate::crypto::sshsig;
 use crate::domain::access::Action;
 use crate::domain::actor::{Actor, Chore};
-use crate::domain::candidate::ChecksBy;
+use crate::domain::candidate::{ChecksBy, LineTree};
 use crate::domain::id::{CaseId, ProjectId, ReleaseId, UpstreamId};
 use crate::domain::job::Job;
 use crate::domain::project::{Line, TagStyle};
@@ -99,7 +99,7 @@ pub async fn rehearse(app: &App, id: &ReleaseId) -> Result<Settled> {
     let results: Vec<Rehearsal> = release.targets.into_iter().map(|target| target.rehearsal).collect();
     let release = planned;
     let plan = (&release, &facts, &layout);
-    let (unchecked, fresh) = unchecked(plan, &results);
+    let (unchecked, fresh) = unchecked(app, plan, &results).await?;
     if anew {
         app.git.settle().await?;
     }
@@ -119,13 +119,21 @@ pub async fn rehearse(app: &App, id: &ReleaseId) -> Result<Settled> {
 }
 
 /// Lists the candidates that no fix's checks speak for, and which commits among all of them are new.
-fn unchecked(plan: (&Release, &Facts, &Layout), results: &[Rehearsal]) -> (Vec<Unchecked>, Vec<CommitId>) {
+async fn unchecked(
+    app: &App,
+    plan: (&Release, &Facts, &Layout),
+    results: &[Rehearsal],
+) -> Result<(Vec<Unchecked>, Vec<CommitId>)> {
     let (release, facts, layout) = plan;
     let (mut unchecked, mut fresh) = (Vec::new(), Vec::new());
     for ((target, known), result) in release.targets.iter().zip(&facts.targets).zip(results) {
         let Rehearsal::Candidate(candidate) = result else { continue };
         if release.candidate_checks(candidate, (target, known), facts).by != ChecksBy::Fix {
             let (commit, base) = (candidate.tagged().clone(), candidate.base.clone());
+            unchecked.push(Unchecked { line: target.line, commit, base });
+        }
+        if forward::line_tree(app, release, target, result).await? == LineTree::Apart {
+            let (commit, base) = (candidate.commit.clone(), candidate.base.clone());
             unchecked.push(Unchecked { line: target.line, commit, base });
         }
         for (line, moved) in forward::beside(layout, target, candidate) {
@@ -135,7 +143,7 @@ fn unchecked(plan: (&Release, &Facts, &Layout), results: &[Rehearsal]) -> (Vec<U
             fresh.push(candidate.tagged().clone());
         }
     }
-    (unchecked, fresh)
+    Ok((unchecked, fresh))
 }
 
 /// Tells whether a target's candidate is built from what is there now.

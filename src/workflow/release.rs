@@ -281,12 +281,16 @@ pub(super) fn frozen_advisory(rendered: &Rendered) -> Result<FrozenAdvisory> {
     })
 }
 
-/// Arms the release: once enough people did, it publishes at its time without a human.
-pub async fn arm(app: &App, actor: &Actor, id: &ReleaseId) -> Result<()> {
+/// Arms the release by the digest of what was read: once enough people did, it publishes at its time without a human.
+pub async fn arm(app: &App, actor: &Actor, id: &ReleaseId, read: &Digest) -> Result<()> {
     let (mut tx, gathered) = gather(app, actor, id, Action::ArmRelease, "release.arm").await?;
     let Gathered { release, facts, policy, .. } = gathered;
     let Some(person) = actor.person() else { return Err(Error::NotFound) };
     let ready = release.readiness(&facts, &policy).map_err(blocked)?;
+    // It covers the instant, too: whoever read another one did not arm this.
+    if release.digest().is_some_and(|digest| digest != *read) {
+        return Err(Refusal::moment("The release or its instant changed since you read it: read it again.").into());
+    }
     let now = tx.now();
     let release = store::release::save(&mut tx, actor, release.arm(ready, person, &policy, now)?).await?;
     wake_at_its_time(&mut tx, &release).await?;

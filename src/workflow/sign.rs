@@ -20,7 +20,7 @@ use crate::git::Repo;
 use crate::store;
 use crate::wire::sign::{SignTag, TagToSign};
 
-/// Hands out the tags of a release as they would be pushed, with who has signed them.
+/// Hands out the tags of a release that people sign, as they would be pushed, with who has; none where the server signs.
 pub async fn tags(app: &App, actor: &Actor, id: &ReleaseId) -> Result<Vec<TagToSign>> {
     let mut rows = app.read().await?;
     let (release, _) = open_release(&mut rows, actor, id, Action::PlanRelease).await?;
@@ -33,7 +33,8 @@ pub async fn tags(app: &App, actor: &Actor, id: &ReleaseId) -> Result<Vec<TagToS
         let payload = app.git.tag_draft(&repo(&release, target), tag_object).await?.payload()?;
         let signed_by = match signed(app, &release, target).await? {
             Signed::By(who) => Some(who),
-            Signed::NotAsked | Signed::Missing => None,
+            Signed::Missing => None,
+            Signed::NotAsked => continue,
         };
         tags.push(TagToSign {
             repository: upstream.name.to_string(),

@@ -20,6 +20,7 @@ use jiff::SignedDuration;
 
 use crate::support::client::{Caller, Sent};
 use crate::support::git::Git;
+use crate::support::house;
 use crate::support::server::{TestApp, signed_in};
 use crate::support::site::Site;
 
@@ -179,7 +180,7 @@ impl Scene {
 }
 
 /// A site whose project has one workflow with these steps.
-async fn checked(steps: &str) -> Site {
+pub(crate) async fn checked(steps: &str) -> Site {
     let mut site = Site::with_project().await;
     site.configure(|config| {
         config.ci.enabled = true;
@@ -193,7 +194,7 @@ async fn checked(steps: &str) -> Site {
     site
 }
 
-fn runs_here(scene: &Scene) -> bool {
+pub(crate) fn runs_here(scene: &Scene) -> bool {
     matches!(scene.test.app.checks, Checks::Ready(_))
 }
 
@@ -359,7 +360,7 @@ async fn a_conflict_is_resolved_by_a_push_that_another_approves_and_that_is_what
     for armed in [false, true] {
         if armed {
             for by in [&scene.alice, &scene.bob] {
-                release::arm(&scene.test.app, by, &id).await.unwrap();
+                house::arm(&scene.test.app, by, &id).await.unwrap();
             }
         }
         let said = scene.git.fail(&clone, &["push", "origin", "HEAD:refs/heads/candidate/main"]).await;

@@ -54,6 +54,8 @@ async fn a_proof_goes_from_a_reporters_machine_to_a_members_and_to_nobody_elses(
     reporter.json(&["report", "reply", "--claim-file", "claim", "--text-file", "more.md"]).await;
     reporter.json(&["report", "credit", "--claim-file", "claim", "--credit", "Sample Reporter"]).await;
     reporter.json(&["report", "attach", "--claim-file", "claim", "more.md"]).await;
+    let early = reporter.refused(&["report", "record", "--claim-file", "claim", "agree"]).await;
+    assert!(early.contains("not public yet"), "{early}");
     let thread = manager.json(&["case", "show", case]).await;
     assert!(thread["thread"].to_string().contains("It also underflows."));
     assert_eq!(thread["attachments"].as_array().unwrap().len(), 2);

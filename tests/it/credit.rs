@@ -13,7 +13,7 @@ use embargo::wire::advisory::EditAdvisory;
 use embargo::workflow::{self, Error, advisory, publication, release, report};
 use embargo::{store, worker};
 
-use crate::support::house::{Frozen, House, INSTANT, PLANNED, SINGLE, Team, at};
+use crate::support::house::{self, Frozen, House, INSTANT, PLANNED, SINGLE, Team, at};
 
 const NAME: &str = "Sample Reporter";
 
@@ -74,7 +74,7 @@ async fn a_name_withdrawn_from_an_armed_release_is_not_published() {
     approve(&app, bob).await;
     release::freeze(&app, alice, &armed.release).await.unwrap();
     for person in [alice, bob] {
-        release::arm(&app, person, &armed.release).await.unwrap();
+        house::arm(&app, person, &armed.release).await.unwrap();
     }
     app.clock.set(at("2027-01-15T14:00:00Z"));
     worker::settle(&app).await.unwrap();

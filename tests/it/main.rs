@@ -26,6 +26,7 @@ mod report;
 mod signing;
 mod states;
 mod support;
+mod tagged;
 mod team;
 mod upstream;
 mod version;

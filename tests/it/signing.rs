@@ -12,6 +12,7 @@ use embargo::workflow::{release, sign};
 
 use crate::candidate::Scene;
 use crate::support::git::Git;
+use crate::support::house;
 use crate::support::program::{self, Machine};
 use crate::support::site::Site;
 
@@ -124,10 +125,10 @@ async fn a_release_waits_for_a_signature_of_its_very_bytes_by_somebody_the_proje
     // A key that was taken back speaks for nothing, neither before arming nor at the instant.
     let allowed = std::fs::read_to_string(&signers).unwrap();
     std::fs::write(&signers, "").unwrap();
-    assert!(release::arm(app, alice, &house.id).await.unwrap_err().to_string().contains("signed by nobody"));
+    assert!(house::arm(app, alice, &house.id).await.unwrap_err().to_string().contains("signed by nobody"));
     std::fs::write(&signers, &allowed).unwrap();
     for person in [alice, bob] {
-        release::arm(app, person, &house.id).await.unwrap();
+        house::arm(app, person, &house.id).await.unwrap();
     }
     std::fs::write(&signers, "").unwrap();
     app.clock.set("2026-04-02T12:00:00Z".parse().unwrap());
@@ -170,4 +171,35 @@ async fn a_tag_may_be_signed_with_openpgp() {
     assert_eq!(house.blockers().await, Vec::<String>::new());
     let ended = program::other("gpgconf").env("HOME", &home).args(["--kill", "all"]).status().await.unwrap();
     assert!(ended.success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_the_server_signs_nothing_is_left_to_sign_and_what_was_read_is_armed() {
+    let house = House::stand(Site::with_project().await).await;
+    let (app, alice, id) = (&house.scene.test.app, &house.scene.alice, house.id.to_string());
+    let ended = house.machine.run(&["release", "sign", &id]).await;
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert!(ended.status.success() && said.contains("The server signs the tags of this release"), "{ended:?}");
+    let early = house.machine.refused(&["release", "arm", &id]).await;
+    assert!(early.contains("only what is frozen is armed"), "{early}");
+    release::freeze(app, alice, &house.id).await.unwrap();
+
+    // Where nobody can be asked, a person names what they read; it is shown all the same.
+    let unasked = house.machine.refused(&["release", "arm", &id]).await;
+    assert!(unasked.contains("v2.0") && unasked.contains("Nothing was armed"), "{unasked}");
+    let before = house.scene.view(&house.id).await;
+    let digest = before.digest.unwrap();
+    assert!(unasked.contains(&digest) && unasked.contains(&before.summary.due_at), "{unasked}");
+    let other = "0".repeat(64);
+    let refused = house.machine.refused(&["release", "arm", &id, "--digest", &other]).await;
+    assert!(refused.contains("not what you name"), "{refused}");
+    assert!(house.scene.view(&house.id).await.armed_by.is_empty());
+    let armed = house.machine.json(&["release", "arm", &id, "--digest", &digest]).await;
+    assert_eq!(armed["armed_by"][0]["person"], "@alice", "{armed}");
+
+    // What was read elsewhere, and moved since, is not armed either.
+    let later = before.summary.due_at.parse::<jiff::Timestamp>().unwrap() + jiff::SignedDuration::from_hours(1);
+    release::postpone(app, alice, &house.id, later).await.unwrap();
+    let stale = release::arm(app, &house.scene.bob, &house.id, &digest.parse().unwrap()).await;
+    assert!(stale.unwrap_err().to_string().contains("read it again"), "the instant is another");
 }

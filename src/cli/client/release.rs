@@ -10,7 +10,8 @@ use super::follow;
 use super::server::Server;
 use super::sign::Sign;
 use super::wave::{self, WaveCommand};
-use super::{Failure, Output, Result, prompt};
+use super::{Failure, Output, Result, arm};
+use crate::domain::digest::Digest;
 use crate::domain::forward::MovedBy;
 use crate::domain::id::{CaseId, ProjectId, ReleaseId};
 use crate::domain::project::TagStyle;
@@ -80,10 +81,13 @@ pub(crate) enum ReleaseCommand {
         /// Which release
         release: ReleaseId,
     },
-    /// Arm: once enough people did, it publishes at its instant without a human
+    /// Arm: shows what ships and when, and asks; once enough people did, it publishes at its instant without a human
     Arm {
         /// Which release
         release: ReleaseId,
+        /// Arm this digest and no other, and do not ask
+        #[arg(long, value_name = "DIGEST")]
+        digest: Option<Digest>,
     },
     /// Disclose now, before the instant, because something leaked: says what is passed over, and asks first
     DiscloseNow {
@@ -261,23 +265,8 @@ pub(super) async fn run(command: &ReleaseCommand, url: Option<&str>, output: Out
         }
         ReleaseCommand::Sign(sign) => super::sign::run(&server, sign, output).await?,
         ReleaseCommand::Freeze { release } => act(&server, release, "freeze").await?,
-        ReleaseCommand::Arm { release } => {
-            output.remark(&format!(
-                "Will arm {release}: once enough people have, it publishes at its instant by itself."
-            ));
-            act(&server, release, "arm").await?
-        }
-        ReleaseCommand::DiscloseNow { release, yes } => {
-            let view: ReleaseView = server.get(&format!("/releases/{release}")).await?;
-            output.remark(&meaning(&view));
-            let sure = *yes || prompt::confirm(&format!("Disclose {release} now?")).unwrap_or(false);
-            if !sure {
-                return Err(Failure::Refused(format!(
-                    "{release} stays as it is. Say `yes`, or give --yes where nobody can be asked."
-                )));
-            }
-            act(&server, release, "disclose-now").await?
-        }
+        ReleaseCommand::Arm { release, digest } => arm::arm(&server, release, digest.as_ref(), output).await?,
+        ReleaseCommand::DiscloseNow { release, yes } => arm::disclose_now(&server, (release, *yes), output).await?,
         ReleaseCommand::Disarm { release } => act(&server, release, "disarm").await?,
         ReleaseCommand::Reopen { release } => act(&server, release, "reopen").await?,
         ReleaseCommand::Resume { release } => act(&server, release, "resume").await?,
@@ -290,27 +279,12 @@ pub(super) async fn run(command: &ReleaseCommand, url: Option<&str>, output: Out
     output.result(&view, &told(&view))
 }
 
-/// Says what disclosing now would mean.
-fn meaning(view: &ReleaseView) -> String {
-    let Some(haste) = &view.haste else { return format!("{} is {}.", view.summary.id, view.summary.state) };
-    let mut lines =
-        vec!["Merges, tags and advisories become public at once, as they were frozen or rehearsed. Advisories bear the instant at \
-              which this is decided; commits and tags keep their date."
-            .to_owned()];
-    lines.extend(haste.passes_over.iter().map(|sentence| format!("passed over: {}", shown(sentence))));
-    lines.extend(haste.blocked_by.iter().map(|sentence| format!("in the way: {}", shown(sentence))));
-    if haste.needed > 1 {
-        lines.push(format!("{} of {} people have said so within the last hour.", haste.asked_by.len(), haste.needed));
-    }
-    lines.join("\n")
-}
-
 async fn act(server: &Server, release: &ReleaseId, verb: &str) -> Result<ReleaseView> {
     server.ask(&format!("/releases/{release}/{verb}")).await
 }
 
 /// Puts a release into lines.
-fn told(view: &ReleaseView) -> String {
+pub(super) fn told(view: &ReleaseView) -> String {
     let mut lines = vec![format!("{}  {}  {}", view.summary.id, view.summary.state, view.summary.due_at)];
     lines.push(format!("cases: {}", view.cases.join(" ")));
     for target in &view.targets {

@@ -13,16 +13,18 @@ use jiff::Timestamp;
 
 use super::attachment::{recipients, said, send, sendable};
 use super::case::thread;
+use super::claim::{ClaimFile, read_claim};
 use super::credentials::Credentials;
 use super::server::Server;
 use super::{Failure, Output, Result, prompt};
-use crate::crypto::token::ClaimCode;
 use crate::domain::id::ProjectId;
+use crate::domain::record::RecordAnswer;
 use crate::domain::refusal::Malformed;
 use crate::domain::report::{ClaimedSeverity, CreditWish, ReportBody};
 use crate::domain::sealed::Secret;
 use crate::domain::text::{EmailAddress, Label, Title, shown};
 use crate::wire::case::{DateRequest, DateWord};
+use crate::wire::record::{AnswerRecord, RecordQuestion};
 use crate::wire::report::{
     ClaimRequest, IntakeView, ReceiptView, ReporterView, SignedReceiptView, StoredView, TextRequest, VisitView,
 };
@@ -64,6 +66,13 @@ pub(in crate::cli) enum ReportCommand {
         #[arg(long, value_name = "DIR", default_value = ".")]
         out: PathBuf,
     },
+    /// Say whether your own words may stand in the public record of the case, where the project opens one
+    Record {
+        #[command(flatten)]
+        claim: Claim,
+        #[command(subcommand)]
+        act: RecordAct,
+    },
     /// Encrypt files here and attach them to your report
     Attach {
         #[command(flatten)]
@@ -87,6 +96,15 @@ pub(in crate::cli) enum DateAct {
     Accept,
     /// Say no to the proposed date
     Reject,
+}
+
+/// What a reporter can say about their own words. It can be changed until the record is public.
+#[derive(Debug, Subcommand)]
+pub(in crate::cli) enum RecordAct {
+    /// They may be shown
+    Agree,
+    /// They may not, or not any more
+    Decline,
 }
 
 /// Where the claim code is.
@@ -230,6 +248,19 @@ pub(super) async fn run(command: &ReportCommand, url: Option<&str>, output: Outp
                 "Wrote receipt.txt, receipt.txt.sig and report.txt. Show report.txt to nobody before the disclosure.";
             output.result(&signed, said)
         }
+        ReportCommand::Record { claim, act } => {
+            let server = visit(claim, url).await?;
+            let (answer, sentence) = match act {
+                RecordAct::Agree => {
+                    (RecordAnswer::Agreed, "Your own words may stand in the public record of this case.")
+                }
+                RecordAct::Decline => {
+                    (RecordAnswer::Declined, "Your own words stay out of the public record of this case.")
+                }
+            };
+            server.act("/report/record", &AnswerRecord { answer }).await?;
+            done(&server, output, sentence).await
+        }
         ReportCommand::Attach { claim, files } => {
             for file in files {
                 sendable(file, u64::MAX)?;
@@ -326,47 +357,6 @@ async fn visit(claim: &Claim, url: Option<&str>) -> Result<Server> {
     Ok(server.with(Secret::new(visit.visit)))
 }
 
-/// Reads a claim file: the code, perhaps after the server that gave it.
-fn read_claim(text: &str) -> Result<(Option<String>, ClaimCode)> {
-    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')).peekable();
-    let server = lines.next_if(|line| line.contains("://")).map(str::to_owned);
-    let code = lines.next().unwrap_or_default().parse()?;
-    Ok((server, code))
-}
-
-/// A new file for a claim code, there before the report is sent, so that the code has a place for sure.
-struct ClaimFile<'a> {
-    file: std::fs::File,
-    path: &'a Path,
-    kept: bool,
-}
-
-impl<'a> ClaimFile<'a> {
-    fn begin(path: &'a Path) -> Result<Self> {
-        let failed =
-            |error| Failure::because(format!("{} could not be made for the claim code.", path.display()), error);
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
-        Ok(Self { file, path, kept: false })
-    }
-
-    fn keep(mut self, server: &str, code: &str) -> Result<()> {
-        self.kept = true;
-        let text = format!("# Whoever has this claim code is the reporter: keep it to yourself.\n{server}\n{code}\n");
-        let failed = |error| {
-            Failure::because(format!("{} could not be written: write the code down.", self.path.display()), error)
-        };
-        self.file.write_all(text.as_bytes()).and_then(|()| self.file.sync_all()).map_err(failed)
-    }
-}
-
-impl Drop for ClaimFile<'_> {
-    fn drop(&mut self) {
-        if !self.kept {
-            let _ = std::fs::remove_file(self.path);
-        }
-    }
-}
-
 /// Writes a receipt, its signature and what its hash covers into a folder; nothing that is there is written over.
 fn keep(signed: &SignedReceiptView, folder: &Path) -> Result<()> {
     let files =
@@ -421,16 +411,32 @@ fn described(view: &ReporterView) -> String {
     if let Some(advisory) = &view.advisory {
         text.push_str(&format!("Advisory: {}\n", shown(advisory)));
     }
+    if let Some(question) = &view.record {
+        text.push_str(&asked(question));
+    }
     for attachment in &view.attachments {
         text.push_str(&format!("Attached: {}  {}\n", shown(&attachment.id), shown(&attachment.name)));
     }
     text + &thread(&view.thread)
 }
 
+/// Says what the project asks about the reporter's own words, and what they answered.
+fn asked(question: &RecordQuestion) -> String {
+    let parts: Vec<_> = question.parts.iter().map(|part| part.as_str()).collect();
+    let said = match question.answer {
+        Some(RecordAnswer::Agreed) => "you agreed",
+        Some(RecordAnswer::Declined) => "you declined",
+        None => "not answered",
+    };
+    format!(
+        "The project may open parts of this case ({}), your own words only if you agree; {said}: `embargo report record agree` or \
+         `decline`.\n",
+        parts.join(", ")
+    )
+}
+
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
 
     #[test]
@@ -442,23 +448,5 @@ mod tests {
         for odd in ["octo", "https://security.example.org", "security.example.org/octo", "https://x/Octo"] {
             assert!(odd.parse::<Desk>().is_err(), "{odd}");
         }
-    }
-
-    #[test]
-    fn claim_file_keeps_code_and_server_for_its_owner_alone() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("claim");
-        let code = ClaimCode::mint();
-        ClaimFile::begin(&path).unwrap().keep("https://security.example.org", code.reveal().expose()).unwrap();
-        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        let (server, read) = read_claim(&std::fs::read_to_string(&path).unwrap()).unwrap();
-        assert_eq!(server.as_deref(), Some("https://security.example.org"));
-        assert_eq!(read.reveal().expose(), code.reveal().expose());
-        assert!(ClaimFile::begin(&path).is_err(), "a code that is there is not overwritten");
-        let (server, read) = read_claim(code.reveal().expose()).unwrap();
-        assert!(server.is_none());
-        assert_eq!(read.reveal().expose(), code.reveal().expose());
-        drop(ClaimFile::begin(&folder.path().join("unused")).unwrap());
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 }

@@ -12,6 +12,7 @@ use super::server::Server;
 use super::{Failure, Output, Result, prompt};
 use crate::domain::digest::Digest;
 use crate::domain::id::ReleaseId;
+use crate::domain::project::TagStyle;
 use crate::domain::text::shown;
 use crate::wire::release::{ReleaseView, TargetView};
 use crate::wire::sign::{SignTag, TagToSign};
@@ -30,7 +31,7 @@ pub(in crate::cli) struct Sign {
 
 /// What signs.
 #[derive(Debug, Args)]
-#[group(required = true, multiple = false)]
+#[group(multiple = false)]
 struct With {
     /// An SSH key: the private key's file, or the public one's of a key in an agent or on hardware
     #[arg(long, value_name = "FILE")]
@@ -45,6 +46,10 @@ pub(super) async fn run(server: &Server, asked: &Sign, output: Output) -> Result
     let id = &asked.release;
     let view: ReleaseView = server.get(&format!("/releases/{id}")).await?;
     let tags: Vec<TagToSign> = server.get(&format!("/releases/{id}/tags")).await?;
+    if tags.is_empty() {
+        output.remark(nothing_to_sign(&view));
+        return Ok(view);
+    }
     let missing: Vec<&TagToSign> = tags.iter().filter(|tag| tag.signed_by.is_none()).collect();
     for tag in &missing {
         let target = view.targets.iter().find(|target| is_of(tag, target));
@@ -60,6 +65,9 @@ pub(super) async fn run(server: &Server, asked: &Sign, output: Output) -> Result
     if missing.is_empty() {
         output.remark("Every tag that there is bears a signature already.");
         return Ok(view);
+    }
+    if asked.with.key.is_none() && asked.with.gpg.is_none() {
+        return Err(Failure::Refused("Nothing was signed: name a key with --key or --gpg.".to_owned()));
     }
     let question = format!("Sign {} of {id} as shown?", if missing.len() == 1 { "this tag" } else { "these tags" });
     if !(asked.yes || prompt::confirm(&question).unwrap_or(false)) {
@@ -79,6 +87,16 @@ pub(super) async fn run(server: &Server, asked: &Sign, output: Output) -> Result
         server.post::<ReleaseView>(&format!("/releases/{id}/sign"), &wish).await?;
     }
     server.get(&format!("/releases/{id}")).await
+}
+
+/// Says why a release has no tag for people to sign.
+fn nothing_to_sign(view: &ReleaseView) -> &'static str {
+    let annotated = |target: &&TargetView| target.tag_style == TagStyle::Annotated.as_str();
+    match view.targets.iter().find(annotated) {
+        None => "Lightweight tags bear no signature: there is nothing to sign.",
+        Some(target) if target.tag_object.is_none() => "Nothing is rehearsed yet: there is no tag to sign.",
+        Some(_) => "The server signs the tags of this release: there is nothing to sign.",
+    }
 }
 
 impl With {

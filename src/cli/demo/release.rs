@@ -189,7 +189,9 @@ async fn arm(stage: &Stage<'_>, release: &str, tale: &mut Tale) -> Result<()> {
     let mut state = String::new();
     for person in [&stage.cast.manager, &stage.cast.reviewer] {
         person.sign_in(&stage.server).await?;
-        let view: ReleaseView = person.embargo(&["release", "arm", release]).await?;
+        let read: ReleaseView = person.embargo(&["release", "show", release]).await?;
+        let digest = read.digest.unwrap_or_default();
+        let view: ReleaseView = person.embargo(&["release", "arm", release, "--digest", &digest]).await?;
         state = view.summary.state;
     }
     if state != ReleaseState::Armed.as_str() {

@@ -14,7 +14,8 @@ use crate::http::caller::{Client, Named};
 use crate::http::problem::{Api, ApiError};
 use crate::wire::check::RunView;
 use crate::wire::release::{
-    ApproveCandidate, CheckCandidate, DropCase, GiveUp, PlanRelease, Postpone, ReleaseSummary, ReleaseView, SetStrategy,
+    ApproveCandidate, Arm, CheckCandidate, DropCase, GiveUp, PlanRelease, Postpone, ReleaseSummary, ReleaseView,
+    SetStrategy,
 };
 use crate::wire::sign::{SignTag, TagToSign};
 use crate::workflow::{self, candidate, channel, check, haste, plan, rehearsal, release};
@@ -106,8 +107,13 @@ async fn freeze(State(app): State<Arc<App>>, client: Client, id: ReleaseName) ->
     Ok(Json(release::show(&app, &client.actor, &id.0).await?))
 }
 
-async fn arm(State(app): State<Arc<App>>, client: Client, id: ReleaseName) -> Result<Json<ReleaseView>> {
-    release::arm(&app, &client.actor, &id.0).await?;
+async fn arm(
+    State(app): State<Arc<App>>,
+    client: Client,
+    id: ReleaseName,
+    Json(wish): Json<Arm>,
+) -> Result<Json<ReleaseView>> {
+    release::arm(&app, &client.actor, &id.0, &wish.digest).await?;
     Ok(Json(release::show(&app, &client.actor, &id.0).await?))
 }
 

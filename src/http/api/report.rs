@@ -22,10 +22,11 @@ use crate::http::caller::{Client, Named};
 use crate::http::origin::Sender;
 use crate::http::problem::{Api, ApiError};
 use crate::wire::case::DateRequest;
+use crate::wire::record::AnswerRecord;
 use crate::wire::report::{
     ClaimRequest, IntakeView, ReceiptView, ReporterView, SignedReceiptView, StoredView, TextRequest, VisitView,
 };
-use crate::workflow::{Error, account, case, limit, receipt, report};
+use crate::workflow::{Error, account, case, limit, receipt, record, report};
 
 type Result<T> = std::result::Result<T, ApiError>;
 const DONE: StatusCode = StatusCode::NO_CONTENT;
@@ -41,6 +42,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/report/reply", post(reply))
         .route("/report/credit", post(credit))
         .route("/report/date", post(date))
+        .route("/report/record", post(answer))
         .route("/report/attachments", post(attach))
 }
 
@@ -101,6 +103,12 @@ async fn credit(State(app): State<Arc<App>>, client: Client, Json(wish): Json<Cr
 async fn date(State(app): State<Arc<App>>, client: Client, Json(asked): Json<DateRequest>) -> Result<StatusCode> {
     let own = own(&app, &client).await?;
     case::date(&app, &client.actor, &own, date_act(&asked)?).await?;
+    Ok(DONE)
+}
+
+async fn answer(State(app): State<Arc<App>>, client: Client, Json(asked): Json<AnswerRecord>) -> Result<StatusCode> {
+    let own = own(&app, &client).await?;
+    record::answer(&app, &client.actor, &own, asked.answer).await?;
     Ok(DONE)
 }
 

@@ -13,7 +13,7 @@ use maud::{Markup, PreEscaped, html};
 
 use super::Result;
 use super::page::Frame;
-use super::piece::{foreign, moment};
+use super::piece::{exact_time, foreign};
 use crate::app::App;
 use crate::domain::plain::AdvisoryId;
 use crate::domain::revision::RevisionKind;
@@ -72,7 +72,7 @@ fn list_page(history: &HistoryView) -> Markup {
                 @for revision in history.revisions.iter().rev() {
                     tr {
                         th scope="row" { (revision.number) }
-                        td data-label="When" { (moment(&revision.at)) }
+                        td data-label="When" { (exact_time(&revision.at)) }
                         td data-label="What" { (done(revision.kind)) }
                         td data-label="Why" { @if let Some(why) = &revision.why { (foreign(why)) } }
                         td data-label="As it was" {

@@ -13,14 +13,14 @@ use axum::routing::get;
 use maud::{Markup, PreEscaped, html};
 
 use super::page::Frame;
-use super::piece::{foreign, moment};
+use super::piece::{exact_time, foreign};
 use crate::app::App;
 use crate::domain::manifest::DocumentPath;
 use crate::domain::plain::AdvisoryId;
 use crate::http::caller::Named;
 use crate::http::problem::{Page, PageError};
 use crate::wire::advisory::{ContactView, PlannedView, PublishedView};
-use crate::workflow::{Error, publication, record};
+use crate::workflow::{Error, publication, record, signers};
 
 type Result<T> = std::result::Result<T, PageError>;
 
@@ -46,7 +46,7 @@ async fn list(State(app): State<Arc<App>>) -> Result<Markup> {
 /// Serves the page of an advisory, or one of its files under `<id>.md`, `<id>.sha256` and `<id>.sha256.sig`; or who signs these.
 async fn advisory(State(app): State<Arc<App>>, name: Named<String, Page>) -> Result<Response> {
     if name.0 == "allowed_signers" {
-        let text = publication::allowed_signers(&app)?;
+        let text = signers::allowed(&app).await?;
         return Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response());
     }
     let is_file = |end: &str| name.0.strip_suffix(end).is_some_and(|id| id.parse::<AdvisoryId>().is_ok());
@@ -58,8 +58,9 @@ async fn advisory(State(app): State<Arc<App>>, name: Named<String, Page>) -> Res
     let found = publication::page(&app, &id).await?;
     let body = String::from_utf8_lossy(&found.body);
     let record = record::is_there(&app, &id).await?.then_some("record");
-    let more = (found.revision > 1).then_some("history").into_iter().chain(record);
-    Ok(([(header::CACHE_CONTROL, KEPT)], advisory_page(&id, &body, &more.collect::<Vec<_>>())).into_response())
+    let more: Vec<_> = (found.revision > 1).then_some("history").into_iter().chain(record).collect();
+    let files = publication::beside(&app, &id).await?;
+    Ok(([(header::CACHE_CONTROL, KEPT)], advisory_page(&id, &body, (&files, &more))).into_response())
 }
 
 async fn osv(State(app): State<Arc<App>>, name: Named<String, Page>) -> Result<Response> {
@@ -92,7 +93,7 @@ fn list_page(advisories: &[PublishedView], planned: &[PlannedView], contacts: &[
                 h2 { "Planned" }
                 @for release in planned {
                     p {
-                        "A security release of " strong { (foreign(&release.project)) } " is planned for " (moment(&release.due_at)) "."
+                        "A security release of " strong { (foreign(&release.project)) } " is planned for " (exact_time(&release.due_at)) "."
                         @if let Some(severity) = &release.severity { " The highest severity: " strong { (severity) } "." }
                     }
                 }
@@ -112,7 +113,7 @@ fn list_page(advisories: &[PublishedView], planned: &[PlannedView], contacts: &[
                             th scope="row" { a href={ "/advisories/" (advisory.id) } { (advisory.id) } }
                             td data-label="Title" { @if advisory.withdrawn { strong { "Withdrawn: " } } (foreign(&advisory.title)) }
                             td data-label="Project" { (advisory.project) }
-                            td data-label="Published" { (moment(&advisory.published_at)) }
+                            td data-label="Published" { (exact_time(&advisory.published_at)) }
                         }
                     }
                 }
@@ -138,19 +139,31 @@ fn list_page(advisories: &[PublishedView], planned: &[PlannedView], contacts: &[
     Frame::stranger().page("Security advisories", content)
 }
 
-/// Renders an advisory's page; `more` names what else is public of it: `history`, `record`.
-fn advisory_page(id: &AdvisoryId, body: &str, more: &[&str]) -> Markup {
+/// Renders an advisory's page; `files` are those beside it, and `more` names what else is public of it: `history`, `record`.
+fn advisory_page(id: &AdvisoryId, body: &str, (files, more): (&[DocumentPath], &[&str])) -> Markup {
     let content = html! {
         // Rendered and escaped by us when it was approved; the bytes are those whose hash was.
         (PreEscaped(body))
         p {
-            a href={ "/advisories/" (id) ".md" } { "This advisory as Markdown" } " · " a href={ "/osv/x_" (id) ".json" } { "as OSV" }
-            @if more.contains(&"history") { " · " a href={ "/advisories/" (id) "/history" } { "What was changed, and why" } }
-            @if more.contains(&"record") { " · " a href={ "/advisories/" (id) "/record" } { "Record of the case" } }
-            " · " a href="/advisories" { "All advisories" }
+            @for file in files { a href={ "/" (file) } { (said(file)) } " · " }
+            @if more.contains(&"history") { a href={ "/advisories/" (id) "/history" } { "What was changed, and why" } " · " }
+            @if more.contains(&"record") { a href={ "/advisories/" (id) "/record" } { "Record of the case" } " · " }
+            a href="/advisories" { "All advisories" }
         }
     };
     Frame::stranger().page(id.as_str(), content)
+}
+
+/// Says what a file beside the page is.
+fn said(file: &DocumentPath) -> &str {
+    let path = file.as_str();
+    match path.rsplit_once('.').map(|(_, end)| end) {
+        Some("md") => "This advisory as Markdown",
+        Some("json") => "as OSV",
+        Some("sha256") => "hashes of these files",
+        Some("sig") => "signature of the hashes",
+        _ => path,
+    }
 }
 
 #[cfg(test)]
@@ -169,10 +182,16 @@ mod tests {
         };
         let text = list_page(&[listed], &[], &[]).into_string();
         assert!(text.contains("Flaw in &lt;demo&gt;") && text.contains("/advisories/DEMO-2026-0001"), "{text}");
-        let page = advisory_page(&"DEMO-2026-0001".parse().unwrap(), "<article>x</article>", &[]).into_string();
+        let page = advisory_page(&"DEMO-2026-0001".parse().unwrap(), "<article>x</article>", (&[], &[])).into_string();
         assert!(page.contains("<article>x</article>") && !page.contains("/history"), "{page}");
         assert!(text.contains("Withdrawn: "), "{text}");
-        let page = advisory_page(&"DEMO-2026-0001".parse().unwrap(), "", &["history", "record"]).into_string();
+        let files =
+            ["advisories/DEMO-2026-0001.md", "osv/x_DEMO-2026-0001.json", "advisories/DEMO-2026-0001.sha256.sig"];
+        let files = files.map(|path| path.parse().unwrap());
+        let more = ["history", "record"];
+        let page = advisory_page(&"DEMO-2026-0001".parse().unwrap(), "", (&files, &more)).into_string();
+        assert!(page.contains("href=\"/advisories/DEMO-2026-0001.sha256.sig\">signature of the hashes"), "{page}");
+        assert!(page.contains("href=\"/osv/x_DEMO-2026-0001.json\">as OSV"), "{page}");
         assert!(page.contains("/advisories/DEMO-2026-0001/history") && page.contains("/record"), "{page}");
     }
 }

@@ -127,6 +127,12 @@ pub async fn rerun_candidate(
     let Some(Rehearsal::Candidate(candidate)) = target.map(|target| &target.rehearsal) else {
         return Err(Refusal::moment(format!("There is no candidate for {}: see why on the release.", line.name)).into());
     };
+    // The line's own commit, where it was checked by itself.
+    if candidate.commit != *candidate.tagged()
+        && rows::newest(&mut tx, &pass, line.id, &candidate.commit).await?.is_some()
+    {
+        queue_of(app, &mut tx, &pass, (line.id, &candidate.commit, candidate.base.clone())).await?;
+    }
     let run = queue_of(app, &mut tx, &pass, (line.id, candidate.tagged(), candidate.base.clone())).await?;
     app.commit(tx).await?;
     Ok(run)

@@ -17,7 +17,6 @@ use crate::domain::check::CheckState;
 use crate::domain::id::{CheckJobId, CheckRunId, UpstreamId};
 use crate::domain::owner::{Owner, Pass};
 use crate::domain::project::Line;
-use crate::domain::rehearsal::{Rehearsal, Target};
 use crate::domain::repo::CommitId;
 use crate::domain::sealed::Sealed;
 use crate::domain::text::shown;
@@ -264,13 +263,7 @@ async fn superseded(app: &App, run: &Run) -> Result<bool> {
             let fixes = store::fix::of_case(&mut reader, grant).await?;
             fixes.iter().any(|fix| fix.line == run.line && fix.head.as_ref() == Some(&run.head))
         }
-        Pass::Release(release, _) => {
-            let here = |target: &Target| match &target.rehearsal {
-                Rehearsal::Candidate(candidate) => target.line == run.line && candidate.tagged() == &run.head,
-                Rehearsal::None | Rehearsal::Trouble { .. } => false,
-            };
-            release.live() && release.targets.iter().any(here)
-        }
+        Pass::Release(release, _) => release.checks_at(run.line, &run.head),
     };
     Ok(!stands)
 }

@@ -20,7 +20,7 @@ use embargo::workflow::{Error, advisory, case, follow_up, mark, plan, publicatio
 use jiff::SignedDuration;
 
 use super::{INSTANT, Out, at, settle};
-use crate::support::house::{House, PLANNED, SINGLE};
+use crate::support::house::{self, House, PLANNED, SINGLE};
 use crate::support::server::signed_in;
 
 /// Adds somebody with a seat in this case alone, who is not of the team.
@@ -169,7 +169,7 @@ async fn a_second_advisory_names_the_first_and_the_first_is_offered_to_name_the_
     advisory::approve(app, out.bob(), &second, &read.digest.unwrap()).await.unwrap();
     release::freeze(app, out.alice(), &id).await.unwrap();
     for person in [out.alice(), out.bob()] {
-        release::arm(app, person, &id).await.unwrap();
+        house::arm(app, person, &id).await.unwrap();
     }
     app.clock.set(due_at);
     settle(app).await;

@@ -21,11 +21,6 @@ impl Source {
         &self.text
     }
 
-    /// Counts lines up to the last one that holds code.
-    pub(super) fn length(&self) -> usize {
-        self.text.trim_end().lines().count()
-    }
-
     /// Returns the line of a place, from 1.
     pub(super) fn line(&self, at: usize) -> usize {
         self.text[..at].matches('\n').count() + 1

@@ -80,7 +80,7 @@ async fn every_page_is_readable_by_everybody() {
         release::freeze(app, &stage.manager, &release).await.unwrap();
         eye.look_at(&of_release).await;
         for by in [&stage.manager, &stage.reviewer] {
-            release::arm(app, by, &release).await.unwrap();
+            house::arm(app, by, &release).await.unwrap();
         }
         eye.look_at(&of_release).await;
         app.clock.set(INSTANT.parse().unwrap());

@@ -8,7 +8,7 @@ use jiff::SignedDuration;
 use super::channel::{Wide, files};
 use super::{House, INSTANT, PLANNED, SINGLE, at, go_to, settle};
 use crate::support::git::Git;
-use crate::support::house::Frozen;
+use crate::support::house::{self, Frozen};
 use crate::support::receiver::Receiver;
 
 async fn dress(app: &App, frozen: &Frozen) -> DressView {
@@ -62,7 +62,7 @@ async fn a_tag_that_cannot_stand_beside_another_is_found_before_the_instant() {
     assert!(seen.note.starts_with("Step 1 (push_fixes): A copy of core refuses the push"), "{}", seen.note);
     assert!(seen.note.contains("refs/tags/v2.0.1/rc") && seen.note.contains("Nothing was sent"), "{}", seen.note);
     assert_eq!(kinds(&app, &frozen).await, ["dress"]);
-    assert!(release::arm(&app, &frozen.team.alice, &frozen.release).await.is_err());
+    assert!(house::arm(&app, &frozen.team.alice, &frozen.release).await.is_err());
     assert_eq!(house.public().await, before);
     // The project takes the other tag away; the mirror hears of it, and a few minutes later all is well.
     Git::anonymous().succeed(&bare, &["tag", "-d", "v2.0.1/rc"]).await;

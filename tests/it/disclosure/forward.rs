@@ -10,7 +10,7 @@ use embargo::workflow::{advisory, plan, project, release};
 
 use super::{App, House, INSTANT, PLANNED, SINGLE, at, go_to, settle};
 use crate::support::git::Git;
-use crate::support::house::Team;
+use crate::support::house::{self, Team};
 
 const FORWARD: &str = "[[project.repository.line]]\nname = '1.x'\nforward = ['main']\n";
 
@@ -45,7 +45,7 @@ async fn arm(app: &App, team: &Team, case: &CaseId, id: &ReleaseId) {
     assert!(view.blockers.is_empty(), "{:?}", view.blockers);
     release::freeze(app, &team.alice, id).await.unwrap();
     for actor in [&team.alice, &team.bob] {
-        release::arm(app, actor, id).await.unwrap();
+        house::arm(app, actor, id).await.unwrap();
     }
 }
 
@@ -192,4 +192,33 @@ async fn what_cannot_be_merged_on_or_tagged_there_is_told_with_the_way_out() {
     let ships = app.git.resolve(&Repo::Release(id.clone(), upstream), &RefName::ships(&"1.x".parse().unwrap())).await;
     let view = release::show(&app, &team.alice, &id).await.unwrap();
     assert_eq!(ships.unwrap().map(|commit| commit.to_string()), view.targets[1].candidate, "it can be fetched");
+}
+
+/// A fix that is squashed does not hand its commits on: holding the older fix, the newer one would not hold what ships.
+#[tokio::test]
+async fn where_commits_are_made_anew_no_fix_is_said_to_resolve_what_is_merged_on() {
+    let house = House::new(&SINGLE, None).await;
+    house.configure(&format!("{FORWARD}strategy = 'squash'\n"));
+    commit(&house, "main", "main", ("code.txt", "flawed and changed\n")).await;
+    let app = house.open(PLANNED).await;
+    let team = house.team(&app).await;
+    let case = house.accept(&app, &team).await;
+    house.fix(&app, &team, (&case, 1), ("code.txt", "mended\n")).await;
+    let id = plan_old(&house, &app, &team, &case).await;
+    let trouble = release::show(&app, &team.alice, &id).await.unwrap().targets[0].trouble.clone().unwrap();
+    assert!(trouble.contains("`embargo release set-strategy DEMO-R1 1.x=merge`"), "{trouble}");
+    assert!(!trouble.contains("HEAD:refs/heads/fix/main"), "{trouble}");
+
+    // With both lines in the plan, the candidate is the place, and the commands do it.
+    release::abandon(&app, &team.alice, &id).await.unwrap();
+    house.fix(&app, &team, (&case, 0), ("guard.txt", "mended\n")).await;
+    let wish = house.plan(std::slice::from_ref(&case), at(INSTANT));
+    let id = plan::plan(&app, &team.alice, &wish).await.unwrap();
+    settle(&app).await;
+    let trouble = release::show(&app, &team.alice, &id).await.unwrap().targets[0].trouble.clone().unwrap();
+    assert!(!trouble.contains("merge fix/1.x into fix/main"), "{trouble}");
+    assert!(
+        trouble.contains("git merge origin/ships/1.x && git push origin HEAD:refs/heads/candidate/main"),
+        "{trouble}"
+    );
 }

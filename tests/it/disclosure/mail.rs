@@ -47,6 +47,10 @@ async fn a_mail_server_that_is_down_holds_no_release_and_gets_its_mail_when_it_i
     let ids = mail.ids(PUBLIC);
     assert_eq!(ids.len(), 3, "reporter and two members: {ids:?}");
     assert!(mail.ids(CALL).is_empty(), "nobody had to be called");
+    // Whoever sees the members of the case reads who was told.
+    let mut named: Vec<_> = told(&app, &armed).await.into_iter().map(|effect| effect.target).collect();
+    named.sort();
+    assert_eq!(named, ["@alice of DEMO-1", "@bob of DEMO-1", "the reporter of DEMO-1"]);
     for effect in told(&app, &armed).await {
         assert_eq!(effect.state, "done");
         assert!(effect.note.starts_with("Taken by the mail server"), "{effect:?}");

@@ -102,9 +102,9 @@ async fn a_release_is_armed_by_two_over_an_approved_text_of_a_case_of_its_own() 
     house.write(&app, &team, (&case, &[0, 1])).await;
     let stale = Actor::Person { id: team.alice.person().unwrap(), via: Via::Session { fresh: false } };
     release::freeze(&app, &team.alice, &id).await.unwrap();
-    assert!(matches!(release::arm(&app, &stale, &id).await, Err(workflow::Error::Refused(_))));
-    release::arm(&app, &team.alice, &id).await.unwrap();
-    assert!(release::arm(&app, &team.alice, &id).await.is_err(), "one person arms once");
+    assert!(matches!(house::arm(&app, &stale, &id).await, Err(workflow::Error::Refused(_))));
+    house::arm(&app, &team.alice, &id).await.unwrap();
+    assert!(house::arm(&app, &team.alice, &id).await.is_err(), "one person arms once");
     assert_eq!(release::show(&app, &team.alice, &id).await.unwrap().summary.state, "frozen");
     go_to(&app, at(INSTANT)).await;
     let view = release::show(&app, &team.alice, &id).await.unwrap();

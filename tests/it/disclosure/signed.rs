@@ -1,6 +1,8 @@
 //! What the server's key signs besides tags: the commits it makes, and the hashes of what it publishes. Judged by git, ssh-keygen and
 //! sha256sum.
 
+use embargo::workflow::signers;
+
 use super::{House, INSTANT, PLANNED, SINGLE, at, go_to};
 use crate::support::git::Git;
 use crate::support::program;
@@ -21,7 +23,7 @@ async fn commits_the_server_makes_are_signed_where_the_project_wants_it() {
         house.is_public(&app, &armed).await;
         let (git, upstream) = (Git::anonymous(), house.upstream("core"));
         let signers = house.root().join("signers");
-        std::fs::write(&signers, embargo::workflow::publication::allowed_signers(&app).unwrap()).unwrap();
+        std::fs::write(&signers, signers::allowed(&app).await.unwrap()).unwrap();
         let allowed = format!("gpg.ssh.allowedSignersFile={}", signers.display());
         let tip = &before["core refs/heads/main"];
         let range = ["log", "--format=%H %cn", "refs/heads/main", &format!("^{tip}")];
@@ -53,7 +55,7 @@ async fn what_is_published_is_signed_and_its_readers_can_check_it() {
         let file = embargo::workflow::publication::file(&app, &path.parse().unwrap()).await.unwrap();
         std::fs::write(folder.join(path), file.body).unwrap();
     }
-    let signers = embargo::workflow::publication::allowed_signers(&app).unwrap();
+    let signers = signers::allowed(&app).await.unwrap();
     std::fs::write(folder.join("signers"), &signers).unwrap();
     let host = signers.split(' ').next().unwrap().to_owned();
     let verify = async |text: &std::path::Path| {
@@ -69,4 +71,30 @@ async fn what_is_published_is_signed_and_its_readers_can_check_it() {
     let forged = folder.join("forged");
     std::fs::write(&forged, std::fs::read_to_string(folder.join(&sums)).unwrap().replace('a', "b")).unwrap();
     assert!(!verify(&forged).await.status.success());
+
+    // The server gets another key; what the first one signed is still this server's, as of its date.
+    drop(app);
+    let key = house.root().join("keys/tag-signing");
+    std::fs::remove_file(&key).unwrap();
+    let made = ["-q", "-t", "ed25519", "-N", "", "-C", "another", "-f"];
+    assert!(program::other("ssh-keygen").args(made).arg(&key).status().await.unwrap().success());
+    for (now, lines) in [("2027-01-16T08:00:00Z", 2), ("2027-02-01T08:00:00Z", 2)] {
+        let app = house.open(now).await;
+        let listed = signers::allowed(&app).await.unwrap();
+        assert_eq!(listed.lines().count(), lines);
+        assert!(listed.contains("valid-before=\"20270116080001Z\""), "{listed}");
+        assert_eq!(listed.lines().last().unwrap().split(' ').nth(3), signers.split(' ').nth(3), "{listed}");
+        std::fs::write(folder.join("signers"), &listed).unwrap();
+    }
+    let as_of = async |date: &str| {
+        let mut command = program::other("ssh-keygen");
+        command.args(["-Y", "verify", "-f", "signers", "-I", &host, "-n", "file", "-s", &format!("{sums}.sig")]);
+        command.args(["-O", &format!("verify-time={date}")]);
+        command.current_dir(&folder).stdin(std::fs::File::open(folder.join(&sums)).unwrap());
+        command.output().await.unwrap().status.success()
+    };
+    assert!(as_of("20270115120000Z").await, "as of the date it bears");
+    assert!(!as_of("20270117000000Z").await, "a key that was taken out of use signs nothing new");
+    let allowed = format!("gpg.ssh.allowedSignersFile={}", folder.join("signers").display());
+    Git::anonymous().succeed(&house.upstream("core"), &["-c", &allowed, "verify-tag", "v2.0.1"]).await;
 }

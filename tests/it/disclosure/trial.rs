@@ -1,12 +1,11 @@
 //! Pushes that are tried while there is time: a token that may not write, a forge that does not answer, a mail server that is gone.
 
 use embargo::app::App;
-use embargo::workflow::release;
 use jiff::SignedDuration;
 
 use super::{House, INSTANT, PLANNED, SINGLE, at, go_to, settle};
 use crate::support::forge::Forge;
-use crate::support::house::Frozen;
+use crate::support::house::{self, Frozen};
 use crate::support::mail::MailServer;
 
 async fn outcomes(app: &App, armed: &Frozen) -> Vec<String> {
@@ -35,7 +34,7 @@ async fn a_token_that_may_not_write_is_told_long_before_the_instant_and_again_wh
     );
     let said = frozen.view(&app).await.blockers.remove(0).sentence;
     assert!(said.contains("core refused a trial") && !said.contains("only-read"), "{said}");
-    assert!(release::arm(&app, &frozen.team.alice, &frozen.release).await.is_err());
+    assert!(house::arm(&app, &frozen.team.alice, &frozen.release).await.is_err());
     house.secret("token", "one-that-may-write\n");
     go_to(&app, at(PLANNED) + SignedDuration::from_mins(4)).await;
     assert_eq!(outcomes(&app, &frozen).await, ["refused"], "nobody is asked every minute");

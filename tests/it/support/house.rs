@@ -15,6 +15,7 @@ use embargo::config::Config;
 use embargo::domain::access::{Action, Role};
 use embargo::domain::account::KeyKind;
 use embargo::domain::actor::Actor;
+use embargo::domain::digest::Digest;
 use embargo::domain::id::{CaseId, FixId, ReleaseId};
 use embargo::domain::mark::Standing;
 use embargo::domain::repo::CommitId;
@@ -453,7 +454,7 @@ impl Frozen {
     /// Arms the release by both.
     pub(crate) async fn arm(&self, app: &App) {
         for person in [&self.team.alice, &self.team.bob] {
-            release::arm(app, person, &self.release).await.unwrap();
+            arm(app, person, &self.release).await.unwrap();
         }
         assert_eq!(self.view(app).await.summary.state, "armed");
     }
@@ -462,6 +463,12 @@ impl Frozen {
     pub(crate) async fn view(&self, app: &App) -> ReleaseView {
         show(app, &self.team.alice, &self.release).await
     }
+}
+
+/// Arms a release as one person, who reads what it is now; what is not frozen, by a digest that nothing has.
+pub(crate) async fn arm(app: &App, person: &Actor, id: &ReleaseId) -> workflow::Result<()> {
+    let digest = show(app, person, id).await.digest.map(|digest| digest.parse().unwrap());
+    release::arm(app, person, id, &digest.unwrap_or_else(|| Digest::of(b"not frozen"))).await
 }
 
 /// Makes the folder of a house: in memory, where there is plenty, for a server that is killed loses nothing by it.

@@ -20,7 +20,7 @@ use embargo::workflow::wave::{self, told};
 use embargo::workflow::{self, release, sweep};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::support::house::{Frozen, House, PLANNED, SINGLE, at};
+use crate::support::house::{self, Frozen, House, PLANNED, SINGLE, at};
 use crate::support::mail::MailServer;
 
 /// The instant of the releases here: twenty days after they are planned.
@@ -206,7 +206,7 @@ async fn a_wave_that_is_due_at_the_freezing_goes_out_before_anybody_arms() {
     let blockers = frozen.view(&app).await.blockers;
     assert_eq!(blockers.iter().map(|blocker| blocker.kind.as_str()).collect::<Vec<_>>(), ["wave"]);
     assert_eq!(blockers[0].owner, "release_manager");
-    let refused = release::arm(&app, &frozen.team.alice, &frozen.release).await.unwrap_err();
+    let refused = house::arm(&app, &frozen.team.alice, &frozen.release).await.unwrap_err();
     assert!(matches!(refused, workflow::Error::Blocked(_)), "{refused}");
     settle(&app).await;
     assert_eq!(scene.mail.ids(TOLD).len(), 2);
@@ -241,7 +241,7 @@ async fn everybody_is_told_that_a_release_comes_and_nothing_else() {
     let planned = workflow::publication::planned(&app).await.unwrap();
     assert_eq!((planned.len(), planned[0].due_at.as_str(), planned[0].severity.as_deref()), (1, DUE, None));
     let text = feed().await;
-    assert!(text.contains("A security release of Demo is planned for 2027-02-04 12:00 UTC"), "{text}");
+    assert!(text.contains("A security release of Demo is planned for 2027-02-04 12:00:00 UTC"), "{text}");
     for secret in ["Crafted", "DEMO-1", "DEMO-2027", "v2.0.1"] {
         assert!(!text.contains(secret), "{secret}: {text}");
     }

@@ -146,7 +146,12 @@ fn state_card(view: &CaseView, frame: &Frame<'_>) -> Markup {
                     None => strong { "The reporter has had no answer yet." },
                 }
             }
-            @if let Some(state) = state { (acts(view, state, frame)) }
+            @match state {
+                Some(state) => (acts(view, state, frame)),
+                // What was published is over once somebody says so.
+                None if view.summary.published_at.is_some() && view.verdict.is_none() => (closing(view, frame)),
+                None => {}
+            }
         }
     }
 }
@@ -170,7 +175,14 @@ fn acts(view: &CaseView, state: CaseState, frame: &Frame<'_>) -> Markup {
             @if triage { @for (act, label) in rest { (frame.button(&path(view, act), "", label)) } }
         }
         @if accepts && accept { p.soft.small { "Accepting makes the private remote and tells the reporter." } }
-        @if closes && triage {
+        @if closes { (closing(view, frame)) }
+    }
+}
+
+/// The form that closes the case, for those who may.
+fn closing(view: &CaseView, frame: &Frame<'_>) -> Markup {
+    html! {
+        @if may(view, Action::Triage) {
             details {
                 summary { "Close" }
                 form method="post" action=(path(view, "close")) {

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use super::field::Instant;
 use super::{Nothing, Result, frame_of};
 use crate::app::App;
+use crate::domain::digest::Digest;
 use crate::domain::id::{CaseId, ProjectId, ReleaseId};
 use crate::domain::recipe::Strategy;
 use crate::domain::refusal::Refusal;
@@ -63,6 +64,11 @@ struct Put {
     repository: RepoName,
     line: LineName,
     strategy: Strategy,
+}
+
+#[derive(Deserialize)]
+struct Read {
+    digest: Digest,
 }
 
 #[derive(Deserialize)]
@@ -124,8 +130,8 @@ async fn freeze(State(app): State<Arc<App>>, id: ReleaseName, form: Form<Member,
     Ok(to(&id.0))
 }
 
-async fn arm(State(app): State<Arc<App>>, id: ReleaseName, form: Form<Member, Nothing>) -> Done {
-    release::arm(&app, &form.by.actor, &id.0).await?;
+async fn arm(State(app): State<Arc<App>>, id: ReleaseName, form: Form<Member, Read>) -> Done {
+    release::arm(&app, &form.by.actor, &id.0, &form.value.digest).await?;
     Ok(to(&id.0))
 }
 

@@ -186,7 +186,7 @@ fn acts(view: &ReleaseView, frame: &Frame<'_>) -> Markup {
             @if view.armed_by.is_empty() { p.soft { "Nobody yet. Armed, it discloses at its instant without a human." } }
             ul.people { @for arming in &view.armed_by { li { strong { (foreign(&arming.person)) } span.soft { (moment(&arming.at)) } } } }
             div.row {
-                (act("arm", "primary", "Arm"))
+                (arm(view, frame))
                 (act("resume", "primary", "Resume"))
                 (act("freeze", if may(view, "arm") { "" } else { "primary" }, "Freeze"))
                 (act("rehearse", "", "Rehearse"))
@@ -196,6 +196,19 @@ fn acts(view: &ReleaseView, frame: &Frame<'_>) -> Markup {
             }
             (disclose_now(view, frame))
             @if may(view, "arm") { p.soft.small { "Arming needs a sign-in from the last five minutes. If yours is older, you are asked to sign in again and come back here." } }
+        }
+    }
+}
+
+/// The button arms what this page shows: if that changed meanwhile, it refuses.
+fn arm(view: &ReleaseView, frame: &Frame<'_>) -> Markup {
+    html! {
+        @if let (Some(digest), true) = (&view.digest, may(view, "arm")) {
+            form.inline method="post" action=(path(view, "arm")) {
+                (frame.token())
+                input type="hidden" name="digest" value=(digest);
+                button.primary { "Arm" }
+            }
         }
     }
 }

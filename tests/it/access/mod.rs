@@ -5,6 +5,8 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
+mod routes;
+
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -18,170 +20,10 @@ use embargo::workflow::{advisory, case, check, plan, release, report};
 use jiff::SignedDuration;
 use reqwest::StatusCode;
 
+use self::routes::Body::{self, File, Form, Git, Json, Nothing, Upload as Attach};
+pub(crate) use self::routes::ROUTES;
 use crate::support::client::{Answer, Caller, Sent};
 use crate::support::server::TestApp;
-
-/// What a row sends, written with the placeholders of its path.
-pub(crate) enum Body {
-    Nothing,
-    Json(&'static str),
-    Form(&'static str),
-    File,
-    Upload,
-    Git(&'static str),
-}
-
-use Body::{File, Form, Git, Json, Nothing, Upload as Attach};
-
-/// Method, path with placeholders, body. Rows that end something stand after those that need it.
-pub(crate) const ROUTES: &[(&str, &str, Body)] = &[
-    ("GET", "/{case}/{repository}/info/refs", Nothing),
-    ("GET", "/{case}/{repository}/info/refs?service=git-upload-pack", Nothing),
-    ("GET", "/{case}/{repository}/info/refs?service=git-receive-pack", Nothing),
-    ("POST", "/{case}/{repository}/git-upload-pack", Git("application/x-git-upload-pack-request")),
-    ("POST", "/{case}/{repository}/git-receive-pack", Git("application/x-git-receive-pack-request")),
-    ("GET", "/{release}/{repository}/info/refs?service=git-upload-pack", Nothing),
-    ("GET", "/{release}/{repository}/info/refs?service=git-receive-pack", Nothing),
-    ("POST", "/{release}/{repository}/git-upload-pack", Git("application/x-git-upload-pack-request")),
-    ("POST", "/{release}/{repository}/git-receive-pack", Git("application/x-git-receive-pack-request")),
-    ("GET", "/api/v1/projects/{project}", Nothing),
-    ("GET", "/api/v1/projects/{project}/intake", Nothing),
-    ("POST", "/api/v1/projects/{project}/reports", Json(REPORT)),
-    ("POST", "/api/v1/projects/{project}/mirror", Nothing),
-    ("GET", "/api/v1/cases/{case}", Nothing),
-    ("GET", "/api/v1/cases/{case}/history", Nothing),
-    ("GET", "/api/v1/cases/{case}/checks", Nothing),
-    // While no run is in the queue: nobody answers for checks that can still end.
-    ("POST", "/api/v1/cases/{case}/waive", Json(r#"{"line":"main","head":"{commit}"}"#)),
-    ("POST", "/cases/{case}/waive", Form("line=main&commit={commit}")),
-    ("POST", "/api/v1/cases/{case}/checks", Json(r#"{"line":"main"}"#)),
-    ("GET", "/api/v1/checks/{run}", Nothing),
-    ("GET", "/api/v1/checks/{run}/events", Nothing),
-    ("GET", "/api/v1/checks/{run}/jobs/{job}/log", Nothing),
-    ("POST", "/api/v1/checks/{run}/cancel", Nothing),
-    ("GET", "/api/v1/cases/{case}/attachments/{attachment}", Nothing),
-    ("POST", "/api/v1/cases/{case}/attachments", Attach),
-    ("POST", "/api/v1/cases/{case}/messages", Json(r#"{"to":"team","text":"A note."}"#)),
-    ("POST", "/api/v1/cases/{case}/messages", Json(r#"{"to":"reporter","text":"A note."}"#)),
-    ("POST", "/api/v1/cases/{case}/messages", Json(r#"{"to":"all","text":"A note."}"#)),
-    ("POST", "/api/v1/cases/{case}/date", Json(r#"{"act":"propose","at":"2026-03-01T12:00:00Z"}"#)),
-    ("POST", "/api/v1/cases/{case}/members", Json(r#"{"handle":"spare","role":"guest"}"#)),
-    ("DELETE", "/api/v1/cases/{case}/members/{handle}", Nothing),
-    ("POST", "/api/v1/cases/{case}/join", Nothing),
-    ("POST", "/api/v1/cases/{case}/decline", Nothing),
-    ("POST", "/api/v1/cases/{case}/approve", Json(r#"{"line":"main","commit":"{commit}"}"#)),
-    ("GET", "/api/v1/cases/{case}/mark?introduced={commit}", Nothing),
-    ("POST", "/api/v1/cases/{case}/mark", Json(r#"{"line":"main","standing":"affected"}"#)),
-    ("GET", "/api/v1/cases/{case}/advisory", Nothing),
-    ("PUT", "/api/v1/cases/{case}/advisory", Json(r#"{"advisory":{advisory},"version":999}"#)),
-    ("GET", "/api/v1/cases/{case}/advisory/preview?format=markdown", Nothing),
-    ("POST", "/api/v1/cases/{case}/advisory/approve", Json(r#"{"digest":"{digest}"}"#)),
-    // Of a case that is not public yet: what may be done afterwards is tried in `after`.
-    ("POST", "/api/v1/cases/{case}/advisory/amend", Json(r#"{"act":"correct","why":"A sample."}"#)),
-    ("POST", "/api/v1/cases/{case}/advisory/drop", Nothing),
-    ("POST", "/api/v1/cases/{case}/advisory/retell", Json(r#"{"channel":"hook"}"#)),
-    ("POST", "/api/v1/cases/{case}/follow-up", Json(r#"{"because":"incomplete","title":"Sample"}"#)),
-    ("GET", "/api/v1/cases/{case}/retrospective", Nothing),
-    ("GET", "/api/v1/cases/{case}/record", Nothing),
-    ("POST", "/api/v1/cases/{case}/record", Json(r#"{"lines":["timeline/opened"]}"#)),
-    ("POST", "/api/v1/cases/{case}/record/publish", Json(r#"{"digest":"{digest}"}"#)),
-    ("POST", "/api/v1/cases/{case}/record/ask", Nothing),
-    ("POST", "/api/v1/cases/{case}/acknowledge", Nothing),
-    ("POST", "/api/v1/cases/{case}/validate", Nothing),
-    ("POST", "/api/v1/cases/{case}/invalidate", Nothing),
-    ("POST", "/api/v1/cases/{case}/accept", Nothing),
-    ("POST", "/api/v1/cases/{case}/close", Json(r#"{"verdict":"valid"}"#)),
-    ("POST", "/api/v1/cases/{case}/defer", Nothing),
-    ("POST", "/api/v1/releases", Json(RELEASE)),
-    ("GET", "/api/v1/releases/{release}", Nothing),
-    ("POST", "/api/v1/releases/{release}/rehearse", Nothing),
-    ("GET", "/api/v1/releases/{release}/checks", Nothing),
-    ("POST", "/api/v1/releases/{release}/checks", Json(r#"{"line":"main"}"#)),
-    ("POST", "/api/v1/releases/{release}/approve-candidate", Json(r#"{"line":"main","commit":"{commit}"}"#)),
-    ("POST", "/api/v1/releases/{release}/drop", Json(r#"{"case":"{case}"}"#)),
-    ("GET", "/api/v1/releases/{release}/tags", Nothing),
-    ("POST", "/api/v1/releases/{release}/sign", Json(SIGN)),
-    ("POST", "/api/v1/releases/{release}/set-strategy", Json(r#"{"line":"main","strategy":"squash"}"#)),
-    ("POST", "/api/v1/releases/{release}/freeze", Nothing),
-    ("POST", "/api/v1/releases/{release}/arm", Nothing),
-    ("POST", "/api/v1/releases/{release}/disarm", Nothing),
-    ("POST", "/api/v1/releases/{release}/disclose-now", Nothing),
-    ("POST", "/api/v1/releases/{release}/postpone", Json(r#"{"due_at":"2026-02-03T12:00:00Z"}"#)),
-    ("POST", "/api/v1/releases/{release}/reopen", Nothing),
-    ("POST", "/api/v1/releases/{release}/resume", Nothing),
-    ("POST", "/api/v1/releases/{release}/give-up", Json(r#"{"position":0}"#)),
-    ("GET", "/api/v1/releases/{release}/waves", Nothing),
-    ("POST", "/api/v1/releases/{release}/waves", Json(r#"{"audience":"public","level":"date","before":"1d"}"#)),
-    ("POST", "/api/v1/releases/{release}/waves/drop", Json(r#"{"audience":"public","level":"date"}"#)),
-    ("GET", "/api/v1/releases/{release}/canaries", Nothing),
-    ("POST", "/api/v1/releases/{release}/abandon", Nothing),
-    ("GET", "/projects/{project}", Nothing),
-    ("POST", "/projects/{project}/mirror", Form("")),
-    ("GET", "/report/{project}", Nothing),
-    ("POST", "/report/{project}", File),
-    ("GET", "/cases/{case}", Nothing),
-    ("GET", "/checks/{run}", Nothing),
-    ("GET", "/checks/{run}/jobs/{job}/events", Nothing),
-    ("POST", "/checks/{run}/cancel", Form("")),
-    ("POST", "/cases/{case}/checks", Form("line=main")),
-    ("GET", "/cases/{case}/attachments/{attachment}", Nothing),
-    ("POST", "/cases/{case}/attachments", File),
-    ("POST", "/cases/{case}/messages", Form("to=team&text=A+note.")),
-    ("POST", "/cases/{case}/date", Form("act=propose&at=2026-03-01T12:00")),
-    ("POST", "/cases/{case}/members", Form("handle=spare&role=guest")),
-    ("POST", "/cases/{case}/members/{handle}/remove", Form("")),
-    ("GET", "/cases/{case}/join", Nothing),
-    ("POST", "/cases/{case}/join", Form("")),
-    ("POST", "/cases/{case}/decline", Form("")),
-    ("POST", "/cases/{case}/approve", Form("repository=sample&line=main&commit={commit}")),
-    ("POST", "/cases/{case}/mark", Form("repository=sample&line=main&standing=affected")),
-    ("POST", "/cases/{case}/advisory/amend", Form("act=correct&why=A+sample.")),
-    ("POST", "/cases/{case}/advisory/drop", Form("")),
-    ("POST", "/cases/{case}/advisory/retell", Form("channel=hook")),
-    ("POST", "/cases/{case}/follow-up", Form("because=incomplete&title=Sample")),
-    ("GET", "/cases/{case}/retrospective", Nothing),
-    ("GET", "/cases/{case}/record", Nothing),
-    ("POST", "/cases/{case}/record", Form("line=timeline%2Fopened")),
-    ("POST", "/cases/{case}/record/publish", Form("digest={digest}")),
-    ("POST", "/cases/{case}/record/ask", Form("")),
-    ("POST", "/cases/{case}/acknowledge", Form("")),
-    ("POST", "/cases/{case}/validate", Form("")),
-    ("POST", "/cases/{case}/invalidate", Form("")),
-    ("POST", "/cases/{case}/accept", Form("")),
-    ("POST", "/cases/{case}/close", Form("verdict=valid")),
-    ("POST", "/cases/{case}/defer", Form("")),
-    ("GET", "/cases/{case}/advisory", Nothing),
-    ("GET", "/cases/{case}/advisory/edit", Nothing),
-    ("POST", "/cases/{case}/advisory/edit", Form("act=add-line")),
-    ("POST", "/cases/{case}/advisory/approve", Form("digest={digest}")),
-    ("POST", "/projects/{project}/releases", Form("case={case}&tag%3Asample%3Amain=v2.0&at=2026-02-01T12:00")),
-    ("GET", "/releases/{release}", Nothing),
-    ("POST", "/releases/{release}/rehearse", Form("")),
-    ("POST", "/releases/{release}/checks", Form("repository=sample&line=main")),
-    ("POST", "/releases/{release}/approve-candidate", Form("repository=sample&line=main&commit={commit}")),
-    ("POST", "/releases/{release}/drop", Form("case={case}")),
-    ("POST", "/releases/{release}/set-strategy", Form("repository=sample&line=main&strategy=squash")),
-    ("POST", "/releases/{release}/freeze", Form("")),
-    ("POST", "/releases/{release}/arm", Form("")),
-    ("POST", "/releases/{release}/disarm", Form("")),
-    ("POST", "/releases/{release}/disclose-now", Form("")),
-    ("POST", "/releases/{release}/postpone", Form("at=2026-02-03T12:00")),
-    ("POST", "/releases/{release}/reopen", Form("")),
-    ("POST", "/releases/{release}/resume", Form("")),
-    ("POST", "/releases/{release}/give-up", Form("position=0")),
-    ("GET", "/releases/{release}/waves", Nothing),
-    ("POST", "/releases/{release}/waves", Form("audience=public&level=date&before=1d")),
-    ("POST", "/releases/{release}/waves/drop", Form("audience=public&level=date")),
-    ("POST", "/releases/{release}/abandon", Form("")),
-];
-
-const REPORT: &str = r#"{"title":"Sample","text":"A sample.","severity":"unsaid","credit":{"credit":"unnamed"}}"#;
-const SIGN: &str = concat!(
-    r#"{"line":"main","tag":"v2.0","sha256":"0000000000000000000000000000000000000000000000000000000000000000","signature":"#,
-    r#""-----BEGIN SSH SIGNATURE-----\nAAAA\n-----END SSH SIGNATURE-----"}"#
-);
-const RELEASE: &str = r#"{"project":"{project}","cases":["{case}"],"due_at":"2026-02-01T12:00:00Z",
-    "targets":[{"line":"main","tag":"v2.0"}]}"#;
 
 /// A sample project in which everything a route can name is there, and everybody who can ask.
 struct Scene {
