@@ -244,7 +244,7 @@ async fn a_receipt_proves_what_arrived_to_whoever_has_openssh_and_sha256sum() {
     let [said, signature, opening] = ["receipt", "signature", "opening"].map(text);
     let folder = desk.test.site.path().join("reader");
     std::fs::create_dir(&folder).unwrap();
-    let signers = embargo::workflow::publication::allowed_signers(&desk.test.app).unwrap();
+    let signers = embargo::workflow::signers::allowed(&desk.test.app).await.unwrap();
     let host = signers.split(' ').next().unwrap().to_owned();
     let files = [("receipt.txt", said), ("receipt.txt.sig", signature), ("report.txt", opening), ("signers", &signers)];
     for (name, text) in files {
