@@ -12,6 +12,7 @@ use jiff::SignedDuration;
 
 use super::driver::{Look, Page, Script, browse};
 use super::stage::Stage;
+use crate::support::house;
 
 const INSTANT: &str = "2026-04-01T12:00:00Z";
 

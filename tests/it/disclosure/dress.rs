@@ -2,7 +2,7 @@
 
 use embargo::app::App;
 use embargo::wire::release::DressView;
-use embargo::workflow::{project, release};
+use embargo::workflow::project;
 use jiff::SignedDuration;
 
 use super::channel::{Wide, files};
