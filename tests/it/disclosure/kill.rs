@@ -127,9 +127,7 @@ async fn a_real_server_killed_over_its_instant_and_in_its_run_discloses_once() {
     assert_eq!(doomed.wait().await.unwrap().signal(), Some(9), "it begins by itself, and dies in the push");
     assert_ne!(house.public().await, before);
     let server = program::serve(&house.config(), None).await;
-    while mail.ids(PUBLIC).len() < 3 {
-        tokio::task::yield_now().await;
-    }
+    mail.arrived(PUBLIC, 3).await;
     assert!(program::stop(server).await.success());
 
     let app = house::open(house.root(), real(), CrashPoint::default()).await;
@@ -160,9 +158,7 @@ async fn a_server_that_was_suspended_over_its_instant_discloses_once_when_it_wak
     }
     let woken = real();
     program::wake(&server);
-    while mail.ids(PUBLIC).len() < 3 {
-        tokio::task::yield_now().await;
-    }
+    mail.arrived(PUBLIC, 3).await;
     assert!(program::stop(server).await.success());
     let app = house::open(house.root(), real(), CrashPoint::default()).await;
     ended_well(&house, &app, &armed).await;

@@ -3,16 +3,20 @@
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 use std::process::Stdio;
+use std::sync::Arc;
 
 use embargo::notify::{Options, TlsMode};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
+use tokio::sync::Notify;
 
 /// A mail server that files what it gets under a folder; killed when dropped.
 pub(crate) struct MailServer {
     child: Option<Child>,
     port: u16,
     folder: tempfile::TempDir,
+    /// Rung whenever the server says something, which it does once it has filed a mail.
+    bell: Arc<Notify>,
 }
 
 impl MailServer {
@@ -21,7 +25,7 @@ impl MailServer {
         let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = free.local_addr().unwrap().port();
         drop(free);
-        let mut server = Self { child: None, port, folder: tempfile::tempdir().unwrap() };
+        let mut server = Self { child: None, port, folder: tempfile::tempdir().unwrap(), bell: Arc::default() };
         server.come_back().await;
         server
     }
@@ -45,6 +49,24 @@ impl MailServer {
         let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
         while !said.next_line().await.unwrap().expect("aiosmtpd listens before it ends").contains("listening") {}
         self.child = Some(child);
+        let bell = Arc::clone(&self.bell);
+        #[expect(clippy::disallowed_methods, reason = "it ends with the server")]
+        tokio::spawn(async move {
+            while let Ok(Some(_)) = said.next_line().await {
+                bell.notify_waiters();
+            }
+        });
+    }
+
+    /// Waits until so many mails with this subject are there.
+    pub(crate) async fn arrived(&self, subject: &str, count: usize) {
+        loop {
+            let rung = self.bell.notified();
+            if self.ids(subject).len() >= count {
+                return;
+            }
+            rung.await;
+        }
     }
 
     /// Returns the settings that lead here.
