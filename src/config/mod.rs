@@ -22,6 +22,7 @@ mod audience;
 mod awaited;
 mod hook;
 mod line;
+mod lint;
 mod mistake;
 mod project;
 
@@ -29,6 +30,7 @@ pub use audience::{AudienceMember, AudienceOptions};
 pub use awaited::{AwaitConfig, RegistryKind};
 pub use hook::{HookConfig, HookKind};
 pub use line::LineConfig;
+pub use lint::LintConfig;
 pub use project::{DiscloseNow, Messages, ProjectConfig, RepositoryConfig, SignerConfig};
 
 /// Everything the operator decides.

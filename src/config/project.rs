@@ -11,6 +11,7 @@ use super::audience::{self, AudienceOptions};
 use super::awaited::{self, AwaitConfig};
 use super::hook::{self, HookConfig};
 use super::line::{self, LineConfig};
+use super::lint::LintConfig;
 use crate::domain::audience::{Audience, AudienceName};
 use crate::domain::awaited::Awaited;
 use crate::domain::channel::{Channel, ChannelUrl, ForgeKind, ForgePlace};
@@ -85,6 +86,9 @@ pub struct ProjectConfig {
     /// What is written into merges, commits and tags.
     #[serde(default)]
     pub messages: Messages,
+    /// What must not stand in what becomes public.
+    #[serde(default)]
+    pub lint: LintConfig,
     /// Its public repositories.
     #[serde(rename = "repository", default)]
     pub repositories: Vec<RepositoryConfig>,
@@ -391,6 +395,7 @@ impl ProjectConfig {
         self.channels().map_err(|wrong| format!("project {id}: {wrong}."))?;
         self.awaited().map_err(|wrong| format!("project {id}: {wrong}."))?;
         self.hooks().map_err(|wrong| format!("project {id}: {wrong}."))?;
+        self.lint.mistake().map_or(Ok(()), |wrong| Err(format!("project {id}: {wrong}.")))?;
         audience::check(&self.audiences).map_err(|wrong| format!("project {id}: {wrong}."))?;
         Ok(())
     }

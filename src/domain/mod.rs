@@ -32,6 +32,7 @@ pub mod hook;
 pub mod id;
 pub mod job;
 pub mod limit;
+pub mod lint;
 pub mod manifest;
 pub mod mark;
 pub mod origin;

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::candidate::Wanted;
 use super::id::ReleaseId;
+use super::lint::{Finding, LintLevel, LintPolicy};
 use super::quarantine::{Motion, PushFacts, RefFacts, Sent, clipped, hostile};
 use super::refusal::Refusal;
 use super::repo::{CommitId, LineName, RefName};
@@ -29,6 +30,8 @@ pub struct PushPolicy {
     pub frozen_in: Option<ReleaseId>,
     /// What one push may hold.
     pub limits: PushLimits,
+    /// What in it would tell too much.
+    pub lint: LintPolicy,
 }
 
 /// What a repository takes.
@@ -102,6 +105,8 @@ pub enum Note {
     LeavesRelease(ReleaseId),
     /// A candidate waits for somebody else's approval.
     CandidateWaits(LineName),
+    /// Something tells more than it has to.
+    Tells(Finding),
 }
 
 impl fmt::Display for Note {
@@ -118,6 +123,7 @@ impl fmt::Display for Note {
                     "{release} was frozen without this push: at its instant it will be held, unless it is reopened, approved and armed anew."
                 )
             }
+            Self::Tells(finding) => write!(f, "Please mend this before it is public: {finding}"),
             Self::CandidateWaits(line) => {
                 write!(f, "candidate/{line} is rehearsed now, and waits for the approval of another release manager.")
             }
@@ -213,13 +219,23 @@ fn judge(policy: &PushPolicy, facts: &RefFacts) -> Result<Vec<Note>, Vec<Refusal
         )));
     }
     refusals.extend(hostile(short, &facts.hostile));
+    let mut notes = Vec::new();
+    for finding in &facts.findings {
+        match (&place, policy.lint.level(finding.rule)) {
+            (_, LintLevel::Off) => {}
+            (Place::Fix(_) | Place::Candidate(_), LintLevel::Refuse) => {
+                refusals.push(Refusal::input(finding.to_string()))
+            }
+            // A trial never becomes public as it is; whoever goes on with it had better know.
+            (Place::Wip, LintLevel::Refuse) | (_, LintLevel::Warn) => notes.push(Note::Tells(finding.clone())),
+        }
+    }
     if let Place::Candidate(wanted) = place {
         refusals.extend(wanted.missing(&facts.lacks));
     }
     if !refusals.is_empty() {
         return Err(refusals);
     }
-    let mut notes = Vec::new();
     let line = match place {
         Place::Fix(line) => line,
         Place::Wip => return Ok(notes),

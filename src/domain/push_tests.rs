@@ -1,13 +1,14 @@
 //! The verdict on a push, ref by ref.
 
 use super::*;
+use crate::domain::lint::{LintLevel, LintRule, Spot};
 use crate::domain::quarantine::Hostile;
 use crate::domain::repo::RefUpdate;
 
 fn policy() -> PushPolicy {
     let line = |name: &str| name.parse::<LineName>().unwrap();
     let places = Places::Case { lines: vec![line("main"), line("1.11.x")], approved: vec![line("1.11.x")] };
-    PushPolicy { places, frozen_in: None, limits: PushLimits::default() }
+    PushPolicy { places, frozen_in: None, limits: PushLimits::default(), lint: LintPolicy::default() }
 }
 
 fn moved(name: &str, motion: Motion) -> RefFacts {
@@ -19,6 +20,7 @@ fn moved(name: &str, motion: Motion) -> RefFacts {
         changed: BTreeSet::new(),
         hostile: Vec::new(),
         lacks: Vec::new(),
+        findings: Vec::new(),
         complete: true,
     }
 }
@@ -78,7 +80,7 @@ fn release() -> PushPolicy {
     let fix = |case: &str, digit| Held { part: Part::Fix(case.parse().unwrap()), commit: oid(digit) };
     let holds = vec![Held { part: Part::Line, commit: oid("a") }, fix("DEMO-1", "b"), fix("DEMO-2", "c")];
     let places = Places::Release(vec![Wanted { line: "main".parse().unwrap(), holds }]);
-    PushPolicy { places, frozen_in: None, limits: PushLimits::default() }
+    PushPolicy { places, frozen_in: None, limits: PushLimits::default(), lint: LintPolicy::default() }
 }
 
 fn judged_of_release(facts: RefFacts) -> Result<Vec<Note>, String> {
@@ -196,4 +198,20 @@ fn a_flood_of_refs_gets_one_sentence() {
     let refs = vec![moved("refs/heads/wip/x", Motion::Created), moved("refs/heads/wip/x", Motion::Created)];
     let twice = verdict(&policy(), &PushFacts { refs, sent: Sent { complete: true, ..Sent::default() } });
     assert!(twice.unwrap_err()[0].to_string().contains("twice"));
+}
+
+#[test]
+fn what_tells_too_much_refuses_where_it_becomes_public_and_is_told_in_a_trial() {
+    let found =
+        |rule| Finding { rule, commit: "1".repeat(40).parse().unwrap(), spot: Spot::Message(1), what: "x".to_owned() };
+    let push = |name: &str, rule| RefFacts { findings: vec![found(rule)], ..moved(name, Motion::Created) };
+    let refused = judged(push("refs/heads/fix/main", LintRule::Advisory)).unwrap_err();
+    assert!(refused.contains("1111111111, line 1 of its message"), "{refused}");
+    let told = [Note::Tells(found(LintRule::Advisory))];
+    assert_eq!(judged(push("refs/heads/wip/idea", LintRule::Advisory)).unwrap(), told);
+    assert_eq!(judged(push("refs/heads/fix/main", LintRule::Word)).unwrap(), [Note::Tells(found(LintRule::Word))]);
+    let mild = LintPolicy { levels: [(LintRule::Advisory, LintLevel::Warn)].into(), ..LintPolicy::default() };
+    let facts = PushFacts { refs: vec![push("refs/heads/fix/main", LintRule::Advisory)], ..PushFacts::default() };
+    let sent = Sent { complete: true, ..Sent::default() };
+    assert_eq!(verdict(&PushPolicy { lint: mild, ..policy() }, &PushFacts { sent, ..facts }).unwrap(), told);
 }

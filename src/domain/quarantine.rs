@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use super::lint::Finding;
 use super::refusal::Refusal;
 use super::repo::{CommitId, RefUpdate};
 use super::text::shown;
@@ -49,6 +50,8 @@ pub struct RefFacts {
     pub hostile: Vec<Hostile>,
     /// Commits that it has to contain and does not.
     pub lacks: Vec<CommitId>,
+    /// What tells too much, up to a limit.
+    pub findings: Vec<Finding>,
     /// False if a limit ended the look before its end.
     pub complete: bool,
 }

@@ -295,6 +295,12 @@ impl<P: Purpose> Template<P> {
 }
 
 impl Template<OfRider> {
+    /// Returns the key of its trailers; none where it is made of a name.
+    pub fn key(&self) -> Option<String> {
+        let (key, _) = self.text.split_once(':')?;
+        (!key.contains('{')).then(|| key.trim().to_owned())
+    }
+
     /// Writes the trailers: one for each value, none where there is no value.
     pub fn trailers(&self, values: &Values) -> Vec<String> {
         self.rows.iter().flat_map(|row| row.write(values)).collect()

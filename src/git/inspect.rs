@@ -16,8 +16,10 @@ use gix::objs::Kind;
 
 use super::arrival::arrivals;
 use super::error::{Error, Result};
+use super::reading::{Changed, Reading};
 use super::refs::{self, RefTable};
 use super::{Git, Repo, blocking, open_repository};
+use crate::domain::lint::Lint;
 use crate::domain::push::PushPolicy;
 use crate::domain::quarantine::{Hostile, Motion, PushFacts, RefFacts, Sent};
 use crate::domain::refusal::Refusal;
@@ -40,6 +42,7 @@ struct View {
     /// The graph file of the public history, which makes it quick to read.
     graph: Option<gix::commitgraph::Graph>,
     policy: PushPolicy,
+    lint: Lint,
 }
 
 /// What one ref's new commits touch, up to the limits.
@@ -48,6 +51,7 @@ struct Touched {
     commits: u32,
     paths: BTreeSet<String>,
     hostile: BTreeSet<Hostile>,
+    reading: Reading,
     complete: bool,
 }
 
@@ -80,6 +84,7 @@ impl Git {
                 repository: view(scratch.path(), &lenders)?,
                 known: known(&real)?,
                 graph: open_repository(&mirror)?.commit_graph().ok(),
+                lint: Lint::new(&policy.lint).map_err(Refusal::from)?,
                 policy,
             };
             let sent =
@@ -102,6 +107,7 @@ impl View {
             changed: BTreeSet::new(),
             hostile: Vec::new(),
             lacks: Vec::new(),
+            findings: Vec::new(),
             complete: true,
         };
         if update.new.is_zero() {
@@ -127,6 +133,7 @@ impl View {
             changed: touched.paths,
             hostile: touched.hostile.into_iter().collect(),
             lacks,
+            findings: touched.reading.findings,
             complete: touched.complete,
         })
     }
@@ -169,6 +176,9 @@ impl View {
             touched.complete = false;
             return Ok(());
         };
+        let files = changes.iter().filter(|(_, entry)| entry.was != Was::Removed && entry.mode.is_blob());
+        let files = files.map(|(path, entry)| Changed { path, new: entry.id, old: entry.was.there() });
+        touched.reading.commit(&self.lint, &commit, files)?;
         for (path, entry) in changes {
             if touched.hostile.len() < REMEMBERED {
                 touched.hostile.extend(self.hostile(&path, entry)?);
@@ -201,13 +211,14 @@ impl View {
         let walked = platform.for_each_to_obtain_tree(tree, |change| -> gix::Result<_> {
             seen += 1;
             let entry = match change {
-                Change::Addition { entry_mode, id, .. } => Entry { mode: entry_mode, id: id.detach(), fresh: true },
-                Change::Modification { entry_mode, id, .. } => {
-                    Entry { mode: entry_mode, id: id.detach(), fresh: false }
+                Change::Addition { entry_mode, id, .. } | Change::Rewrite { entry_mode, id, .. } => {
+                    Entry { mode: entry_mode, id: id.detach(), was: Was::Nothing }
                 }
-                Change::Rewrite { entry_mode, id, .. } => Entry { mode: entry_mode, id: id.detach(), fresh: true },
+                Change::Modification { entry_mode, id, previous_id, .. } => {
+                    Entry { mode: entry_mode, id: id.detach(), was: Was::There(previous_id.detach()) }
+                }
                 Change::Deletion { entry_mode, id, .. } => {
-                    Entry { mode: entry_mode, id: id.detach(), fresh: false }.gone()
+                    Entry { mode: entry_mode, id: id.detach(), was: Was::Removed }.gone()
                 }
             };
             if !entry.mode.is_tree() {
@@ -224,7 +235,7 @@ impl View {
 
     fn hostile(&self, path: &[u8], entry: Entry) -> Result<Option<Hostile>> {
         let shown = String::from_utf8_lossy(path).into_owned();
-        if entry.fresh && is_hostile_name(path) {
+        if entry.was == Was::Nothing && is_hostile_name(path) {
             return Ok(Some(Hostile::Name(shown)));
         }
         if entry.mode.is_commit() {
@@ -279,7 +290,27 @@ impl View {
 struct Entry {
     mode: gix::objs::tree::EntryMode,
     id: gix::ObjectId,
-    fresh: bool,
+    was: Was,
+}
+
+/// What was at the place of an entry before.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Was {
+    /// Nothing: the name is new.
+    Nothing,
+    /// This, which the commit changed.
+    There(gix::ObjectId),
+    /// The entry itself, which the commit removed.
+    Removed,
+}
+
+impl Was {
+    fn there(self) -> Option<gix::ObjectId> {
+        match self {
+            Self::There(id) => Some(id),
+            Self::Nothing | Self::Removed => None,
+        }
+    }
 }
 
 impl Entry {

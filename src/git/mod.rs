@@ -13,6 +13,7 @@ mod body;
 mod command;
 mod error;
 mod fetch;
+mod reading;
 mod refs;
 mod replay;
 mod trouble;

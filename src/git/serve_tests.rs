@@ -20,6 +20,7 @@ use super::serve::{Encoding, Hooks, Protocol, Request, Served, Service};
 use super::ticket::Tickets;
 use super::{Git, Options, Repo};
 use crate::domain::id::{Minted, UpstreamId};
+use crate::domain::lint::LintPolicy;
 use crate::domain::push::{Places, PushLimits, PushPolicy, verdict};
 use crate::domain::quarantine::{Motion, PushFacts};
 use crate::domain::repo::{CommitId, RefUpdate};
@@ -324,7 +325,8 @@ async fn looked_into(scene: &Scene, clone: &std::path::Path, what: &[&str], limi
 }
 
 fn policy(limits: PushLimits) -> PushPolicy {
-    PushPolicy { places: Places::Case { lines: Sample::lines(), approved: Vec::new() }, frozen_in: None, limits }
+    let places = Places::Case { lines: Sample::lines(), approved: Vec::new() };
+    PushPolicy { places, frozen_in: None, limits, lint: LintPolicy::default() }
 }
 
 #[tokio::test]

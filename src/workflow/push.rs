@@ -7,18 +7,21 @@ use std::collections::BTreeMap;
 
 use jiff::SignedDuration;
 
-use super::{Error, Result, open_owner};
+use super::{Error, Result, open, open_owner};
 use crate::app::{App, PushTicket};
 use crate::domain::access::{Action, Grant};
 use crate::domain::actor::{Actor, Chore};
 use crate::domain::event::EventKind;
 use crate::domain::id::{CheckRunId, FixId, LineId, ReleaseId, UpstreamId};
 use crate::domain::job::Job;
+use crate::domain::lint::LintPolicy;
 use crate::domain::owner::{Owner, Pass};
 use crate::domain::project::Line;
 use crate::domain::push::{Places, PushLimits, PushPolicy, verdict};
 use crate::domain::release::ReleaseState;
 use crate::domain::repo::{CommitId, RefName, RefUpdate};
+use crate::domain::report::ReportBody;
+use crate::domain::template::Template;
 use crate::git::Repo;
 use crate::store::push::Push;
 use crate::store::{self, Rows, Tx};
@@ -54,6 +57,7 @@ async fn judge(app: &App, ticket: &PushTicket, call: HookCall) -> Result<HookAns
     let pass = open_owner(&mut rows, &ticket.actor, &ticket.owner, Action::Push).await?;
     let policy = policy(app, &mut rows, &pass, ticket.upstream).await?;
     drop(rows);
+    let policy = PushPolicy { lint: lint(app, &pass).await?, ..policy };
     if call.updates.len() > policy.limits.refs {
         let limit = policy.limits.refs;
         return Ok(refused(vec![format!("One push moves at most {limit} refs: push in smaller parts.")]));
@@ -217,7 +221,37 @@ async fn policy(app: &App, rows: &mut impl Rows, pass: &Pass, upstream: Upstream
             (Places::Release(super::candidate::wanted(app, rows, (release, grants), upstream).await?), None)
         }
     };
-    Ok(PushPolicy { places, frozen_in, limits: PushLimits::default() })
+    Ok(PushPolicy { places, frozen_in, limits: PushLimits::default(), lint: LintPolicy::default() })
+}
+
+/// Puts together what would tell too much in a push: the project's lists, this server, and who reported.
+async fn lint(app: &App, pass: &Pass) -> Result<LintPolicy> {
+    let grants = match pass {
+        Pass::Case(grant) => std::slice::from_ref(grant),
+        Pass::Release(_, grants) => grants.each(),
+    };
+    let mut tx = app.begin("push.lint").await?;
+    let mut reporters = Vec::new();
+    let mut project = None;
+    for grant in grants {
+        // The server looks: whoever pushes learns nothing of it but that an address stands where it should not.
+        let grant = open(&mut tx, &Actor::System(Chore::Settle), grant.case(), Action::Maintain).await?;
+        project = Some(store::case::get(&mut tx, &grant).await?.project);
+        let unsealing = app.unsealing(&mut tx, &grant).await?;
+        for report in store::report::of_case(&mut tx, &grant).await? {
+            let body: ReportBody = unsealing.open(("report", "body"), &report.id.to_string(), &report.body)?;
+            reporters.extend(body.contact.map(|contact| contact.as_str().to_owned()));
+        }
+    }
+    app.commit(tx).await?;
+    let Some(settings) = project.and_then(|project| app.config.project(&project)) else {
+        return Ok(LintPolicy { reporters, ..LintPolicy::default() });
+    };
+    let mut policy = settings.lint.policy();
+    let server = app.config.base_url.as_str().split("://").nth(1).map(str::to_owned);
+    policy.hosts.extend(server);
+    policy.riders = settings.messages.riders.iter().filter_map(Template::key).collect();
+    Ok(LintPolicy { prefix: Some(settings.prefix.clone()), reporters, ..policy })
 }
 
 /// Finds the release that was frozen with the fixes of a case, and is not public.

@@ -280,3 +280,53 @@ async fn a_push_that_is_cut_off_half_way_changes_nothing() {
     bench.git.succeed(&bench.clone, &["push", "-q", "origin", "HEAD:refs/heads/fix/main"]).await;
     bench.test.settle().await;
 }
+
+/// Attack: what an attentive reader of commits would search for, in every part of a push that becomes public.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_push_that_tells_too_much_is_refused_with_the_line_to_mend() {
+    let mut site = Site::with_project().await;
+    site.configure(|config| {
+        let lint = &mut config.projects[0].lint;
+        lint.words = vec!["overflow".to_owned()];
+        lint.allowed = vec!["CVE-2019-0001".to_owned()];
+    });
+    let test = TestApp::on(site).await;
+    let fixer = test.member("fixer", Role::ReleaseManager).await;
+    let case = test.accepted_case(&fixer).await;
+    let git = test.git(&fixer).await;
+    let clone = test.site.path().join("clone");
+    git.succeed(test.site.path(), &["clone", "-q", &test.remote(&case), "clone"]).await;
+    git.commit(&clone, "sample.c", "one\n2\nthree\nfour\nfive\n").await;
+    let good = git.commit(&clone, "old.txt", "CVE-2019-0001 stays mended\n").await;
+    git.succeed(&clone, &["push", "-q", "origin", "HEAD:refs/heads/fix/main"]).await;
+    test.settle().await;
+    let told = async |args: &[&str]| {
+        let ended = git.run(&clone, args).await;
+        let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+        assert!(ended.status.success(), "{said}");
+        said
+    };
+    let host = test.app.config.base_url.as_str().split("://").nth(1).unwrap().to_owned();
+    let refused = [
+        ("sample.c", format!("see {case}\n"), format!("sample.c line 1: \"{case}\"")),
+        ("notes.txt", format!("\n\nhttp://{host}/cases/1\n"), format!("notes.txt line 3: \"{host}\"")),
+        ("CVE-2030-12345.txt", "x\n".to_owned(), "the path CVE-2030-12345.txt".to_owned()),
+    ];
+    for (file, text, sentence) in refused {
+        git.succeed(&clone, &["reset", "-q", "--hard", &good]).await;
+        git.commit(&clone, file, &text).await;
+        let said = git.fail(&clone, &["push", "origin", "HEAD:refs/heads/fix/main"]).await;
+        assert!(said.contains(&sentence), "{sentence}: {said}");
+        let trial = told(&["push", "--force", "origin", "HEAD:refs/heads/wip/trial"]).await;
+        assert!(trial.contains("Please mend this before it is public") && trial.contains(&sentence), "{trial}");
+    }
+    git.succeed(&clone, &["reset", "-q", "--hard", &good]).await;
+    git.succeed(&clone, &["commit", "-q", "--allow-empty", "-m", "Stop overflows\n\nSee #12 and GHSA-2345-cfgh-jmpq"])
+        .await;
+    let said = git.fail(&clone, &["push", "origin", "HEAD:refs/heads/fix/main"]).await;
+    assert!(said.contains("line 3 of its message: \"GHSA-2345-cfgh-jmpq\""), "{said}");
+    git.succeed(&clone, &["commit", "-q", "--amend", "--allow-empty", "-m", "Stop overflows\n\nSee #12"]).await;
+    let said = told(&["push", "origin", "HEAD:refs/heads/fix/main"]).await;
+    assert!(said.contains("\"overflows\"") && said.contains("\"#12\""), "{said}");
+    test.settle().await;
+}
