@@ -200,6 +200,9 @@ pub struct Advisory {
     /// What helps those who cannot update; Markdown.
     #[serde(default)]
     pub workaround: Option<Body>,
+    /// How it works and how it is shown to be there; Markdown. A release may hold this part back at first ([`super::details`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub technical: Option<Body>,
     /// How bad it is; `None` while nobody has said.
     #[serde(default)]
     pub severity: Option<Severity>,
@@ -222,6 +225,7 @@ impl Advisory {
             description: None,
             affected: Vec::new(),
             workaround: None,
+            technical: None,
             severity: None,
             cve: None,
             credits: Vec::new(),

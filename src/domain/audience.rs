@@ -85,7 +85,7 @@ impl Lead {
     /// Takes a number of minutes, for example from a row.
     pub fn from_minutes(minutes: u32) -> Result<Self, Malformed> {
         const RULE: Malformed = Malformed::new(
-            "a time before the instant is a number and d, h or m, such as 7d, 36h or 90m: at least 1m, at most 90d",
+            "a time before or after the instant is a number and d, h or m, such as 7d, 36h or 90m: at least 1m, at most 90d",
         );
         if (1..=Self::LONGEST).contains(&minutes) { Ok(Self(minutes)) } else { Err(RULE) }
     }

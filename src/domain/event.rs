@@ -133,6 +133,8 @@ words! {
         HookCalled = "hook.called",
         /// An advisory became public.
         AdvisoryPublished = "advisory.published",
+        /// Technical details of a public advisory are held back, for now or from now on to another instant.
+        DetailsMoved = "details.moved",
         /// Somebody asked for a change of what is public of an advisory.
         AmendmentAsked = "amendment.asked",
         /// What was asked for was taken back.

@@ -59,6 +59,11 @@ pub enum Job {
         /// Which channel.
         channel: ChannelName,
     },
+    /// Publish what was held back of a case's advisory, once its instant has come.
+    Details {
+        /// Which case.
+        case: CaseId,
+    },
     /// Call the hooks of a release whose time has come, or undo them.
     Hook {
         /// Which release.
@@ -84,6 +89,7 @@ impl Job {
             Self::Disclose { release } => format!("disclose {release}"),
             Self::Announce { release } => format!("announce {release}"),
             Self::Retell { advisory, revision, channel } => format!("retell {advisory} {revision} {channel}"),
+            Self::Details { case } => format!("details {case}"),
             Self::Hook { release } => format!("hook {release}"),
             Self::Mail { mail } => format!("mail {mail}"),
         }

@@ -9,9 +9,11 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::audience::Lead;
 use super::awaited::{AwaitedName, FrozenPackage};
 use super::candidate::FrozenCandidate;
 use super::channel::{Channel, ChannelName, FrozenChannel, Post, Subject};
+use super::details::FrozenDetails;
 use super::digest::Digest;
 use super::hook::{Hook, HookName};
 use super::id::{CaseId, LineId, ProjectId, ReleaseId, UpstreamId};
@@ -65,6 +67,8 @@ pub struct FrozenAdvisory {
     pub title: Title,
     /// Its files.
     pub documents: Vec<Document>,
+    /// The files that take their place when what is held back follows; none where nothing is.
+    pub details: Option<FrozenDetails>,
 }
 
 /// One fix as it was approved.
@@ -154,6 +158,11 @@ impl Manifest {
         if paths.windows(2).any(|pair| pair[0] == pair[1]) {
             return Err(Refusal::moment("Two advisories of this release would be published under one name."));
         }
+        let fits =
+            |advisory: &FrozenAdvisory| advisory.details.as_ref().is_none_or(|it| it.replace(&advisory.documents));
+        if !self.advisories.iter().all(fits) {
+            return Err(Refusal::moment("What is held back of an advisory would not take the place of all its files."));
+        }
         let mut awaited: Vec<_> = self.packages.iter().map(|it| (&it.name, it.upstream, &it.tag)).collect();
         awaited.sort();
         if awaited.windows(2).any(|pair| pair[0] == pair[1]) {
@@ -203,7 +212,10 @@ impl Manifest {
     pub fn differs_in_documents_alone(&self, other: &Self) -> bool {
         let blank = |manifest: &Self| {
             let mut blank = manifest.clone();
-            let told = blank.advisories.iter_mut().flat_map(|advisory| &mut advisory.documents);
+            let told = blank.advisories.iter_mut().flat_map(|advisory| {
+                let later = advisory.details.iter_mut().flat_map(|details| &mut details.documents);
+                advisory.documents.iter_mut().chain(later)
+            });
             let posts = blank.channels.iter_mut().flat_map(|frozen| &mut frozen.posts);
             for document in told.chain(posts.flat_map(|post| &mut post.documents)) {
                 document.sha256 = Digest::of(b"");
@@ -216,6 +228,14 @@ impl Manifest {
     /// Returns the advisory of one case.
     pub fn advisory_of(&self, case: &CaseId) -> Option<&FrozenAdvisory> {
         self.advisories.iter().find(|advisory| &advisory.case == case)
+    }
+
+    /// Tells whether what it holds back follows as long after as this says.
+    pub fn holds_back_for(&self, after: Option<Lead>) -> bool {
+        self.advisories
+            .iter()
+            .filter_map(|advisory| advisory.details.as_ref())
+            .all(|details| Some(details.after) == after)
     }
 
     /// Returns a channel with what one of its effects publishes.
@@ -319,6 +339,12 @@ pub(in crate::domain) mod tests {
                 media_type: "application/json".to_owned(),
                 sha256: Digest::of(&[1]),
             }],
+            details: None,
+        };
+        let later = |advisory: FrozenAdvisory| {
+            let documents = advisory.documents.iter().map(|it| Document { sha256: Digest::of(&[2]), ..it.clone() });
+            let details = FrozenDetails { after: Lead::days(7), documents: documents.collect() };
+            FrozenAdvisory { details: Some(details), ..advisory }
         };
         let channel = |name: &str, posts: &mut dyn Iterator<Item = (Subject, Vec<CaseId>)>| FrozenChannel {
             channel: Channel { name: name.parse().unwrap(), way: Way::Folder { folder: "/srv/advisories".into() } },
@@ -345,7 +371,7 @@ pub(in crate::domain) mod tests {
                 run: None,
             }],
             repositories: vec![repository(1, "core", &cases[..1]), repository(2, "plugins", &cases)],
-            advisories: vec![advisory(&cases[0], 1), advisory(&cases[1], 2)],
+            advisories: vec![advisory(&cases[0], 1), later(advisory(&cases[1], 2))],
             packages: vec![package(Follows::Push)],
             channels: vec![
                 channel("files", &mut cases.iter().map(|case| (Subject::Advisory(case.clone()), vec![case.clone()]))),
@@ -407,6 +433,9 @@ pub(in crate::domain) mod tests {
         let mut twice = sample();
         twice.advisories[1].documents = twice.advisories[0].documents.clone();
         assert!(twice.check().is_err());
+        let mut partly = sample();
+        partly.advisories[1].details.as_mut().unwrap().documents.clear();
+        assert!(partly.check().is_err());
         let mut again = sample();
         again.channels[0].posts[1] = again.channels[0].posts[0].clone();
         assert!(again.check().is_err());

@@ -18,6 +18,7 @@ pub mod change;
 pub mod channel;
 pub mod check;
 pub mod credit;
+pub mod details;
 pub mod digest;
 pub mod dress;
 pub mod effect;

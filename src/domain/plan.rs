@@ -5,6 +5,7 @@
 
 use jiff::Timestamp;
 
+use super::audience::Lead;
 use super::change::{Change, Version};
 use super::event::{Event, EventKind};
 use super::haste::Haste;
@@ -27,6 +28,8 @@ pub struct Plan {
     pub targets: Vec<Target>,
     /// The instant.
     pub due_at: Timestamp,
+    /// How long after it technical details follow; none for those that are published with the rest.
+    pub details_after: Option<Lead>,
 }
 
 impl Release {
@@ -63,6 +66,7 @@ impl Release {
             frozen: None,
             armings: Vec::new(),
             haste: Haste::default(),
+            details_after: plan.details_after,
             hold: None,
             begun_at: None,
             public_at: None,

@@ -38,6 +38,7 @@ pub(in crate::domain) fn release() -> Release {
         cases: vec!["DEMO-1".parse().unwrap()],
         targets: vec![Target::of(UpstreamId::mint(1, [1; 10]), line, tag.clone())],
         due_at: at(1_000),
+        details_after: None,
     };
     let candidate = Candidate {
         base: oid("1"),

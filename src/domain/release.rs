@@ -6,6 +6,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::audience::Lead;
 use super::change::{Change, Version};
 use super::digest::Digest;
 use super::effect::NothingPublic;
@@ -102,6 +103,8 @@ pub struct Release {
     pub armings: Vec<Arming>,
     /// Who wants it disclosed now, and what is passed over for it.
     pub haste: Haste,
+    /// How long after an advisory is public its technical details follow; none for those that are published with it.
+    pub details_after: Option<Lead>,
     /// Why it is held; present when it is.
     pub hold: Option<Hold>,
     /// When the run began.
@@ -384,7 +387,8 @@ impl Release {
         let same = manifest.release == self.id
             && manifest.project == self.project
             && manifest.cases == self.cases
-            && manifest.dated_at == self.dated_at.as_second();
+            && manifest.dated_at == self.dated_at.as_second()
+            && manifest.holds_back_for(self.details_after);
         let target_fits = |target: &Target| {
             let Rehearsal::Candidate(candidate) = &target.rehearsal else { return false };
             let tag = super::repo::RefName::tag(&target.tag);

@@ -60,6 +60,7 @@ fn manifest(release: &Release) -> Manifest {
                 media_type: "application/json".to_owned(),
                 sha256: Digest::of(b"{}"),
             }],
+            details: None,
         }],
         packages: Vec::new(),
         channels: Vec::new(),
@@ -250,6 +251,7 @@ fn a_plan_without_cases_lines_or_future_is_refused() {
         cases: release().cases,
         targets: release().targets,
         due_at: at(1_000),
+        details_after: None,
     };
     assert!(Release::plan(good(), at(1)).is_ok());
     assert!(Release::plan(Plan { cases: Vec::new(), ..good() }, at(1)).is_err());

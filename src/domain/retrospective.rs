@@ -10,6 +10,7 @@ use super::effect::{Effect, Target, after_push};
 use super::event::{EventKind, Plain};
 use super::hold::HoldReason;
 use super::id::{CaseId, words};
+use super::revision::RevisionKind;
 
 words! {
     /// A step on the way of a case, in the order they mostly come.
@@ -113,6 +114,10 @@ impl Retrospective {
         let first = |events: &[Plain], wanted: &dyn Fn(&&Plain) -> bool| events.iter().find(wanted).and_then(instant);
         let last = |events: &[Plain], kind: EventKind| events.iter().filter(is(kind)).filter_map(instant).rfind(before);
         let fix = |event: &&Plain| event.kind == EventKind::PushSettled.as_str() && event.object.starts_with("fix ");
+        // Details that follow as they were told to change nothing.
+        let details = RevisionKind::Details.as_str();
+        let revised =
+            |event: &&Plain| event.kind == EventKind::AdvisoryRevised.as_str() && !event.object.ends_with(details);
         let found = [
             (Milestone::Opened, first(from.case, &|event| event.kind == EventKind::CaseMoved.as_str())),
             (Milestone::Acknowledged, first(from.case, &moved("acknowledged"))),
@@ -123,7 +128,7 @@ impl Retrospective {
             (Milestone::Armed, last(from.release, EventKind::ReleaseArmed)),
             (Milestone::Pushed, pushed),
             (Milestone::Published, published),
-            (Milestone::Revised, first(from.case, &is(EventKind::AdvisoryRevised))),
+            (Milestone::Revised, first(from.case, &revised)),
         ];
         let opened = found[0].1;
         let step = |(milestone, at): (Milestone, Option<Timestamp>)| {
@@ -214,6 +219,7 @@ mod tests {
             event(5, EventKind::FixApproved, "fix 01 at 22"),
             event(6, EventKind::FixApproved, "fix 01 at 33"),
             event(7, EventKind::AdvisoryApproved, "aa"),
+            event(50, EventKind::AdvisoryRevised, "DEMO-2027-0001 2 details"),
             event(90, EventKind::AdvisoryRevised, "DEMO-2027-0001 2 corrected"),
             event(91, EventKind::AdvisoryApproved, "bb"),
         ];

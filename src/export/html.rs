@@ -61,6 +61,12 @@ pub fn advisory(published: &Published) -> Markup {
             @if let Some(workaround) = &advisory.workaround {
                 section.workaround { h2 { "Workaround" } (prose::to_html(workaround.as_str())) }
             }
+            @if let Some(technical) = &advisory.technical {
+                section.technical { h2 { "Technical details" } (prose::to_html(technical.as_str())) }
+            }
+            @if let Some(at) = published.details_at {
+                section.technical { p { "Technical details follow on " (time(&instant(at))) ", so that everybody can update first." } }
+            }
             @if !credits.is_empty() {
                 section.credits {
                     h2 { "Credits" }

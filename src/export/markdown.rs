@@ -53,6 +53,12 @@ pub fn advisory(published: &Published) -> String {
     if let Some(workaround) = &advisory.workaround {
         put(&format!("\n## Workaround\n\n{}", prose::disarmed(workaround.as_str())));
     }
+    if let Some(technical) = &advisory.technical {
+        put(&format!("\n## Technical details\n\n{}", prose::disarmed(technical.as_str())));
+    }
+    if let Some(at) = published.details_at {
+        put(&format!("\nTechnical details follow on {}, so that everybody can update first.", instant(at)));
+    }
     let credits = advisory.settle_credits();
     if !credits.is_empty() {
         put("\n## Credits\n");

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 
 use data_encoding::HEXLOWER;
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::domain::advisory::{Advisory, AffectedLine, CreditKind};
@@ -26,7 +27,7 @@ pub mod record;
 pub mod retrospective;
 
 /// What is known of one line when its fix becomes public; stands over what the draft says.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PublishedLine {
     /// The upstream repository.
     pub repository: RepoName,
@@ -43,7 +44,7 @@ pub struct PublishedLine {
 }
 
 /// Everything the documents of one advisory are made of.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Published {
     /// The advisory's id.
     pub id: AdvisoryId,
@@ -57,6 +58,8 @@ pub struct Published {
     pub published_at: Timestamp,
     /// When it was last changed; the same as `published_at` at first.
     pub modified_at: Timestamp,
+    /// When the technical details follow that are held back; none if the advisory is whole, or nobody knows.
+    pub details_at: Option<Timestamp>,
     /// That it does not hold any more, if it does not.
     pub withdrawn: Option<Withdrawal>,
     /// The public advisories it belongs to: those it follows up on, and those that follow up on it.
@@ -68,7 +71,7 @@ pub struct Published {
 }
 
 /// When and why an advisory was withdrawn.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Withdrawal {
     /// When.
     pub at: Timestamp,
@@ -100,23 +103,23 @@ pub fn signs(path: &str) -> bool {
 }
 
 impl Published {
+    /// Takes the technical details out, saying when they follow if that is known. The part is gone from what is rendered from, so that
+    /// no format can let it slip.
+    #[must_use]
+    pub fn without_details(self, follows: Option<Timestamp>) -> Self {
+        let details_at = follows.filter(|_| self.advisory.technical.is_some());
+        Self { details_at, advisory: Advisory { technical: None, ..self.advisory }, ..self }
+    }
+
     /// Renders every file of the advisory; the same input gives the same bytes.
     ///
     /// Renders an incomplete draft too, for previews: ask [`Advisory::completeness`] before anything is approved.
     pub fn render(&self) -> Documents {
         let html = html::advisory(self).into_string().into_bytes();
         Documents(vec![
-            Document {
-                path: format!("advisories/{}.html", self.id),
-                media_type: "text/html; charset=utf-8",
-                bytes: html,
-            },
-            Document {
-                path: format!("advisories/{}.md", self.id),
-                media_type: "text/markdown; charset=utf-8",
-                bytes: markdown::advisory(self).into_bytes(),
-            },
-            Document { path: osv::path(self), media_type: "application/json", bytes: osv::advisory(self) },
+            Document::of(format!("advisories/{}.html", self.id), html),
+            Document::of(format!("advisories/{}.md", self.id), markdown::advisory(self).into_bytes()),
+            Document::of(osv::path(self), osv::advisory(self)),
         ])
     }
 
@@ -153,6 +156,17 @@ impl Published {
 }
 
 impl Document {
+    /// Makes a file, of the media type that its ending says.
+    pub fn of(path: String, bytes: Vec<u8>) -> Self {
+        let media_type = match path.rsplit_once('.').map(|(_, ending)| ending) {
+            Some("html") => "text/html; charset=utf-8",
+            Some("md") => "text/markdown; charset=utf-8",
+            Some("json") => "application/json",
+            Some(_) | None => "text/plain; charset=utf-8",
+        };
+        Self { path, media_type, bytes }
+    }
+
     /// Tells whether it is a page for browsers.
     pub fn is_page(&self) -> bool {
         self.media_type.starts_with("text/html")
@@ -175,6 +189,11 @@ impl Document {
 }
 
 impl Documents {
+    /// Takes files that were rendered and kept.
+    pub fn kept(files: Vec<Document>) -> Self {
+        Self(files)
+    }
+
     /// Returns the files.
     pub fn as_slice(&self) -> &[Document] {
         &self.0
@@ -190,7 +209,7 @@ impl Documents {
         let signature = sign(sums.as_bytes())?;
         let path = format!("advisories/{id}.sha256");
         for (path, text) in [(format!("{path}{SIGNATURE}"), signature), (path, sums)] {
-            self.0.push(Document { path, media_type: "text/plain; charset=utf-8", bytes: text.into_bytes() });
+            self.0.push(Document::of(path, text.into_bytes()));
         }
         Ok(self)
     }
@@ -348,6 +367,7 @@ pub(crate) mod tests {
             osv_prefix: None,
             published_at: "2026-03-01T12:00:00.25Z".parse().unwrap(),
             modified_at: "2026-03-01T12:00:00.25Z".parse().unwrap(),
+            details_at: None,
             withdrawn: None,
             related: Vec::new(),
             lines: vec![known("1.x", "a", "v1.4.2"), known("main", "b", "2.0.1")],
@@ -402,6 +422,33 @@ pub(crate) mod tests {
             assert!(json || (!text.contains("<b>") && !text.contains("see \\<b\\> [x](javascript")), "{text}");
         }
         assert_ne!(published.render().digest(), sample().render().digest());
+    }
+
+    #[test]
+    fn what_is_held_back_stands_in_no_document_until_it_does_in_each() {
+        let mut whole = sample();
+        whole.advisory.technical = Some("Send a name of 300 bytes.".parse().unwrap());
+        let at = "2026-03-08T12:00:00.5Z".parse().unwrap();
+        let without = whole.clone().without_details(Some(at));
+        let texts = |published: &Published| {
+            let documents = published.render().into_vec().into_iter();
+            documents.map(|document| String::from_utf8(document.bytes).unwrap()).collect::<Vec<_>>()
+        };
+        for (first, then) in texts(&without).iter().zip(texts(&whole)) {
+            assert!(first.contains("2026-03-08T12:00:00Z") && !first.contains("300 bytes"), "{first}");
+            assert!(
+                then.contains("300 bytes") && then.contains("Technical details") && !then.contains("follow on"),
+                "{then}"
+            );
+        }
+        let unknown = whole.without_details(None);
+        assert!(texts(&unknown).iter().all(|text| !text.contains("300 bytes") && !text.contains("echnical")));
+        assert_eq!(sample().without_details(Some(at)), sample(), "nothing is promised where nothing is held back");
+        let paths = |published: &Published| {
+            let documents = published.render().into_vec().into_iter();
+            documents.map(|document| (document.path, document.media_type)).collect::<Vec<_>>()
+        };
+        assert_eq!(paths(&without), paths(&sample()));
     }
 
     #[test]

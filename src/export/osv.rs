@@ -10,6 +10,7 @@ use crate::domain::advisory::{Package, ReferenceKind};
 use crate::domain::plain::{AdvisoryId, CveId, RepositoryUrl};
 use crate::domain::repo::CommitId;
 use crate::domain::severity::{CvssVersion, Severity, SeverityWord};
+use crate::domain::text::Body;
 
 /// Returns the id: under the project's registered prefix, or else under `x_`, which the schema keeps for private use.
 pub fn id(published: &Published) -> String {
@@ -130,14 +131,15 @@ struct OurFacts<'a> {
 
 fn record(published: &Published) -> Record<'_> {
     let advisory = &published.advisory;
-    let mut details = advisory.description.as_ref().map(|text| prose::disarmed(text.as_str())).unwrap_or_default();
-    if let Some(workaround) = &advisory.workaround {
-        if !details.is_empty() {
-            details.push_str("\n\n");
-        }
-        details.push_str("## Workaround\n\n");
-        details.push_str(&prose::disarmed(workaround.as_str()));
-    }
+    let part = |heading: &str, text: &Body| format!("{heading}{}", prose::disarmed(text.as_str()));
+    let follow = |at| format!("Technical details follow on {}, so that everybody can update first.", instant(at));
+    let parts = [
+        advisory.description.as_ref().map(|text| part("", text)),
+        advisory.workaround.as_ref().map(|text| part("## Workaround\n\n", text)),
+        advisory.technical.as_ref().map(|text| part("## Technical details\n\n", text)),
+        published.details_at.map(follow),
+    ];
+    let details = parts.into_iter().flatten().collect::<Vec<_>>().join("\n\n");
     let (severity, facts) = severity(advisory.severity.as_ref());
     let facts = OurFacts { withdrawn_note: published.withdrawn.as_ref().map(|it| it.why.as_str()), ..facts };
     let credits = advisory.settle_credits().into_iter().map(|credit| Credit {

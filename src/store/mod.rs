@@ -22,6 +22,7 @@ pub mod candidate;
 pub mod case;
 pub mod channel;
 pub mod check;
+pub mod details;
 pub mod dress;
 pub mod effect;
 pub mod event;

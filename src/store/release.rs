@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use crate::domain::access::{Grant, Grants};
 use crate::domain::actor::Actor;
+use crate::domain::audience::Lead;
 use crate::domain::change::{Change, Version};
 use crate::domain::digest::Digest;
 use crate::domain::haste::{Haste, Skip};
@@ -59,6 +60,7 @@ struct ReleaseRow {
     note: String,
     hastened_at: Option<i64>,
     skipped: String,
+    details_after: Option<i64>,
     begun_at: Option<i64>,
     public_at: Option<i64>,
     done_at: Option<i64>,
@@ -98,6 +100,7 @@ impl ReleaseRow {
             frozen,
             armings,
             haste,
+            details_after: self.details_after.map(lead).transpose()?,
             hold,
             begun_at: instant_opt(self.begun_at, "release", "begun_at")?,
             public_at: instant_opt(self.public_at, "release", "public_at")?,
@@ -189,8 +192,8 @@ pub async fn find(rows: &mut impl Rows, grants: &Grants, id: &ReleaseId) -> Resu
     let text = id.to_string();
     let row = sqlx::query_as!(
         ReleaseRow,
-        "select project, state, due_at, dated_at, manifest, digest, hold, note, hastened_at, skipped, begun_at, public_at, done_at,
-           created_at, version
+        "select project, state, due_at, dated_at, manifest, digest, hold, note, hastened_at, skipped, details_after, begun_at,
+           public_at, done_at, created_at, version
          from release where id = ?",
         text
     )
@@ -223,13 +226,15 @@ pub async fn add(tx: &mut Tx, actor: &Actor, change: Change<Release>) -> Result<
     let (id, project, state) = (release.id.to_string(), release.project.to_string(), release.state.as_str());
     let (due, dated) = (release.due_at.as_millisecond(), release.dated_at.as_millisecond());
     let created = release.created_at.as_millisecond();
+    let details = release.details_after.map(Lead::minutes);
     sqlx::query!(
-        "insert into release (id, project, state, due_at, dated_at, created_at) values (?, ?, ?, ?, ?, ?)",
+        "insert into release (id, project, state, due_at, dated_at, details_after, created_at) values (?, ?, ?, ?, ?, ?, ?)",
         id,
         project,
         state,
         due,
         dated,
+        details,
         created
     )
     .execute(tx.conn())
@@ -251,12 +256,13 @@ pub async fn save(tx: &mut Tx, actor: &Actor, change: Change<Release>) -> Result
     let note = release.hold.as_ref().map_or("", |hold| hold.note.as_str());
     let hastened = release.haste.since.map(Timestamp::as_millisecond);
     let skipped = release.haste.skipped.iter().map(|skip| skip.as_str()).collect::<Vec<_>>().join(" ");
+    let details = release.details_after.map(Lead::minutes);
     let begun = release.begun_at.map(Timestamp::as_millisecond);
     let public = release.public_at.map(Timestamp::as_millisecond);
     let done = release.done_at.map(Timestamp::as_millisecond);
     let result = sqlx::query!(
         "update release set state = ?, due_at = ?, dated_at = ?, manifest = ?, digest = ?, hold = ?, note = ?, hastened_at = ?,
-           skipped = ?, begun_at = ?, public_at = ?, done_at = ?, version = version + 1
+           skipped = ?, details_after = ?, begun_at = ?, public_at = ?, done_at = ?, version = version + 1
          where id = ? and version = ?",
         state,
         due,
@@ -267,6 +273,7 @@ pub async fn save(tx: &mut Tx, actor: &Actor, change: Change<Release>) -> Result
         note,
         hastened,
         skipped,
+        details,
         begun,
         public,
         done,
@@ -438,6 +445,11 @@ pub async fn near(rows: &mut impl Rows, between: (Timestamp, Timestamp)) -> Resu
     .fetch_all(rows.conn())
     .await?;
     found.into_iter().map(|row| parsed(&row.id, "release", "id")).collect()
+}
+
+fn lead(minutes: i64) -> Result<Lead> {
+    let minutes = u32::try_from(minutes).ok().and_then(|minutes| Lead::from_minutes(minutes).ok());
+    minutes.ok_or(Error::Inconsistent { table: "release", column: "details_after" })
 }
 
 /// Takes a stored SHA-256.

@@ -3,6 +3,7 @@
 use super::*;
 use crate::domain::access::{Action, Consent, Holder, Role, admit};
 use crate::domain::actor::Chore;
+use crate::domain::audience::Lead;
 use crate::domain::case::{Case, CaseState};
 use crate::domain::effect::{Effect, EffectState, Outcome, Recipient, journal};
 use crate::domain::embargo::Embargo;
@@ -140,6 +141,7 @@ fn plan(n: u32, cases: &[u32]) -> Plan {
             ..Target::of(upstream(), line(), "v1.0.1".parse().unwrap())
         }],
         due_at: at(1_000),
+        details_after: Some(Lead::days(7)),
     }
 }
 
@@ -181,6 +183,7 @@ async fn running(house: &House) -> (Release, Vec<Effect>) {
                 media_type: "application/json".to_owned(),
                 sha256: Digest::of(&body),
             }],
+            details: None,
         }],
         packages: Vec::new(),
         channels: Vec::new(),

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::amendment::PublicView;
+use super::details::LaterView;
 use crate::domain::advisory::Advisory;
 use crate::domain::digest::Digest;
 use crate::domain::id::words;
@@ -16,6 +17,16 @@ words! {
         Markdown = "markdown",
         /// The body of the public page.
         Html = "html",
+    }
+}
+
+words! {
+    /// Which files of an advisory whose technical details are held back at first.
+    Stage {
+        /// Those that are published first.
+        First = "first",
+        /// Those that take their place later.
+        Later = "later",
     }
 }
 
@@ -55,6 +66,9 @@ pub struct AdvisoryView {
     pub not_approvable: Option<String>,
     /// Its files as they would be published now.
     pub documents: Vec<DocumentView>,
+    /// Those that take their place later, where technical details are held back at first.
+    #[serde(default)]
+    pub later: Option<LaterView>,
     /// What can be done with it once it is public.
     #[serde(default)]
     pub public: Option<PublicView>,

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::details::DetailsView;
 use crate::domain::amendment::{AmendmentAct, RetellingState};
 use crate::domain::channel::ChannelName;
 use crate::domain::text::Sentence;
@@ -23,6 +24,9 @@ pub struct PublicView {
     pub retellings: Vec<RetellingView>,
     /// Sentences with which this advisory may tell of those that follow up on it, while it names them not.
     pub offers: Vec<String>,
+    /// What is, or was, held back of it.
+    #[serde(default)]
+    pub details: Option<DetailsView>,
 }
 
 /// What is asked for.

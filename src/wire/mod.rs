@@ -6,6 +6,7 @@ pub mod amendment;
 pub mod case;
 pub mod channel;
 pub mod check;
+pub mod details;
 pub mod follow_up;
 pub mod history;
 pub mod hook;

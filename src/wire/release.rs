@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::details::ReleaseDetailsView;
 use super::wave::WaveView;
+use crate::domain::audience::Lead;
 use crate::domain::digest::Digest;
 use crate::domain::id::{CaseId, ProjectId};
 use crate::domain::project::TagStyle;
@@ -21,6 +23,9 @@ pub struct PlanRelease {
     pub targets: Vec<PlanTarget>,
     /// The instant, RFC 3339.
     pub due_at: jiff::Timestamp,
+    /// How long after it technical details follow, such as `7d`; without it, they are published with the rest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub details_after: Option<Lead>,
 }
 
 /// One line and its tag.
@@ -131,6 +136,9 @@ pub struct ReleaseView {
     /// What is done around the instant.
     #[serde(default)]
     pub hooks: Vec<HookView>,
+    /// When technical details follow that are held back at first.
+    #[serde(default)]
+    pub details: Option<ReleaseDetailsView>,
     /// What still blocks it; empty when nothing does, or when it is past blocking.
     pub blockers: Vec<BlockerView>,
     /// The digest of what was frozen, with the instant.

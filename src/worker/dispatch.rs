@@ -28,6 +28,7 @@ pub(super) async fn run(app: &App, claimed: &Claimed) -> Settled {
             Job::Retell { advisory, revision, channel } => {
                 workflow::amendment::tell::run(app, advisory, *revision, channel).await
             }
+            Job::Details { case } => workflow::details::run(app, case).await,
             Job::Hook { release } => workflow::hook::run(app, release).await,
             Job::Mail { mail } => workflow::mail::send(app, *mail).await,
         }

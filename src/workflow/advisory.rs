@@ -5,6 +5,7 @@
 //! read, so that a changed wish shows at once.
 
 use super::readiness::{DRAFT, Layout, gather, open_release, osv_prefix, read_draft};
+use super::rendering::{Later, Rendered};
 use super::told::{self, Said};
 use super::{Error, Result, amendment, open, shown_at};
 use crate::app::{App, Unsealing};
@@ -26,7 +27,8 @@ use crate::export::Published;
 use crate::store::advisory::Draft;
 use crate::store::member::Seat;
 use crate::store::{self, Tx};
-use crate::wire::advisory::{AdvisoryView, CreditView, DocumentView, EditAdvisory, Format};
+use crate::wire::advisory::{AdvisoryView, CreditView, DocumentView, EditAdvisory, Format, Stage};
+use crate::wire::details::LaterView;
 use crate::wire::release::PlanTarget;
 
 pub use super::publication::{atom, file, published};
@@ -62,9 +64,16 @@ impl Known {
 /// What would be published.
 enum Files {
     /// By the live release of the case, if it is in one; with the hash to approve.
-    Draft(Option<(Digest, Vec<DocumentView>)>),
+    Draft(Option<Prospect>),
     /// In place of what is public.
     Public(Box<amendment::Shown>),
+}
+
+/// A draft as a release would publish it.
+struct Prospect {
+    digest: Digest,
+    documents: Vec<DocumentView>,
+    later: Option<LaterView>,
 }
 
 /// A draft on its way into an editor.
@@ -137,7 +146,7 @@ pub async fn approve(app: &App, actor: &Actor, case: &CaseId, read: &Digest) -> 
     if amendment::is_public(app, actor, case).await? {
         return amendment::approve(app, actor, case, read).await;
     }
-    let Some((digest, _)) = rendered(app, actor, case).await? else {
+    let Some(Prospect { digest, .. }) = rendered(app, actor, case).await? else {
         return Err(Refusal::moment(
             "Plan the release of this case first: its advisory names tags and commits, and is approved as it will be published.",
         )
@@ -166,24 +175,39 @@ pub async fn approve(app: &App, actor: &Actor, case: &CaseId, read: &Digest) -> 
 ///
 /// Of a public advisory, those that are asked for, or else those that are public.
 pub async fn previews(app: &App, actor: &Actor, case: &CaseId) -> Result<Vec<DocumentView>> {
-    if amendment::is_public(app, actor, case).await? {
-        return Ok(amendment::show(app, actor, case).await?.documents);
-    }
-    match rendered(app, actor, case).await? {
-        Some((_, documents)) => Ok(documents),
-        None => stood_in(app, actor, case).await,
-    }
+    Ok(both(app, actor, case).await?.0)
 }
 
-/// Renders one of [`previews`].
-pub async fn preview(app: &App, actor: &Actor, case: &CaseId, format: Format) -> Result<DocumentView> {
-    let documents = previews(app, actor, case).await?;
+/// Renders one of [`previews`], or of what follows them.
+pub async fn preview(
+    app: &App,
+    actor: &Actor,
+    case: &CaseId,
+    (format, stage): (Format, Stage),
+) -> Result<DocumentView> {
+    let (documents, later) = both(app, actor, case).await?;
+    let nothing = || Refusal::moment("Nothing of this advisory is held back, so nothing follows it.");
+    let documents = match stage {
+        Stage::First => documents,
+        Stage::Later => later.ok_or_else(nothing)?.documents,
+    };
     let media_type = match format {
         Format::Osv => "application/json",
         Format::Markdown => "text/markdown; charset=utf-8",
         Format::Html => "text/html; charset=utf-8",
     };
     documents.into_iter().find(|document| document.media_type == media_type).ok_or(Error::NotFound)
+}
+
+async fn both(app: &App, actor: &Actor, case: &CaseId) -> Result<(Vec<DocumentView>, Option<LaterView>)> {
+    if amendment::is_public(app, actor, case).await? {
+        let shown = amendment::show(app, actor, case).await?;
+        return Ok((shown.documents, shown.later));
+    }
+    match rendered(app, actor, case).await? {
+        Some(prospect) => Ok((prospect.documents, prospect.later)),
+        None => Ok((stood_in(app, actor, case).await?, None)),
+    }
 }
 
 /// Starts a draft from what the report and the plan say, unless there is one.
@@ -226,7 +250,7 @@ pub(super) async fn whole(tx: &mut Tx, grant: &Grant, unsealing: &Unsealing, dra
 }
 
 /// Renders the case's files as its live release would publish them; `None` while it is in no release.
-async fn rendered(app: &App, actor: &Actor, case: &CaseId) -> Result<Option<(Digest, Vec<DocumentView>)>> {
+async fn rendered(app: &App, actor: &Actor, case: &CaseId) -> Result<Option<Prospect>> {
     let mut rows = app.read().await?;
     open(&mut rows, actor, case, Action::ReadTeam).await?;
     let release = store::release::live_of(&mut rows, case, None).await?;
@@ -239,8 +263,9 @@ async fn rendered(app: &App, actor: &Actor, case: &CaseId) -> Result<Option<(Dig
     let Some(found) = gathered.advisories.into_iter().find(|rendered| &rendered.case == case) else { return Ok(None) };
     let facts = gathered.facts.cases.iter().find(|known| &known.case == case);
     let Some(digest) = facts.and_then(|known| known.advisory.digest) else { return Ok(None) };
-    let views = found.documents.into_vec().into_iter().map(shown);
-    Ok(Some((digest, views.collect())))
+    let at = found.published.details_at;
+    let documents = found.documents.into_vec().into_iter().map(shown).collect();
+    Ok(Some(Prospect { digest, documents, later: found.later.map(|later| follows(later, at)) }))
 }
 
 /// Renders the files of a case that is in no release: a number of 0, today's date, the fixes as they are pushed.
@@ -274,12 +299,14 @@ async fn stood_in(app: &App, actor: &Actor, case: &CaseId) -> Result<Vec<Documen
         osv_prefix: osv_prefix(app, &known.case.project),
         published_at: at,
         modified_at: at,
+        details_at: None,
         withdrawn: None,
         related: Vec::new(),
         lines,
         advisory,
     };
-    Ok(super::readiness::rendered(app, &published)?.into_vec().into_iter().map(shown).collect())
+    let rendered = Rendered::whole(case, published).signed(app)?;
+    Ok(rendered.documents.into_vec().into_iter().map(shown).collect())
 }
 
 async fn know(app: &App, tx: &mut Tx, grant: &Grant) -> Result<Known> {
@@ -354,7 +381,7 @@ async fn view(app: &App, tx: &mut Tx, grant: &Grant, found: (&Known, Files)) -> 
     let row = known.row.as_ref();
     let approval = row.and_then(|row| row.approved.as_ref());
     let digest = match &files {
-        Files::Draft(rendered) => rendered.as_ref().map(|(digest, _)| *digest),
+        Files::Draft(rendered) => rendered.as_ref().map(|prospect| prospect.digest),
         Files::Public(shown) => shown.digest,
     };
     let approved = digest.is_some() && approval.map(|(approved, _)| *approved) == digest;
@@ -371,9 +398,10 @@ async fn view(app: &App, tx: &mut Tx, grant: &Grant, found: (&Known, Files)) -> 
             Refusal::moment("Plan the release of this case first: an advisory is approved as it will be published.");
         allowed.and_then(|()| digest.map(|_| ()).ok_or(early)).err()
     });
-    let (barred, documents, public) = match files {
-        Files::Draft(rendered) => (barred, rendered.map(|(_, documents)| documents).unwrap_or_default(), None),
-        Files::Public(shown) => (shown.barred, shown.documents, Some(shown.view)),
+    let (barred, documents, later, public) = match files {
+        Files::Draft(None) => (barred, Vec::new(), None, None),
+        Files::Draft(Some(prospect)) => (barred, prospect.documents, prospect.later, None),
+        Files::Public(shown) => (shown.barred, shown.documents, shown.later, Some(shown.view)),
     };
     let credits = whole.settle_credits().into_iter().map(|credit| CreditView {
         name: credit.name,
@@ -397,6 +425,7 @@ async fn view(app: &App, tx: &mut Tx, grant: &Grant, found: (&Known, Files)) -> 
         may_edit: grant.also(Action::EditAdvisory) && known.changeable().is_ok(),
         not_approvable: barred.map(|refusal| refusal.to_string()),
         documents,
+        later,
         public,
     })
 }
@@ -405,6 +434,10 @@ pub(super) fn name_of(seats: &[Seat], person: PersonId) -> String {
     let seat = seats.iter().find(|seat| seat.holder == Holder::Person(person));
     let handle = seat.and_then(|seat| seat.person.as_ref().map(|(handle, _)| format!("@{handle}")));
     handle.unwrap_or_else(|| "a former member".to_owned())
+}
+
+pub(super) fn follows(later: Later, at: Option<jiff::Timestamp>) -> LaterView {
+    LaterView { at: at.map(shown_at), documents: later.documents.into_vec().into_iter().map(shown).collect() }
 }
 
 pub(super) fn shown(document: crate::export::Document) -> DocumentView {

@@ -340,6 +340,7 @@ impl Run<'_> {
         let advisory = self.manifest.advisory_of(case).ok_or(Error::NotFound)?;
         let place = (self.id(), &self.manifest.project);
         store::publication::publish(&mut tx, &grant, place, advisory, &bodies).await?;
+        super::details::begin(&mut tx, &grant, (self.id(), advisory)).await?;
         self.app.commit(tx).await?;
         Ok(Outcome::Done(format!("{} files", bodies.len())))
     }

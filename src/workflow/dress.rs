@@ -10,8 +10,9 @@ use std::time::Instant;
 use jiff::{SignedDuration, Timestamp};
 
 use super::public::{Public, leased};
-use super::readiness::{Gathered, Rendered, gather, open_release};
+use super::readiness::{Gathered, gather, open_release};
 use super::release::DOCUMENT;
+use super::rendering::Rendered;
 use super::{Error, Result, shown_at};
 use crate::app::App;
 use crate::domain::access::Action;

@@ -5,7 +5,8 @@
 //! stands in the release from then on; everything else blocks as ever. The run itself is `disclose`, unchanged.
 
 use super::readiness::{Gathered, gather};
-use super::release::{blocked, frozen_advisory, keep, named, wake_at_its_time, write_down};
+use super::release::{blocked, keep, named, wake_at_its_time, write_down};
+use super::rendering::Rendered;
 use super::{Error, Result, shown_at};
 use crate::app::App;
 use crate::domain::access::Action;
@@ -57,7 +58,7 @@ async fn redated(app: &App, tx: &mut Tx, next: Release, gathered: Gathered) -> R
     let advisories = dated.collect::<Result<Vec<_>>>()?;
     let channels = super::channel::prepare(app, (&next, &layout), &advisories, &before.packages)?;
     let after = Manifest {
-        advisories: advisories.iter().map(frozen_advisory).collect::<Result<_>>()?,
+        advisories: advisories.iter().map(Rendered::frozen).collect::<Result<_>>()?,
         channels: channels.iter().map(|channel| channel.frozen.clone()).collect(),
         ..before.clone()
     };

@@ -5,6 +5,7 @@ use super::{Error, Result, open, open_project};
 use crate::app::App;
 use crate::domain::access::Action;
 use crate::domain::actor::{Actor, Chore};
+use crate::domain::audience::Lead;
 use crate::domain::id::{CaseId, ReleaseId};
 use crate::domain::job::Job;
 use crate::domain::plain::AdvisoryId;
@@ -51,6 +52,7 @@ pub async fn plan(app: &App, actor: &Actor, wish: &PlanRelease) -> Result<Releas
         cases: wish.cases.clone(),
         targets,
         due_at: wish.due_at,
+        details_after: wish.details_after,
     };
     let now = tx.now();
     let release = store::release::add(&mut tx, actor, Release::plan(plan, now)?).await?;
@@ -115,5 +117,13 @@ pub async fn set_strategy(app: &App, actor: &Actor, id: &ReleaseId, wish: &SetSt
     store::release::save(&mut tx, actor, change).await?;
     let now = tx.now();
     store::job::queue(&mut tx, &Job::Rehearse { release: id.clone() }, now).await?;
+    Ok(app.commit(tx).await?)
+}
+
+/// Says anew how long after the advisories of a planned release their technical details follow.
+pub async fn hold_details(app: &App, actor: &Actor, id: &ReleaseId, after: Option<Lead>) -> Result<()> {
+    let mut tx = app.begin("release.hold_details").await?;
+    let (release, _) = open_release(&mut tx, actor, id, Action::PlanRelease).await?;
+    store::release::save(&mut tx, actor, release.hold_details(after)?).await?;
     Ok(app.commit(tx).await?)
 }

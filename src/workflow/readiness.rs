@@ -2,20 +2,17 @@
 //!
 //! The look at git comes before the transaction; the release's version says whether both saw the same plan.
 
-use std::collections::BTreeSet;
-
 use jiff::Timestamp;
 
 use super::forward::Beside;
+use super::rendering::Rendered;
 use super::told::{self, Parted, Said};
 use super::{Error, Result, open};
 use crate::app::{App, Unsealing};
-use crate::crypto::sshsig;
 use crate::domain::access::{Action, Denied, Grant, Grants};
 use crate::domain::actor::Actor;
 use crate::domain::advisory::Advisory;
 use crate::domain::candidate::LineTree;
-use crate::domain::digest::Digest;
 use crate::domain::haste::HastePolicy;
 use crate::domain::id::{CaseId, LineId, Prefix, ProjectId, ReleaseId};
 use crate::domain::plain::{AdvisoryId, RepositoryUrl};
@@ -28,7 +25,7 @@ use crate::domain::repo::{CommitId, LineName, RefName, RepoName};
 use crate::domain::signing::{Commits, Signed, Signing};
 use crate::domain::surroundings::Surroundings;
 use crate::domain::trial::Trial;
-use crate::export::{self, Documents, Published, PublishedLine};
+use crate::export::{Published, PublishedLine};
 use crate::git::Repo;
 use crate::store::advisory::Draft;
 use crate::store::{self, Rows, Tx};
@@ -56,18 +53,6 @@ pub(super) struct Gathered {
     pub(super) advisories: Vec<Rendered>,
     /// The project's lines and repositories.
     pub(super) layout: Layout,
-}
-
-/// One case's advisory as it would be published.
-pub(super) struct Rendered {
-    /// The case.
-    pub(super) case: CaseId,
-    /// Its public id.
-    pub(super) id: AdvisoryId,
-    /// What the files are made of.
-    pub(super) published: Published,
-    /// The files.
-    pub(super) documents: Documents,
 }
 
 /// A project's lines and repositories.
@@ -326,9 +311,8 @@ async fn case_facts(
             let lines = told::published(app, layout, Some(release), known).await?;
             let related = store::link::related(tx, grant).await?;
             let published = Published { related, ..published(app, (release, layout), (id, advisory), lines)? };
-            let documents = rendered(app, &published)?;
-            approvable = Some(Digest::from_bytes(documents.digest()));
-            let planned = Rendered { case: case.id.clone(), id: id.clone(), published, documents };
+            let planned = Rendered::of_release(&case.id, published, release.details_after).signed(app)?;
+            approvable = Some(planned.digest());
             Some(if release.told_at() == release.dated_at { planned } else { planned.dated(app, release.told_at())? })
         }
         _ => None,
@@ -336,13 +320,7 @@ async fn case_facts(
     let left_behind = match (&release.frozen, &rendered) {
         (None, _) => false,
         (Some(_), None) => true,
-        (Some(_), Some(rendered)) => {
-            let frozen = store::publication::frozen(tx, grant, &release.id).await?;
-            let frozen = frozen.iter().map(|(document, _)| (document.path.as_str(), document.sha256));
-            let frozen: BTreeSet<_> = frozen.filter(|(path, _)| !export::signs(path)).collect();
-            let files = rendered.documents.as_slice().iter().filter(|file| !file.is_signature());
-            frozen != files.map(|file| (file.path.as_str(), Digest::from_bytes(file.sha256()))).collect()
-        }
+        (Some(_), Some(rendered)) => super::rendering::left_behind(tx, grant, (&release.id, rendered)).await?,
     };
     let missing = match &advisory {
         Some(advisory) => advisory.completeness(),
@@ -365,24 +343,6 @@ async fn case_facts(
         },
     };
     Ok((facts, rendered))
-}
-
-impl Rendered {
-    /// Renders it anew with another date and nothing else changed.
-    pub(super) fn dated(self, app: &App, at: Timestamp) -> Result<Self> {
-        let published = Published { published_at: at, modified_at: at, ..self.published };
-        let documents = rendered(app, &published)?;
-        Ok(Self { published, documents, ..self })
-    }
-}
-
-/// Renders the files of an advisory, with their hashes signed where the server has a key.
-pub(super) fn rendered(app: &App, published: &Published) -> Result<Documents> {
-    let documents = published.render();
-    match app.keys.tag_signer() {
-        Some(key) => Ok(documents.signed(&published.id, |sums| key.sign(sshsig::FILE, sums))?),
-        None => Ok(documents),
-    }
 }
 
 /// Returns the public commit that will hold a fix: the approved one itself, or, where the line takes no merges, what the last
@@ -435,6 +395,7 @@ fn published(
         osv_prefix: osv_prefix(app, &release.project),
         published_at: dated,
         modified_at: dated,
+        details_at: None,
         withdrawn: None,
         related: Vec::new(),
         lines,

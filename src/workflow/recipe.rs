@@ -6,7 +6,8 @@
 use super::Result;
 use super::forward::{self, Beside};
 use super::project::settings as settings_of;
-use super::readiness::{Layout, Rendered};
+use super::readiness::Layout;
+use super::rendering::Rendered;
 use crate::app::App;
 use crate::config::{Messages, SignerConfig};
 use crate::domain::advisory::{Advisory, CreditConsent, CreditKind};

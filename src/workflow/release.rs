@@ -6,7 +6,8 @@
 use jiff::Timestamp;
 
 use super::channel::Prepared;
-use super::readiness::{Gathered, Layout, Rendered, SETTLED, gather, open_release, policy};
+use super::readiness::{Gathered, Layout, SETTLED, gather, open_release, policy};
+use super::rendering::Rendered;
 use super::{Error, Result, open, shown_at};
 use crate::app::App;
 use crate::domain::access::{Action, Grants};
@@ -16,7 +17,7 @@ use crate::domain::change::Change;
 use crate::domain::digest::Digest;
 use crate::domain::id::{CaseId, LineId, PersonId, ReleaseId};
 use crate::domain::job::Job;
-use crate::domain::manifest::{ChecksWord, Document, FrozenAdvisory, FrozenFix, Manifest, Repository};
+use crate::domain::manifest::{ChecksWord, FrozenFix, Manifest, Repository};
 use crate::domain::project::TeamKind;
 use crate::domain::readiness::{Facts, Ready};
 use crate::domain::refusal::Refusal;
@@ -90,6 +91,7 @@ pub async fn show(app: &App, actor: &Actor, id: &ReleaseId) -> Result<ReleaseVie
     let embargoes: Vec<_> = facts.cases.iter().map(|known| (known.case.clone(), known.embargo.clone())).collect();
     let waves = super::wave::views(&mut tx, (&release, &grants), (&facts.waves, &embargoes)).await?;
     let hooks = super::hook::views(app, &mut tx, (&release, &grants)).await?;
+    let details = super::details::of_release(&mut tx, (&release, &grants)).await?;
     let journal = super::journal::views(&mut tx, (&release, &grants), &layout, manages).await?;
     app.commit(tx).await?;
     for (view, target) in targets.iter_mut().zip(&release.targets) {
@@ -115,6 +117,7 @@ pub async fn show(app: &App, actor: &Actor, id: &ReleaseId) -> Result<ReleaseVie
         dress: facts.around.dress.as_ref().map(super::dress::view),
         waves,
         hooks,
+        details,
         blockers: blockers.iter().map(blocker_view).collect(),
         digest: release.digest().map(|digest| digest.to_string()),
         armed_by: people,
@@ -149,9 +152,9 @@ pub(super) async fn write_down(
     let (release, grants) = (gathered.release, &gathered.grants);
     store::hook::plan(tx, &release.id, &manifest.hooks).await?;
     let sealed = keep(app, tx, (&release, grants), (&manifest, &gathered.advisories, &channels)).await?;
-    for Rendered { case, published, .. } in &gathered.advisories {
-        let grant = grant_of(grants, case)?;
-        let text = app.sealing(tx, grant).await?.seal(SETTLED, &case.to_string(), &published.advisory)?;
+    for rendered in &gathered.advisories {
+        let grant = grant_of(grants, &rendered.case)?;
+        let text = app.sealing(tx, grant).await?.seal(SETTLED, &rendered.case.to_string(), rendered.text())?;
         store::advisory::settle(tx, grant, &text).await?;
     }
     let change = release.freeze(ready, &manifest, sealed)?;
@@ -172,6 +175,7 @@ pub(super) async fn keep(
         let grant = grant_of(grants, &rendered.case)?;
         let sealing = app.sealing(tx, grant).await?;
         let frozen = manifest.advisory_of(&rendered.case).ok_or(Error::Conflict)?;
+        super::details::freeze(app, tx, grant, (id, rendered.later.as_ref())).await?;
         let mut files = Vec::new();
         for (document, file) in frozen.documents.iter().zip(rendered.documents.as_slice()) {
             let text = String::from_utf8(file.bytes.clone()).map_err(|error| Error::Internal(Box::new(error)))?;
@@ -256,28 +260,11 @@ fn manifest(release: &Release, facts: &Facts, advisories: &[Rendered], layout: &
         fixes,
         candidates,
         repositories,
-        advisories: advisories.iter().map(frozen_advisory).collect::<Result<_>>()?,
+        advisories: advisories.iter().map(Rendered::frozen).collect::<Result<_>>()?,
         packages: Vec::new(),
         channels: Vec::new(),
         waves: Vec::new(),
         hooks: Vec::new(),
-    })
-}
-
-/// Writes down an advisory by the hashes of its files.
-pub(super) fn frozen_advisory(rendered: &Rendered) -> Result<FrozenAdvisory> {
-    let documents = rendered.documents.as_slice().iter().map(|file| {
-        Ok(Document {
-            path: file.path.parse()?,
-            media_type: file.media_type.to_owned(),
-            sha256: Digest::from_bytes(file.sha256()),
-        })
-    });
-    Ok(FrozenAdvisory {
-        case: rendered.case.clone(),
-        id: rendered.id.clone(),
-        title: rendered.published.advisory.title.clone(),
-        documents: documents.collect::<Result<_>>()?,
     })
 }
 
@@ -426,6 +413,7 @@ fn allowed(release: &Release, ready: bool, may_arm: bool) -> Vec<String> {
         ("drop", planned && release.cases.len() > 1),
         ("wave", planned || release.state == ReleaseState::Frozen),
         ("set-strategy", planned),
+        ("hold-details", planned),
         ("freeze", planned && ready),
         ("arm", release.state == ReleaseState::Frozen && ready && may_arm),
         ("disclose-now", release.may_hasten().is_ok() && !release.haste.in_force()),

@@ -18,6 +18,7 @@ pub async fn run(app: &App) -> Result<()> {
     super::wave::send::sweep(app).await?;
     super::wave::news::sweep(app).await?;
     super::hook::sweep(app).await?;
+    super::details::sweep(app).await?;
     super::trial::sweep(app).await?;
     super::dress::sweep(app).await?;
     super::alarm::sweep(app).await?;

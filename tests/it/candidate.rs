@@ -94,7 +94,13 @@ impl Scene {
             tags: None,
         }];
         let project = "sample".parse().unwrap();
-        let wish = PlanRelease { project, cases: cases.to_vec(), targets, due_at: INSTANT.parse().unwrap() };
+        let wish = PlanRelease {
+            project,
+            cases: cases.to_vec(),
+            targets,
+            due_at: INSTANT.parse().unwrap(),
+            details_after: None,
+        };
         let id = plan::plan(&self.test.app, &self.alice, &wish).await.unwrap();
         self.test.settle().await;
         id

@@ -9,7 +9,7 @@ use std::path::Path;
 use embargo::app::{App, Outside};
 use embargo::config::Config;
 use embargo::domain::access::Role;
-use embargo::wire::advisory::Format;
+use embargo::wire::advisory::{Format, Stage};
 use embargo::workflow::advisory;
 
 use crate::support::server::TestApp;
@@ -116,7 +116,7 @@ async fn a_prefix_registered_with_osv_names_the_projects_files() {
     let manager = test.member("manager", Role::ReleaseManager).await;
     test.settle().await;
     let case = test.accepted_case(&manager).await;
-    let file = advisory::preview(&test.app, &manager, &case, Format::Osv).await.unwrap();
+    let file = advisory::preview(&test.app, &manager, &case, (Format::Osv, Stage::First)).await.unwrap();
     assert!(file.path.starts_with("osv/CURL-") && file.text.contains("\"id\": \"CURL-"), "{}", file.path);
 }
 

@@ -8,6 +8,7 @@ use embargo::domain::amendment::{AmendmentAct, RetellingState};
 use embargo::domain::audience::Level;
 use embargo::domain::case::{CaseState, Verdict};
 use embargo::domain::check::CheckState;
+use embargo::domain::details::DetailsState;
 use embargo::domain::dress::DressOutcome;
 use embargo::domain::effect::{EffectState, Phase};
 use embargo::domain::embargo::{EmbargoState, Side};
@@ -68,6 +69,7 @@ fn known() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         ("effect.reason", all!(HoldReason)),
         ("mail.state", all!(MailState)),
         ("revision.kind", all!(RevisionKind)),
+        ("details.state", all!(DetailsState)),
         ("case_link.because", all!(Because)),
         ("record_consent.answer", all!(RecordAnswer)),
         ("amendment.act", all!(AmendmentAct)),

@@ -21,7 +21,7 @@ use crate::domain::plain::{CveId, Version};
 use crate::domain::repo::LineName;
 use crate::domain::severity::Severity;
 use crate::domain::text::{Body, Title};
-use crate::wire::advisory::{AdvisoryView, ApproveAdvisory, DocumentView, EditAdvisory, Format};
+use crate::wire::advisory::{AdvisoryView, ApproveAdvisory, DocumentView, EditAdvisory, Format, Stage};
 
 /// Commands about a case's advisory.
 #[derive(Debug, Subcommand)]
@@ -40,6 +40,9 @@ pub(crate) enum AdvisoryCommand {
         /// `osv`, `markdown` or `html`
         #[arg(long, default_value = "markdown")]
         format: Format,
+        /// With the technical details, as it will be published later
+        #[arg(long)]
+        later: bool,
     },
     /// Write the advisory as it would be published now into a file
     Export {
@@ -48,6 +51,9 @@ pub(crate) enum AdvisoryCommand {
         /// `osv`, `markdown` or `html`
         #[arg(long)]
         format: Format,
+        /// With the technical details, as it will be published later
+        #[arg(long)]
+        later: bool,
         /// The file [default: standard output]
         #[arg(long, short, value_name = "FILE")]
         output: Option<PathBuf>,
@@ -65,7 +71,7 @@ pub(crate) enum AdvisoryCommand {
 }
 
 /// What says a part of the draft cannot stand beside what says the whole.
-const WHOLE: [&str; 6] = ["title", "text_file", "affected", "severity", "cve", "workaround_file"];
+const WHOLE: [&str; 7] = ["title", "text_file", "affected", "severity", "cve", "workaround_file", "details_file"];
 
 /// Arguments of `embargo advisory edit`.
 #[derive(Debug, Args)]
@@ -97,6 +103,9 @@ pub(crate) struct Edit {
     /// What helps those who cannot update: Markdown from a file, or `-`
     #[arg(long, value_name = "FILE")]
     workaround_file: Option<PathBuf>,
+    /// How it works and how it is shown to be there, which a release may hold back at first: Markdown from a file, or `-`
+    #[arg(long, value_name = "FILE")]
+    details_file: Option<PathBuf>,
 }
 
 /// One line's range, as `--affected` takes it.
@@ -132,8 +141,8 @@ impl Since {
 
 impl Edit {
     fn by_options(&self) -> bool {
-        let texts = self.title.is_some() || self.text_file.is_some() || self.workaround_file.is_some();
-        texts || !self.affected.is_empty() || self.severity.is_some() || self.cve.is_some()
+        let texts = [&self.text_file, &self.workaround_file, &self.details_file].iter().any(|file| file.is_some());
+        texts || self.title.is_some() || !self.affected.is_empty() || self.severity.is_some() || self.cve.is_some()
     }
 
     fn apply(&self, mut draft: Advisory) -> Result<Advisory> {
@@ -145,6 +154,9 @@ impl Edit {
         }
         if let Some(file) = &self.workaround_file {
             draft.workaround = Some(text(file)?);
+        }
+        if let Some(file) = &self.details_file {
+            draft.technical = Some(text(file)?);
         }
         if let Some(severity) = &self.severity {
             draft.severity = Some(severity.clone());
@@ -171,16 +183,16 @@ pub(super) async fn run(command: &AdvisoryCommand, server: Option<&str>, output:
             let view = edited(&server, edit).await?;
             output.result(&view, &shown(&edit.case, &view))
         }
-        AdvisoryCommand::Preview { case, format } => {
-            let document = preview(&server, case, *format).await?;
+        AdvisoryCommand::Preview { case, format, later } => {
+            let document = preview(&server, case, (*format, stage(*later))).await?;
             output.result(&document, &document.text)
         }
-        AdvisoryCommand::Export { case, format, output: None } => {
-            let document = preview(&server, case, *format).await?;
+        AdvisoryCommand::Export { case, format, later, output: None } => {
+            let document = preview(&server, case, (*format, stage(*later))).await?;
             output.result(&document, &document.text)
         }
-        AdvisoryCommand::Export { case, format, output: Some(file) } => {
-            let document = preview(&server, case, *format).await?;
+        AdvisoryCommand::Export { case, format, later, output: Some(file) } => {
+            let document = preview(&server, case, (*format, stage(*later))).await?;
             write_private(file, &document.text)?;
             output.result(&document, &format!("Wrote {}, to be named {} in public.", file.display(), document.path))
         }
@@ -204,6 +216,9 @@ async fn asked(server: &Server, case: &CaseId, output: Output) -> Result<Digest>
     let url = format!("{}/cases/{case}/advisory", server.base());
     output.remark(&shown(case, &view));
     output.remark(&format!("What will be published: `embargo advisory preview {case}`, or {url}"));
+    if view.later.is_some() {
+        output.remark(&format!("And what follows later: `embargo advisory preview {case} --later`"));
+    }
     match prompt::confirm(&format!("Did you read it, and approve {digest}?")) {
         Some(true) => Ok(digest),
         Some(false) => Err(Failure::Refused("Nothing was approved.".to_owned())),
@@ -231,8 +246,12 @@ fn to_approve(case: &CaseId, view: &AdvisoryView) -> Result<Digest> {
     }
 }
 
-async fn preview(server: &Server, case: &CaseId, format: Format) -> Result<DocumentView> {
-    server.get(&format!("/cases/{case}/advisory/preview?format={format}")).await
+async fn preview(server: &Server, case: &CaseId, (format, stage): (Format, Stage)) -> Result<DocumentView> {
+    server.get(&format!("/cases/{case}/advisory/preview?format={format}&stage={stage}")).await
+}
+
+fn stage(later: bool) -> Stage {
+    if later { Stage::Later } else { Stage::First }
 }
 
 async fn edited(server: &Server, edit: &Edit) -> Result<AdvisoryView> {
@@ -377,6 +396,9 @@ fn shown(case: &CaseId, view: &AdvisoryView) -> String {
     if let Some(barred) = &view.not_approvable {
         put("but", barred);
     }
+    if let Some(at) = view.later.as_ref().filter(|_| view.public.is_none()).and_then(|later| later.at.as_deref()) {
+        put("details", &format!("follow on {at}: `embargo advisory preview {case} --later`"));
+    }
     for credit in &view.credits {
         put("thanks", &format!("{} ({})", credit.name, credit.kind));
     }
@@ -390,100 +412,5 @@ fn shown(case: &CaseId, view: &AdvisoryView) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[derive(Debug, clap::Parser)]
-    struct Line {
-        #[command(subcommand)]
-        command: AdvisoryCommand,
-    }
-
-    fn line(repository: &str, name: &str) -> AffectedLine {
-        AffectedLine {
-            repository: repository.parse().unwrap(),
-            line: name.parse().unwrap(),
-            package: None,
-            introduced: None,
-            last_affected: Some("1.0".parse().unwrap()),
-            fixed: None,
-            tag: None,
-            fix_commit: None,
-        }
-    }
-
-    #[test]
-    fn the_whole_draft_and_parts_of_it_exclude_each_other() {
-        let parses = |line: &str| <Line as clap::Parser>::try_parse_from(line.split_whitespace()).is_ok();
-        for line in [
-            "x show DEMO-1",
-            "x edit DEMO-1",
-            "x edit DEMO-1 draft.json",
-            "x edit DEMO-1 --file draft.toml",
-            "x edit DEMO-1 --title Flaw --affected main=2.0,1.0 --severity high --cve CVE-2026-0001",
-            "x export DEMO-1 --format osv",
-            "x drop DEMO-1",
-            "x retell DEMO-1 hook",
-        ] {
-            assert!(parses(line), "{line}");
-        }
-        for line in [
-            "x edit DEMO-1 a.json --file b.json",
-            "x edit DEMO-1 a.json --title Flaw",
-            "x edit DEMO-1 --file a --severity low",
-        ] {
-            assert!(!parses(line), "{line}");
-        }
-    }
-
-    #[test]
-    fn a_range_replaces_its_line_and_no_other() {
-        let before = [line("core", "main"), line("core", "1.x")];
-        let after = affected(&before, &[ranged("1.x=1.4.2,1.2.0").unwrap()]).unwrap();
-        assert_eq!(after[0], before[0]);
-        assert_eq!(after[1].fixed.as_ref().unwrap().as_str(), "1.4.2");
-        assert_eq!(after[1].introduced.as_ref().unwrap().as_str(), "1.2.0");
-        assert_eq!(after[1].last_affected, None);
-    }
-
-    #[test]
-    fn where_a_flaw_begins_is_kept_unless_it_is_said() {
-        let mut before = [line("core", "main")];
-        before[0].introduced = Some("1.2.0".parse().unwrap());
-        let begins = |range: &str| affected(&before, &[ranged(range).unwrap()]).unwrap()[0].introduced.clone();
-        assert_eq!(begins("main=2.0.1"), before[0].introduced);
-        assert_eq!(begins("main=2.0.1,1.3.0"), Some("1.3.0".parse().unwrap()));
-        assert_eq!(begins("main=2.0.1,"), None);
-    }
-
-    #[test]
-    fn an_ambiguous_or_unknown_line_is_not_guessed() {
-        let before = [line("core", "main"), line("docs", "main")];
-        assert!(affected(&before, &[ranged("main=2.0").unwrap()]).is_err());
-        assert!(affected(&before, &[ranged("2.x=2.0").unwrap()]).is_err());
-        assert_eq!(affected(&before, &[ranged("docs:main=2.0").unwrap()]).unwrap()[0], before[0]);
-        assert_eq!(affected(&before, &[ranged("core:2.x=2.0").unwrap()]).unwrap().len(), 3);
-        assert!(ranged("main").is_err() && ranged("main=").is_err());
-    }
-
-    #[test]
-    fn a_severity_is_a_word_a_vector_or_a_reason() {
-        assert!(matches!(severity("high"), Ok(Severity::Word(_))));
-        assert!(matches!(severity("CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"), Ok(Severity::Cvss(_))));
-        assert!(matches!(severity("none: depends on the configuration"), Ok(Severity::None(_))));
-        assert!(severity("bad").is_err() && severity("none:").is_err());
-    }
-
-    #[test]
-    fn a_draft_is_read_as_json_and_as_toml() {
-        assert!(parsed(Path::new("draft.json"), r#"{"title":"Sample flaw"}"#).is_ok());
-        assert!(
-            parsed(
-                Path::new("draft.toml"),
-                "title = \"Sample flaw\"\nseverity = { kind = \"word\", value = \"low\" }\n"
-            )
-            .is_ok()
-        );
-        assert!(parsed(Path::new("draft.json"), r#"{"titel":"x"}"#).is_err());
-    }
-}
+#[path = "advisory_tests.rs"]
+mod tests;

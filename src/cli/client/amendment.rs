@@ -4,6 +4,7 @@
 
 use clap::{Args, Subcommand};
 
+use super::details::{self, MoveDetails};
 use super::server::Server;
 use super::{Output, Result};
 use crate::domain::amendment::{AmendmentAct, RetellingState};
@@ -27,6 +28,8 @@ pub(in crate::cli) enum AmendCommand {
         /// The case
         case: CaseId,
     },
+    /// Give technical details that are held back another time
+    Details(MoveDetails),
     /// Tell a channel again that did not take a revision
     Retell {
         /// The case
@@ -57,6 +60,7 @@ pub(super) async fn run(command: &AmendCommand, server: &Server, output: Output)
             let view: AdvisoryView = server.get(&format!("/cases/{case}/advisory")).await?;
             output.result(&view, &format!("Nothing is asked for any more: {case} stays as the public reads it."))
         }
+        AmendCommand::Details(wish) => details::put_off(server, wish, output).await,
         AmendCommand::Retell { case, channel } => {
             let request = RetellRequest { channel: channel.clone() };
             let view: AdvisoryView = server.post(&format!("/cases/{case}/advisory/retell"), &request).await?;
@@ -93,6 +97,9 @@ pub(super) fn public(view: &PublicView) -> String {
     let mut text = format!("\npublic     revision {}{state}", view.revision);
     if view.differs && view.amendment.is_none() {
         text.push_str("\n           The draft says something else: `embargo advisory correct` asks for it.");
+    }
+    if let Some(details) = &view.details {
+        text.push_str(&format!("\ndetails    {}", shown(&details.words())));
     }
     for offer in &view.offers {
         text.push_str(&format!("\nfollow-up  Another advisory follows up on this one: {}", shown(offer)));
@@ -134,6 +141,7 @@ mod tests {
                 note: "It said no.".to_owned(),
             }],
             offers: Vec::new(),
+            details: None,
         };
         let text = public(&view);
         assert!(text.contains("revision 2, withdrawn") && text.contains("\n  +b\\u{1b}[2J\n"), "{text}");

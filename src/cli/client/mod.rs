@@ -18,6 +18,7 @@ mod command;
 mod credential;
 mod credentials;
 mod date;
+mod details;
 mod fix;
 mod follow;
 mod mark;

@@ -6,11 +6,13 @@ use clap::{Args, Subcommand};
 use jiff::Timestamp;
 
 use super::date::instant;
+use super::details::{self, HoldDetails};
 use super::follow;
 use super::server::Server;
 use super::sign::Sign;
 use super::wave::{self, WaveCommand};
 use super::{Failure, Output, Result, arm};
+use crate::domain::audience::Lead;
 use crate::domain::digest::Digest;
 use crate::domain::forward::MovedBy;
 use crate::domain::id::{CaseId, ProjectId, ReleaseId};
@@ -60,6 +62,8 @@ pub(crate) enum ReleaseCommand {
         #[arg(value_name = "LINE=STRATEGY", value_parser = strategy)]
         strategy: SetStrategy,
     },
+    /// Say when the technical details of a planned release follow its advisories
+    HoldDetails(HoldDetails),
     /// Approve what somebody else pushed to a line's candidate, or what its version command changed, at the commit you looked at
     ApproveCandidate {
         /// Which release
@@ -177,6 +181,9 @@ pub(crate) struct Plan {
     /// The instant, such as `2030-01-15T13:00:00Z` or `2030-01-15T14:00[Europe/Berlin]`
     #[arg(long, value_name = "INSTANT", value_parser = instant)]
     at: Timestamp,
+    /// Hold technical details back for so long after the instant, such as `7d` [default: publish them with the rest]
+    #[arg(long, value_name = "TIME")]
+    details_after: Option<Lead>,
 }
 
 impl Plan {
@@ -237,6 +244,7 @@ pub(super) async fn run(command: &ReleaseCommand, url: Option<&str>, output: Out
                 cases: plan.cases.clone(),
                 targets: plan.targets()?,
                 due_at: plan.at,
+                details_after: plan.details_after,
             };
             server.post_about("/releases", &wish, &plan.named()).await?
         }
@@ -255,6 +263,7 @@ pub(super) async fn run(command: &ReleaseCommand, url: Option<&str>, output: Out
         ReleaseCommand::SetStrategy { release, strategy } => {
             server.post(&format!("/releases/{release}/set-strategy"), strategy).await?
         }
+        ReleaseCommand::HoldDetails(wish) => details::hold(&server, wish).await?,
         ReleaseCommand::ApproveCandidate { release, line, commit, repository } => {
             output.remark(&format!(
                 "Will approve candidate/{line} of {release} at {}: as it is, it may ship.",
@@ -324,6 +333,7 @@ pub(super) fn told(view: &ReleaseView) -> String {
     lines.extend(view.awaits.iter().map(|sentence| format!("packages: {sentence}")));
     lines.extend(view.waves.iter().map(wave::line));
     lines.extend(view.hooks.iter().map(hook));
+    lines.extend(view.details.as_ref().map(details::of_release));
     lines.extend(view.blockers.iter().map(|blocker| format!("blocked: {} ({})", blocker.sentence, blocker.owner)));
     if let Some(digest) = &view.digest {
         lines.push(format!("frozen: {digest}"));

@@ -14,11 +14,12 @@ use crate::domain::plain::AdvisoryId;
 use crate::http::caller::{Client, Named};
 use crate::http::problem::{Api, ApiError};
 use crate::wire::advisory::{
-    AdvisoryView, ApproveAdvisory, DocumentView, EditAdvisory, Format, PublishedView, WaiveChecks,
+    AdvisoryView, ApproveAdvisory, DocumentView, EditAdvisory, Format, PublishedView, Stage, WaiveChecks,
 };
 use crate::wire::amendment::{AmendRequest, RetellRequest};
+use crate::wire::details::MoveDetails;
 use crate::wire::history::HistoryView;
-use crate::workflow::{advisory, amendment, history, publication, release};
+use crate::workflow::{advisory, amendment, details, history, publication, release};
 
 type Result<T> = std::result::Result<T, ApiError>;
 type CaseName = Named<CaseId, Api>;
@@ -26,6 +27,7 @@ type CaseName = Named<CaseId, Api>;
 #[derive(Deserialize)]
 struct Wanted {
     format: String,
+    stage: Option<String>,
 }
 
 /// Returns the routes of advisories.
@@ -39,6 +41,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/cases/{case}/advisory/amend", post(amend))
         .route("/cases/{case}/advisory/drop", post(drop))
         .route("/cases/{case}/advisory/retell", post(retell))
+        .route("/cases/{case}/advisory/details", post(move_details))
         .route("/cases/{case}/waive", post(waive))
 }
 
@@ -71,7 +74,8 @@ async fn preview(
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<DocumentView>> {
     let format: Format = wanted.format.parse()?;
-    Ok(Json(advisory::preview(&app, &client.actor, &id.0, format).await?))
+    let stage = wanted.stage.as_deref().map_or(Ok(Stage::First), str::parse)?;
+    Ok(Json(advisory::preview(&app, &client.actor, &id.0, (format, stage)).await?))
 }
 
 async fn approve(
@@ -106,6 +110,16 @@ async fn retell(
     Json(wish): Json<RetellRequest>,
 ) -> Result<Json<AdvisoryView>> {
     amendment::retell(&app, &client.actor, &id.0, &wish.channel).await?;
+    Ok(Json(advisory::show(&app, &client.actor, &id.0).await?))
+}
+
+async fn move_details(
+    State(app): State<Arc<App>>,
+    client: Client,
+    id: CaseName,
+    Json(wish): Json<MoveDetails>,
+) -> Result<Json<AdvisoryView>> {
+    details::put_off(&app, &client.actor, &id.0, &wish).await?;
     Ok(Json(advisory::show(&app, &client.actor, &id.0).await?))
 }
 

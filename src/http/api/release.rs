@@ -13,6 +13,7 @@ use crate::domain::id::ReleaseId;
 use crate::http::caller::{Client, Named};
 use crate::http::problem::{Api, ApiError};
 use crate::wire::check::RunView;
+use crate::wire::details::HoldDetails;
 use crate::wire::release::{
     ApproveCandidate, Arm, CheckCandidate, DropCase, GiveUp, PlanRelease, Postpone, ReleaseSummary, ReleaseView,
     SetStrategy,
@@ -31,6 +32,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/releases/{release}/rehearse", post(rehearse))
         .route("/releases/{release}/drop", post(drop_case))
         .route("/releases/{release}/set-strategy", post(set_strategy))
+        .route("/releases/{release}/hold-details", post(hold_details))
         .route("/releases/{release}/tags", get(tags))
         .route("/releases/{release}/sign", post(sign))
         .route("/releases/{release}/freeze", post(freeze))
@@ -89,6 +91,16 @@ async fn set_strategy(
     Json(wish): Json<SetStrategy>,
 ) -> Result<Json<ReleaseView>> {
     plan::set_strategy(&app, &client.actor, &id.0, &wish).await?;
+    Ok(Json(release::show(&app, &client.actor, &id.0).await?))
+}
+
+async fn hold_details(
+    State(app): State<Arc<App>>,
+    client: Client,
+    id: ReleaseName,
+    Json(wish): Json<HoldDetails>,
+) -> Result<Json<ReleaseView>> {
+    plan::hold_details(&app, &client.actor, &id.0, wish.after).await?;
     Ok(Json(release::show(&app, &client.actor, &id.0).await?))
 }
 

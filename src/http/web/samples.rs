@@ -10,6 +10,7 @@ use crate::http::web::{account, advisory, case, check, home, project, release, r
 use crate::wire::advisory::{AdvisoryView, DocumentView};
 use crate::wire::case::{AttachmentView, CaseSummary, CaseView};
 use crate::wire::check::{LogLine, LogView, RunView};
+use crate::wire::details::LaterView;
 use crate::wire::project::ProjectView;
 use crate::wire::release::{ReleaseSummary, ReleaseView};
 use crate::wire::report::{IntakeView, ReceiptView, ReporterView};
@@ -177,11 +178,12 @@ fn release_view(state: &str) -> ReleaseView {
             { "name": "freeze", "at": "-2h", "undoes": null, "undone_by": "unfreeze", "state": if planned { "ahead" } else { "pending" }, "note": if planned { "" } else { "The receiver answered 503." }, "when": "2030-05-01T10:00:00Z" },
             { "name": "unfreeze", "at": null, "undoes": "freeze", "undone_by": null, "state": "done", "note": "started on the forge", "when": "2030-04-20T10:02:00Z" }
         ],
+        "details": { "after": "7d", "at": "2030-05-08T12:00:00Z", "advisories": if planned { serde_json::json!([]) } else { serde_json::json!([{ "case": "OCTO-42", "state": "held", "follows_at": "2030-05-08T12:00:00Z", "revision": null, "in_step": true, "attempts": 0, "note": "", "may_move": true }]) } },
         "awaits": ["The advisory waits for wheel 1.12.0, for 60 minutes at most."],
         "digest": (!planned).then_some(SHA), "armed_by": if planned { serde_json::json!([]) } else { serde_json::json!([{ "person": "Sample Maintainer", "at": "2030-04-23T16:00:00Z" }, { "person": "Sample Fixer", "at": "2030-04-23T17:00:00Z" }]) },
         "arms_needed": 2, "ready_in_seconds": 245, "hold": (state == "held").then(|| serde_json::json!({ "reason": "upstream_down", "note": "The public repository did not answer.", "advice": "Safe to retry: resume once the public repository answers.", "safe_to_retry": true, "commands": ["embargo release resume OCTO-R1"] })),
         "begun_at": null, "public_at": null, "done_at": null, "effects": if planned { Vec::new() } else { effects },
-        "allowed": if planned { vec!["rehearse", "postpone", "abandon", "freeze"] } else { vec!["resume", "disarm"] }
+        "allowed": if planned { vec!["rehearse", "postpone", "abandon", "freeze", "hold-details"] } else { vec!["resume", "disarm"] }
     }))
 }
 
@@ -215,8 +217,17 @@ fn advisory_view() -> AdvisoryView {
         may_approve: true,
         not_approvable: None,
         documents: Vec::new(),
+        later: Some(later_view()),
         public: None,
     }
+}
+
+fn later_view() -> LaterView {
+    let file = |path: &str, media_type: &str, text: &str| serde_json::json!({ "path": path, "media_type": media_type, "text": text });
+    from(serde_json::json!({ "at": "2030-05-08T12:00:00Z", "documents": [
+        file("advisories/OCTO-2030-0001.html", "text/html; charset=utf-8", "<article class=\"advisory\"><h1>Parcel::open reads past the end of the buffer</h1></article>"),
+        file("advisories/OCTO-2030-0001.md", "text/markdown; charset=utf-8", "# Parcel::open reads past the end of the buffer\n"),
+        file("osv/x_OCTO-2030-0001.json", "application/json", "{}\n")] }))
 }
 
 fn waves_view() -> WavesView {

@@ -5,6 +5,7 @@
 
 use self::render::{Prospect, WHY, asked, files, newest_of, prospect};
 use super::readiness::SETTLED;
+use super::rendering::Rendered;
 use super::{Error, Result, open, shown_at};
 use crate::app::App;
 use crate::domain::access::{Action, Grant};
@@ -12,6 +13,7 @@ use crate::domain::actor::Actor;
 use crate::domain::amendment::{Amendment, AmendmentAct, RetellingState};
 use crate::domain::case::Case;
 use crate::domain::channel::ChannelName;
+use crate::domain::details::{Held, Manner};
 use crate::domain::digest::Digest;
 use crate::domain::follow_up::{End, drafted};
 use crate::domain::id::{CaseId, PersonId};
@@ -27,9 +29,12 @@ use crate::store::revision::RevisionFile;
 use crate::store::{self, Tx};
 use crate::wire::advisory::DocumentView;
 use crate::wire::amendment::{AmendRequest, AmendmentView, PublicView, RetellingView};
+use crate::wire::details::LaterView;
 
 mod render;
 pub mod tell;
+
+pub(super) use render::still_publishes;
 
 const NOT_PUBLIC: &str = "This advisory is not public yet: edit its draft, and it is published with its release.";
 const STILL_PUBLISHING: &str = "The release of this case still publishes: change what is public once it is done. What a channel does \
@@ -98,7 +103,8 @@ pub(super) async fn approve(app: &App, actor: &Actor, case: &CaseId, read: &Dige
     // What was rendered before this write began is still what stands, or nothing goes up.
     let draft = store::advisory::get(&mut tx, &grant).await?.ok_or(Error::NotFound)?;
     let newest = store::revision::newest(&mut tx, &prospect.id).await?;
-    if draft.version != prospect.draft.version || newest.as_ref() != Some(&prospect.newest) {
+    let held = store::details::of_case(&mut tx, &grant).await?;
+    if draft.version != prospect.draft.version || newest.as_ref() != Some(&prospect.newest) || held != prospect.held {
         return Err(Error::Conflict);
     }
     let found = store::case::get(&mut tx, &grant).await?;
@@ -108,8 +114,16 @@ pub(super) async fn approve(app: &App, actor: &Actor, case: &CaseId, read: &Dige
     }
     let at = prospect.newest.instant_after(tx.now());
     let successor = successor(&prospect, case, at)?;
-    let mut rendered = prospect.rendered(case, at);
-    rendered.documents = super::readiness::rendered(app, &rendered.published)?;
+    let rendered = prospect.rendered(case, at).signed(app)?;
+    if asked.act == AmendmentAct::Correct && !prospect.differs_in_public(case) {
+        // What follows is put in place of what would have followed; the public reads nothing else until then.
+        store::advisory::approve(&mut tx, &grant, person, (digest, draft.version)).await?;
+        let settled = app.sealing(&mut tx, &grant).await?.seal(SETTLED, &case.to_string(), prospect.text())?;
+        store::advisory::settle(&mut tx, &grant, &settled).await?;
+        hold_back(app, &mut tx, &grant, (&prospect, &rendered, prospect.newest.number)).await?;
+        store::amendment::clear(&mut tx, &grant).await?;
+        return Ok(app.commit(tx).await?);
+    }
     let files = files(&rendered.documents)?;
     let kept = |file: &RevisionFile| files.iter().any(|new| new.document.path == file.document.path);
     if !prospect.public.iter().all(kept) {
@@ -121,11 +135,31 @@ pub(super) async fn approve(app: &App, actor: &Actor, case: &CaseId, read: &Dige
         store::advisory::settle(&mut tx, &grant, &settled).await?;
     }
     let number = store::revision::revise(&mut tx, &grant, &prospect.id, &successor, &files).await?;
+    hold_back(app, &mut tx, &grant, (&prospect, &rendered, number)).await?;
     store::amendment::clear(&mut tx, &grant).await?;
     tell::channels(app, &mut tx, &grant, (&found.project, asked.act.kind(), number), &rendered).await?;
     tell::people(app, &mut tx, &grant).await?;
     app.crash.pass("amendment:approving");
     Ok(app.commit(tx).await?)
+}
+
+/// Puts what follows a change in place of what would have followed.
+async fn hold_back(app: &App, tx: &mut Tx, grant: &Grant, of: (&Prospect, &Rendered, u32)) -> Result<()> {
+    let (prospect, rendered, number) = of;
+    let Some(held) = &prospect.held else { return Ok(()) };
+    match (prospect.manner(), &rendered.later) {
+        (Manner::Told, _) if held.revision.is_some() => Ok(()),
+        (Manner::Told, _) => Ok(store::details::published(tx, grant, number).await?),
+        // It follows on the revision it was approved with, which this is not.
+        (Manner::Silent, _) => Ok(()),
+        (Manner::Back, None) => Ok(store::details::drop(tx, grant).await?),
+        (Manner::Back, Some(later)) => {
+            let kept = super::details::kept(app, tx, grant, later).await?;
+            store::details::replace(tx, grant, number, &kept).await?;
+            let Some(due_at) = held.due_at else { return Ok(()) };
+            Ok(store::job::queue(tx, &Job::Details { case: grant.case().clone() }, due_at).await?)
+        }
+    }
 }
 
 /// Has a channel that did not take the last revision it was told of told again.
@@ -156,6 +190,8 @@ pub(super) struct Shown {
     pub(super) missing: Vec<String>,
     /// The files as they would be, or as they are while nothing is asked for.
     pub(super) documents: Vec<DocumentView>,
+    /// The files that would follow, where something is held back.
+    pub(super) later: Option<LaterView>,
 }
 
 /// Shows what is public of a case, and what is asked for. To be asked for by somebody who was let in to the team side.
@@ -167,6 +203,7 @@ pub(super) async fn show(app: &App, actor: &Actor, case: &CaseId) -> Result<Show
     let seats = store::member::of_case(&mut tx, &grant).await?;
     let listed = store::retelling::of_case(&mut tx, &grant).await?;
     let offers = offers(&mut tx, &grant, &prospect.public).await?;
+    let details = super::details::view(&mut tx, &grant).await?;
     let found = store::case::get(&mut tx, &grant).await?;
     app.commit(tx).await?;
     let now = app.clock.now();
@@ -196,11 +233,11 @@ pub(super) async fn show(app: &App, actor: &Actor, case: &CaseId) -> Result<Show
         state: row.state,
         note: row.note,
     };
+    let rendered = prospect.rendered(case, prospect.newest.instant_after(now));
+    let later =
+        rendered.later.map(|later| super::advisory::follows(later, prospect.held.as_ref().and_then(Held::promise)));
     let documents = match &prospect.asked {
-        Some(_) => {
-            let rendered = prospect.rendered(case, prospect.newest.instant_after(now));
-            rendered.documents.into_vec().into_iter().map(super::advisory::shown).collect()
-        }
+        Some(_) => rendered.documents.into_vec().into_iter().map(super::advisory::shown).collect(),
         None => prospect.public.iter().map(public_document).collect(),
     };
     let view = PublicView {
@@ -211,8 +248,9 @@ pub(super) async fn show(app: &App, actor: &Actor, case: &CaseId) -> Result<Show
         acts,
         retellings: listed.into_iter().map(retelling).collect(),
         offers,
+        details,
     };
-    Ok(Shown { view, digest, barred, missing: prospect.missing, documents })
+    Ok(Shown { view, digest, barred, missing: prospect.missing, documents, later })
 }
 
 /// Says what a member could do next about what is public.
@@ -235,6 +273,11 @@ pub(super) async fn needs(tx: &mut Tx, grant: &Grant) -> Result<Vec<String>> {
     let failed = |row: &Retelling| row.state == RetellingState::Failed;
     if grant.also(Action::EditAdvisory) && store::retelling::of_case(tx, grant).await?.iter().any(failed) {
         needs.push("See to a channel that did not take the changed advisory".to_owned());
+    }
+    if grant.also(Action::EditAdvisory)
+        && super::details::view(tx, grant).await?.is_some_and(|held| !held.note.is_empty())
+    {
+        needs.push("See to technical details that could not be published".to_owned());
     }
     Ok(needs)
 }

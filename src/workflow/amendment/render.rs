@@ -12,6 +12,7 @@ use crate::domain::access::{Action, Grant};
 use crate::domain::actor::{Actor, Chore};
 use crate::domain::advisory::Advisory;
 use crate::domain::amendment::{Amendment, AmendmentAct};
+use crate::domain::details::{Held, Manner};
 use crate::domain::digest::Digest;
 use crate::domain::effect::{Effect, Phase};
 use crate::domain::fix::Fix;
@@ -19,18 +20,20 @@ use crate::domain::id::{CaseId, PersonId, Prefix};
 use crate::domain::manifest::Document;
 use crate::domain::plain::AdvisoryId;
 use crate::domain::project::Line;
-use crate::domain::release::ReleaseState;
+use crate::domain::release::{Release, ReleaseState};
 use crate::domain::revision::Revision;
 use crate::domain::text::Sentence;
 use crate::domain::told::{Lack, LineFacts, Ships};
 use crate::export::{self, Documents, Published, Withdrawal};
 use crate::store::advisory::Draft;
+use crate::store::publication::DocumentText;
 use crate::store::revision::RevisionFile;
 use crate::store::{self, Rows, Tx};
 use crate::wire::amendment::DiffView;
-use crate::workflow::readiness::{Layout, Rendered, SETTLED, open_release, public_fixes};
+use crate::workflow::readiness::{Layout, SETTLED, open_release, public_fixes};
+use crate::workflow::rendering::Rendered;
 use crate::workflow::told::{self, Said};
-use crate::workflow::{Error, Result, advisory, open};
+use crate::workflow::{Error, Result, advisory, details, open};
 
 /// The server reads a whole train for whoever sees one case of it; only that case's documents are shown.
 const CHORE: Actor = Actor::System(Chore::Disclose);
@@ -51,12 +54,18 @@ pub(in crate::workflow) struct Prospect {
     pub(super) draft: Draft,
     /// What is asked for, if anything is.
     pub(super) asked: Option<Amendment>,
+    /// What is, or was, held back of it.
+    pub(super) held: Option<Held>,
     /// What the text lacks.
     pub(super) missing: Vec<String>,
     /// Whether its release still publishes something.
     being_published: bool,
     /// What the files are made of, not dated yet.
     published: Published,
+    /// The files that are held back.
+    later: Vec<(Document, DocumentText)>,
+    /// When this was read.
+    now: Timestamp,
 }
 
 impl Prospect {
@@ -72,48 +81,71 @@ impl Prospect {
             None => None,
         };
         let published = Published { modified_at: at, withdrawn, ..self.published.clone() };
-        let documents = published.render();
-        Rendered { case: case.clone(), id: self.id.clone(), published, documents }
+        match (self.manner(), &self.held) {
+            (Manner::Told, _) | (_, None) => Rendered::whole(case, published),
+            (Manner::Silent, _) => Rendered::without_details(case, published),
+            (Manner::Back, Some(held)) => {
+                // Compared with what is held back already, it is dated like that.
+                let dated = if at == self.newest.at { held.dated_at } else { held.dated_after(at) };
+                Rendered::in_parts(case, published, dated, held.promise())
+            }
+        }
+    }
+
+    /// Says what it does with the technical details.
+    pub(super) fn manner(&self) -> Manner {
+        let act = self.asked.as_ref().map(|asked| asked.act);
+        self.held.as_ref().map_or(Manner::Told, |held| held.manner(act, &self.newest, self.now))
     }
 
     /// Renders it dated like what is public, which is how it is compared and approved.
-    pub(super) fn undated(&self, case: &CaseId) -> Documents {
-        self.rendered(case, self.newest.at).documents
+    fn undated(&self, case: &CaseId) -> Rendered {
+        self.rendered(case, self.newest.at)
     }
 
     /// Returns what an approval of what is asked for is bound to.
     pub(super) fn digest(&self, case: &CaseId) -> Option<Digest> {
-        let documents = Digest::from_bytes(self.undated(case).digest());
+        let documents = self.undated(case).digest();
         self.asked.as_ref().map(|asked| asked.digest(self.newest.number, &documents))
     }
 
     /// Says line by line what would change in public, file by file; files that stay the same are left out.
     pub(super) fn difference(&self, case: &CaseId) -> Vec<DiffView> {
         let new = self.undated(case);
-        let mut differences = Vec::new();
-        for document in new.as_slice() {
-            let of = |file: &&RevisionFile| file.document.path.as_str() == document.path;
-            let before = self.public.iter().find(of).map(|file| file.body.as_slice()).unwrap_or_default();
-            // The page says what the Markdown says, in one line that nobody could read.
-            if before == document.bytes || document.media_type.starts_with("text/html") {
-                continue;
+        let public = |path: &str| self.public.iter().find(|file| file.document.path.as_str() == path);
+        let before = |path: &str| public(path).map(|file| file.body.as_slice()).unwrap_or_default();
+        let mut differences = compared(&new.documents, before, ("public", "asked for"));
+        if let Some(later) = &new.later {
+            let kept = |path: &str| self.kept(path).unwrap_or_default();
+            for difference in compared(&later.documents, kept, ("held back", "held back, as asked for")) {
+                differences
+                    .push(DiffView { path: format!("{} (with the technical details)", difference.path), ..difference });
             }
-            let (before, after) = (String::from_utf8_lossy(before), String::from_utf8_lossy(&document.bytes));
-            let diff = TextDiff::configure().timeout(PATIENCE).diff_lines(before.as_ref(), after.as_ref());
-            let text = diff.unified_diff().context_radius(2).header("public", "asked for").to_string();
-            differences.push(DiffView { path: document.path.clone(), text });
         }
         differences
     }
 
     /// Tells whether the public would read anything else than now.
-    pub(super) fn differs(&self, case: &CaseId) -> bool {
+    pub(super) fn differs_in_public(&self, case: &CaseId) -> bool {
         let new = self.undated(case);
         let same = |document: &export::Document| {
             let of = |file: &&RevisionFile| file.document.path.as_str() == document.path;
             self.public.iter().find(of).is_some_and(|file| file.body == document.bytes)
         };
-        !new.as_slice().iter().all(same)
+        !new.documents.as_slice().iter().all(same)
+    }
+
+    /// Tells whether the public would read anything else than now, or later than it would.
+    pub(super) fn differs(&self, case: &CaseId) -> bool {
+        let kept = |document: &export::Document| self.kept(&document.path) == Some(document.bytes.as_slice());
+        let later = self.undated(case).later;
+        self.differs_in_public(case) || later.is_some_and(|later| !later.documents.as_slice().iter().all(kept))
+    }
+
+    /// Returns a file that is held back.
+    fn kept(&self, path: &str) -> Option<&[u8]> {
+        let of = |(document, _): &&(Document, DocumentText)| document.path.as_str() == path;
+        self.later.iter().find(of).map(|(_, text)| text.as_bytes())
     }
 
     /// Names everybody who wrote at what would be put up: they do not approve it.
@@ -140,9 +172,7 @@ pub(in crate::workflow) async fn prospect(app: &App, case: &CaseId) -> Result<Pr
     let (id, release) = store::publication::placed(&mut rows, &grant).await?.ok_or(Error::NotFound)?;
     let (release, grants) = open_release(&mut rows, &CHORE, &release, Action::ReadTeam).await?;
     let effects = store::effect::of_release(&mut rows, &grants, &release.id).await?;
-    // A hook that is called days later publishes nothing.
-    let publishes = |effect: &Effect| !effect.settled() && effect.phase != Phase::CallHooks;
-    let being_published = release.state != ReleaseState::Done && effects.iter().any(publishes);
+    let being_published = still_publishes(&release, &effects);
     let layout = Layout::of(&mut rows, &release.project).await?;
     let parted = told::parted(app, &mut rows, std::slice::from_ref(&grant), &layout).await?;
     drop(rows);
@@ -165,6 +195,9 @@ pub(in crate::workflow) async fn prospect(app: &App, case: &CaseId) -> Result<Pr
     let fixes = store::fix::of_case(&mut tx, &grant).await?;
     let related = store::link::related(&mut tx, &grant).await?;
     let found = store::case::get(&mut tx, &grant).await?;
+    let held = store::details::of_case(&mut tx, &grant).await?;
+    let later = details::texts(&mut tx, &grant, &unsealing).await?;
+    let now = tx.now();
     app.commit(tx).await?;
 
     let said = Said { draft: Some(standing.as_ref().unwrap_or(&whole)), marks: &marks, fixes: &fixes };
@@ -194,13 +227,37 @@ pub(in crate::workflow) async fn prospect(app: &App, case: &CaseId) -> Result<Pr
         osv_prefix: known_prefix(&id, &public),
         published_at: release.told_at(),
         modified_at: newest.at,
+        details_at: None,
         withdrawn: None,
         related,
         lines: told,
         advisory: whole,
         id: id.clone(),
     };
-    Ok(Prospect { id, newest, public, draft, asked, missing, being_published, published })
+    Ok(Prospect { id, newest, public, draft, asked, held, missing, being_published, published, later, now })
+}
+
+/// Tells whether a release still publishes something; a hook that is called days later publishes nothing.
+pub(in crate::workflow) fn still_publishes(release: &Release, effects: &[Effect]) -> bool {
+    let publishes = |effect: &Effect| !effect.settled() && effect.phase != Phase::CallHooks;
+    release.state != ReleaseState::Done && effects.iter().any(publishes)
+}
+
+/// Says line by line how files differ from what was there before; those that stay the same are left out.
+fn compared<'a>(new: &Documents, before: impl Fn(&str) -> &'a [u8], names: (&str, &str)) -> Vec<DiffView> {
+    let mut differences = Vec::new();
+    for document in new.as_slice() {
+        let before = before(&document.path);
+        // The page says what the Markdown says, in one line that nobody could read.
+        if before == document.bytes || document.media_type.starts_with("text/html") {
+            continue;
+        }
+        let (before, after) = (String::from_utf8_lossy(before), String::from_utf8_lossy(&document.bytes));
+        let diff = TextDiff::configure().timeout(PATIENCE).diff_lines(before.as_ref(), after.as_ref());
+        let text = diff.unified_diff().context_radius(2).header(names.0, names.1).to_string();
+        differences.push(DiffView { path: document.path.clone(), text });
+    }
+    differences
 }
 
 /// Opens what is asked for in a case, if anything is.

@@ -25,7 +25,7 @@ use crate::notify::notice::Notice;
 use crate::store::job::Settled;
 use crate::store::retelling::{Retelling, RetoldFile};
 use crate::store::{self, Rows, Tx};
-use crate::workflow::readiness::Rendered;
+use crate::workflow::rendering::Rendered;
 use crate::workflow::{Error, Result, case, channel, mail, open};
 
 const CHORE: Actor = Actor::System(Chore::Disclose);
@@ -165,7 +165,7 @@ async fn earlier(rows: &mut impl Rows, advisory: &AdvisoryId, revision: u32) -> 
 }
 
 /// Mails the case's release managers that something waits for a person.
-async fn call(app: &App, tx: &mut Tx, grant: &Grant) -> Result<()> {
+pub(in crate::workflow) async fn call(app: &App, tx: &mut Tx, grant: &Grant) -> Result<()> {
     let sealing = app.sealing(tx, grant).await?;
     for seat in store::member::of_case(tx, grant).await? {
         let Holder::Person(person) = seat.holder else { continue };

@@ -18,7 +18,8 @@ use crate::forge::release::ReleaseDraft;
 use crate::store::publication::DocumentText;
 use crate::store::retelling::RetoldFile;
 use crate::wire::channel::{PublishedData, PublishedFile, PublishedMessage};
-use crate::workflow::readiness::{Layout, Rendered};
+use crate::workflow::readiness::Layout;
+use crate::workflow::rendering::Rendered;
 use crate::workflow::{Error, Result, shown_at};
 
 /// A channel with everything it will publish.

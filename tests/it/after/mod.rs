@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 mod change;
+mod details;
 mod follow_up;
 mod record;
 
@@ -37,6 +38,11 @@ struct Out {
 impl Out {
     /// Discloses a release, with these lines of configuration for its project.
     async fn there(decided: &str) -> Self {
+        Self::armed(decided).await.disclosed().await
+    }
+
+    /// Brings a release as far as being armed.
+    async fn armed(decided: &str) -> Self {
         let (house, hub, receiver) = (House::new(&SINGLE, None).await, Hub::open().await, Receiver::listen().await);
         std::fs::create_dir(house.root().join("served")).unwrap();
         house.secret("hook-secret", SECRET);
@@ -58,13 +64,19 @@ impl Out {
         ));
         let app = house.open(PLANNED).await;
         let armed = house.arm(&app).await;
+        Self { house, app, armed, hub, receiver }
+    }
+
+    /// Discloses it, and goes to an hour later.
+    async fn disclosed(self) -> Self {
+        let Self { house, app, armed, receiver, .. } = &self;
         app.clock.set(at(INSTANT));
-        settle(&app).await;
-        house.is_public(&app, &armed).await;
-        assert_eq!(armed.view(&app).await.summary.state, "done");
+        settle(app).await;
+        house.is_public(app, armed).await;
+        assert_eq!(armed.view(app).await.summary.state, "done");
         app.clock.set(at(INSTANT) + SignedDuration::from_hours(1));
         receiver.clear();
-        Self { house, app, armed, hub, receiver }
+        self
     }
 
     /// Starts the server anew with another line of configuration for the project.

@@ -82,6 +82,7 @@ impl Stage {
                 tags: None,
             }],
             due_at: due_at.parse().unwrap(),
+            details_after: None,
         };
         let id = plan::plan(&self.test.app, &self.manager, &wish).await.unwrap();
         self.test.settle().await;

@@ -5,6 +5,7 @@
 mod calendar;
 mod chance;
 mod channel;
+mod details;
 mod disk;
 mod dress;
 mod fault;

@@ -264,7 +264,7 @@ impl House {
             tags: None,
         };
         let targets = self.train.targets.iter().map(target).collect();
-        PlanRelease { project: "demo".parse().unwrap(), cases: cases.to_vec(), targets, due_at }
+        PlanRelease { project: "demo".parse().unwrap(), cases: cases.to_vec(), targets, due_at, details_after: None }
     }
 
     /// Brings the two people in, who can be reached by mail.

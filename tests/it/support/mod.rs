@@ -6,6 +6,7 @@
 
 pub(crate) mod cable;
 pub(crate) mod client;
+pub(crate) mod details;
 pub(crate) mod elsewhere;
 pub(crate) mod forge;
 pub(crate) mod git;

@@ -69,6 +69,7 @@ impl Editor<'_> {
                 (self.line("title", "Title", html! { "One line that names software and flaw." }))
                 (self.text("description", "What happens", 14, "What an attacker can do, who is affected and what to do. Markdown."))
                 (self.text("workaround", "Workaround", 4, "What helps those who cannot update. Markdown; leave it empty if there is none."))
+                (self.text("technical", "Technical details", 6, "How it works and how it is shown to be there. The plan of the release says whether this part is held back at first. Markdown; may stay empty."))
                 (self.severity())
                 (self.line("cve", "CVE id", html! { "Such as CVE-2030-12345; empty while there is none." }))
                 (self.rows(Row::Line, "Affected and fixed", "One row for each line and package. “First affected” stays empty where every version is; “last affected” is for a line that gets no fix."))

@@ -28,6 +28,7 @@ use crate::wire::amendment::AmendRequest;
 use crate::workflow::advisory::{self, Editing};
 use crate::workflow::{Error, amendment};
 
+mod details;
 pub(crate) mod editor;
 pub(crate) mod page;
 pub(crate) mod public;
@@ -36,7 +37,7 @@ pub(crate) mod typed;
 type CaseName = Named<CaseId, Page>;
 type Fields = Vec<(String, String)>;
 
-/// The longest form of the editor: two texts of 64 KiB, each byte of which may be written as three.
+/// The longest form of the editor: three texts of 64 KiB, each byte of which may be written as three.
 const LONGEST_FORM: usize = 1024 * 1024;
 
 /// Returns the routes of drafts.
@@ -48,6 +49,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/cases/{case}/advisory/amend", post(amend))
         .route("/cases/{case}/advisory/drop", post(drop))
         .route("/cases/{case}/advisory/retell", post(retell))
+        .route("/cases/{case}/advisory/details", post(details::put_off))
 }
 
 #[derive(Deserialize)]

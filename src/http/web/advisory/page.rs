@@ -2,7 +2,7 @@
 
 use maud::{Markup, PreEscaped, html};
 
-use super::public;
+use super::{details, public};
 use crate::http::web::page::Frame;
 use crate::http::web::piece::{Tone, foreign, mark, moment, sentence};
 use crate::wire::advisory::{AdvisoryView, DocumentView};
@@ -48,6 +48,7 @@ pub(crate) fn advisory_page(case: &str, view: &AdvisoryView, documents: &[Docume
         @if view.waiting_credits > 0 { p.soft { "Asked for a credit and not answered yet: " (view.waiting_credits) "." } }
         (file("As Markdown", of("text/markdown")))
         (file("As OSV, for programs", of("application/json")))
+        @if let Some(later) = &view.later { (details::later(later)) }
         @match &view.public {
             Some(public) => (public::part(case, view, public, frame)),
             None => (approval(case, view, frame)),
@@ -62,6 +63,7 @@ fn approval(case: &str, view: &AdvisoryView, frame: &Frame<'_>) -> Markup {
             h2 { "Approval" }
             @match (&view.digest, view.may_approve) {
                 (Some(digest), true) => {
+                    @if view.later.is_some() { p { "The approval holds for both: what is published at first, and what follows." } }
                     p.small.soft { "The text above and its machine-readable forms have the SHA-256 " code.hash { (digest) } }
                     form method="post" action={ "/cases/" (case) "/advisory/approve" } {
                         (frame.token())

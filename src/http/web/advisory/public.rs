@@ -20,6 +20,7 @@ pub(super) fn part(case: &str, view: &AdvisoryView, public: &PublicView, frame: 
             @if public.differs && public.amendment.is_none() {
                 div.notice.waiting { p { "The draft says something else than the public reads. Nothing changes there until you ask for it below and another person approves it." } }
             }
+            @if let Some(held) = &public.details { (super::details::held(case, held, frame)) }
             @for offer in &public.offers {
                 div.notice { p { "Another advisory follows up on this one. A sentence for a correction: " strong { (foreign(offer)) } } }
             }
@@ -160,6 +161,7 @@ mod tests {
             acts: vec![AmendmentAct::Correct, AmendmentAct::Withdraw],
             retellings: vec![retelling],
             offers: vec!["See DEMO-2026-0002.".to_owned()],
+            details: None,
         };
         let view = |may_approve| AdvisoryView {
             id: Some("DEMO-2026-0001".to_owned()),
@@ -178,6 +180,7 @@ mod tests {
             may_approve,
             not_approvable: (!may_approve).then(|| "You asked for this change.".to_owned()),
             documents: Vec::new(),
+            later: None,
             public: None,
         };
         let frame = Frame::stranger();

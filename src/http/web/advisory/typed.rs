@@ -49,7 +49,8 @@ pub(crate) struct Fault {
 pub(crate) struct Typed(BTreeMap<String, String>);
 
 /// The fields that stand once.
-const SINGLE: [&str; 8] = ["version", "title", "description", "workaround", "severity", "vector", "reason", "cve"];
+const SINGLE: [&str; 9] =
+    ["version", "title", "description", "workaround", "technical", "severity", "vector", "reason", "cve"];
 
 impl Row {
     /// All kinds, in the order of the page.
@@ -123,6 +124,7 @@ impl Typed {
         typed.set("title", Some(&advisory.title));
         typed.set("description", advisory.description.as_ref());
         typed.set("workaround", advisory.workaround.as_ref());
+        typed.set("technical", advisory.technical.as_ref());
         typed.set("cve", advisory.cve.as_ref());
         match &advisory.severity {
             None => {}
@@ -207,6 +209,7 @@ impl Typed {
         let title = reader.needed("title");
         let description = reader.optional("description");
         let workaround = reader.optional("workaround");
+        let technical = reader.optional("technical");
         let severity = reader.severity();
         let cve = reader.optional("cve");
         let affected: Vec<_> = self.rows(Row::Line).into_iter().filter_map(|number| reader.line(number)).collect();
@@ -214,7 +217,7 @@ impl Typed {
         let references = self.rows(Row::Reference).into_iter().filter_map(|number| reader.reference(number)).collect();
         match title {
             Some(title) if reader.faults.is_empty() => {
-                Ok(Advisory { title, description, affected, workaround, severity, cve, credits, references })
+                Ok(Advisory { title, description, affected, workaround, technical, severity, cve, credits, references })
             }
             Some(_) | None => Err(reader.faults),
         }

@@ -23,6 +23,7 @@ use crate::wire::release::{PlanRelease, PlanTarget, SetStrategy};
 use crate::workflow::{self, channel, check, haste, plan, rehearsal, release};
 
 mod candidate;
+mod details;
 mod hook;
 pub(crate) mod page;
 mod plan_form;
@@ -41,6 +42,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/releases/{release}/rehearse", post(rehearse))
         .route("/releases/{release}/drop", post(drop_case))
         .route("/releases/{release}/set-strategy", post(set_strategy))
+        .route("/releases/{release}/hold-details", post(details::hold))
         .route("/releases/{release}/freeze", post(freeze))
         .route("/releases/{release}/arm", post(arm))
         .route("/releases/{release}/disclose-now", post(disclose_now))
@@ -183,14 +185,16 @@ async fn rerun(State(app): State<Arc<App>>, id: ReleaseName, form: Form<Member, 
 }
 
 /// Reads the plan from its fields: `case` as often as there are cases, `tag:<repository>:<line>` with `strategy:…` and `tags:…`
-/// of the same place, and `at`.
+/// of the same place, `at`, and `details-after`, which may stay empty.
 fn wish(project: ProjectId, fields: &[(String, String)]) -> Result<PlanRelease, Refusal> {
-    let (mut cases, mut targets, mut due_at) = (Vec::new(), Vec::new(), None);
+    let (mut cases, mut targets, mut due_at, mut details_after) = (Vec::new(), Vec::new(), None, None);
     for (name, value) in fields {
         if name == "case" {
             cases.push(value.parse()?);
         } else if name == "at" {
             due_at = Some(Instant::try_from(value.clone())?.0);
+        } else if name == "details-after" {
+            details_after = details::after(value)?;
         } else if let Some((repository, line)) = name.strip_prefix("tag:").and_then(|place| place.split_once(':')) {
             let tag = value.trim();
             if !tag.is_empty() {
@@ -206,7 +210,7 @@ fn wish(project: ProjectId, fields: &[(String, String)]) -> Result<PlanRelease, 
         }
     }
     let due_at = due_at.ok_or_else(|| Refusal::input("A release names its instant."))?;
-    Ok(PlanRelease { project, cases, targets, due_at })
+    Ok(PlanRelease { project, cases, targets, due_at, details_after })
 }
 
 fn to(release: &ReleaseId) -> Redirect {
@@ -226,6 +230,7 @@ mod tests {
             ("tag:demo:main", "v1.1.0"),
             ("tag:demo:1.0.x", " "),
             ("at", "2030-05-01T12:00"),
+            ("details-after", "7d"),
         ];
         let fields = fields.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let wish = wish("demo".parse().unwrap(), &fields).unwrap();
@@ -233,5 +238,6 @@ mod tests {
         assert_eq!(wish.targets[0].tag.to_string(), "v1.1.0");
         assert_eq!((wish.targets[0].strategy, wish.targets[0].tags), (Some(Strategy::Rebase), None));
         assert_eq!(wish.due_at.to_string(), "2030-05-01T12:00:00Z");
+        assert_eq!(wish.details_after.unwrap().words(), "7 days");
     }
 }

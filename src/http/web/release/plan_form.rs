@@ -29,6 +29,7 @@ pub(super) fn plan_form(project: &ProjectView, cases: &[&CaseSummary], frame: &F
                 }
             }
             (instant_field("due-at", "The instant"))
+            (super::details::field("plan-details-after", ""))
             button.primary { "Plan" }
         }
     }
