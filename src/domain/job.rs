@@ -64,6 +64,11 @@ pub enum Job {
         /// Which release.
         release: ReleaseId,
     },
+    /// Put the tests of a release onto the public lines whose time has come.
+    Land {
+        /// Which release.
+        release: ReleaseId,
+    },
     /// Hand a mail to the mail server.
     Mail {
         /// Which mail.
@@ -85,6 +90,7 @@ impl Job {
             Self::Announce { release } => format!("announce {release}"),
             Self::Retell { advisory, revision, channel } => format!("retell {advisory} {revision} {channel}"),
             Self::Hook { release } => format!("hook {release}"),
+            Self::Land { release } => format!("land {release}"),
             Self::Mail { mail } => format!("mail {mail}"),
         }
     }

@@ -37,6 +37,8 @@ pub struct Manifest {
     pub cases: Vec<CaseId>,
     /// The fixes, by commit.
     pub fixes: Vec<FrozenFix>,
+    /// Tests that stay private and follow later, by commit: none can be slipped in afterwards. When they do is no part of it.
+    pub tests: Vec<FrozenFix>,
     /// What is pushed to each line, and what spoke for it.
     pub candidates: Vec<FrozenCandidate>,
     /// What is pushed where, in the order of pushing.
@@ -67,7 +69,7 @@ pub struct FrozenAdvisory {
     pub documents: Vec<Document>,
 }
 
-/// One fix as it was approved.
+/// One fix, or the tests of one, as it was approved.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FrozenFix {
@@ -336,6 +338,12 @@ pub(in crate::domain) mod tests {
                 commit: oid("4"),
                 checks: ChecksWord::Success,
             }],
+            tests: vec![FrozenFix {
+                case: cases[0].clone(),
+                line: LineId::mint(1, [9; 10]),
+                commit: oid("5"),
+                checks: ChecksWord::Waived,
+            }],
             candidates: vec![FrozenCandidate {
                 line: LineId::mint(1, [9; 10]),
                 tag: "v1.0.1".parse().unwrap(),
@@ -365,7 +373,7 @@ pub(in crate::domain) mod tests {
     fn the_bytes_of_a_manifest_are_fixed() {
         let manifest = sample();
         assert_eq!(Manifest::parse(&manifest.bytes()).unwrap(), manifest);
-        assert_eq!(manifest.lasting_digest().short(), "bd1bebfbb2a6");
+        assert_eq!(manifest.lasting_digest().short(), "af95c056bfab");
     }
 
     #[test]

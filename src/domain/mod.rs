@@ -31,6 +31,7 @@ pub mod hold;
 pub mod hook;
 pub mod id;
 pub mod job;
+pub mod landing;
 pub mod limit;
 pub mod manifest;
 pub mod mark;

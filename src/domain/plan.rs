@@ -9,6 +9,7 @@ use super::change::{Change, Version};
 use super::event::{Event, EventKind};
 use super::haste::Haste;
 use super::id::{CaseId, LineId, ProjectId, ReleaseId};
+use super::landing::TestsDue;
 use super::recipe::Strategy;
 use super::refusal::Refusal;
 use super::rehearsal::{Rehearsal, Target};
@@ -27,6 +28,8 @@ pub struct Plan {
     pub targets: Vec<Target>,
     /// The instant.
     pub due_at: Timestamp,
+    /// When the tests that it holds back follow.
+    pub tests_due: Option<TestsDue>,
 }
 
 impl Release {
@@ -61,6 +64,7 @@ impl Release {
             cases: plan.cases,
             targets: plan.targets,
             frozen: None,
+            tests_due: plan.tests_due,
             armings: Vec::new(),
             haste: Haste::default(),
             hold: None,

@@ -38,6 +38,7 @@ pub(in crate::domain) fn release() -> Release {
         cases: vec!["DEMO-1".parse().unwrap()],
         targets: vec![Target::of(UpstreamId::mint(1, [1; 10]), line, tag.clone())],
         due_at: at(1_000),
+        tests_due: None,
     };
     let candidate = Candidate {
         base: oid("1"),
@@ -46,7 +47,7 @@ pub(in crate::domain) fn release() -> Release {
         maker: Maker::Server,
         bumped: false,
         same_as: Some(oid("4")),
-        inputs: inputs(&oid("1"), &[oid("4")], at(1_000), &tag, None),
+        inputs: inputs(&oid("1"), (&[oid("4")], &[]), at(1_000), &tag, None),
         recipe: recipe().digest(&[]),
         moves: Vec::new(),
         at: at(10),
@@ -74,6 +75,7 @@ pub(in crate::domain) fn facts(release: &Release) -> Facts {
                 checks: Checks::Green,
                 run: Some(RunFacts { id: CheckRunId::mint(1, [1; 10]), base: oid("1"), note: String::new() }),
             }],
+            tests: Vec::new(),
             lines: vec![
                 LineFacts { fix: true, ..stands("main", Standing::Affected, Ships::As("v1.0.1".parse().unwrap())) },
                 stands("1.x", Standing::NotAffected, Ships::Not),

@@ -324,7 +324,11 @@ async fn looked_into(scene: &Scene, clone: &std::path::Path, what: &[&str], limi
 }
 
 fn policy(limits: PushLimits) -> PushPolicy {
-    PushPolicy { places: Places::Case { lines: Sample::lines(), approved: Vec::new() }, frozen_in: None, limits }
+    PushPolicy {
+        places: Places::Case { lines: Sample::lines(), approved: Vec::new(), tested: Vec::new() },
+        frozen_in: None,
+        limits,
+    }
 }
 
 #[tokio::test]

@@ -140,6 +140,7 @@ fn plan(n: u32, cases: &[u32]) -> Plan {
             ..Target::of(upstream(), line(), "v1.0.1".parse().unwrap())
         }],
         due_at: at(1_000),
+        tests_due: None,
     }
 }
 
@@ -166,6 +167,7 @@ async fn running(house: &House) -> (Release, Vec<Effect>) {
         cases: release.cases.clone(),
         candidates: Vec::new(),
         fixes: Vec::new(),
+        tests: Vec::new(),
         repositories: vec![Repository {
             upstream: upstream(),
             name: "core".parse().unwrap(),

@@ -29,6 +29,7 @@ pub(super) async fn run(app: &App, claimed: &Claimed) -> Settled {
                 workflow::amendment::tell::run(app, advisory, *revision, channel).await
             }
             Job::Hook { release } => workflow::hook::run(app, release).await,
+            Job::Land { release } => workflow::landing::run(app, release).await,
             Job::Mail { mail } => workflow::mail::send(app, *mail).await,
         }
     }));

@@ -51,6 +51,7 @@ pub async fn plan(app: &App, actor: &Actor, wish: &PlanRelease) -> Result<Releas
         cases: wish.cases.clone(),
         targets,
         due_at: wish.due_at,
+        tests_due: wish.tests_after,
     };
     let now = tx.now();
     let release = store::release::add(&mut tx, actor, Release::plan(plan, now)?).await?;

@@ -58,6 +58,7 @@ impl Scene {
             cases: cases.iter().map(|case| (*case).clone()).collect(),
             targets: targets.iter().map(target).collect(),
             due_at: "2026-02-01T12:00:00Z".parse().unwrap(),
+            tests_after: None,
         };
         let id = plan::plan(&self.test.app, &self.manager, &wish).await.unwrap();
         self.test.settle().await;

@@ -20,6 +20,7 @@ mod credentials;
 mod date;
 mod fix;
 mod follow;
+mod landing;
 mod mark;
 mod project;
 mod prompt;

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::date::instant;
 use super::follow;
+use super::landing::{self, Tests};
 use super::server::Server;
 use super::sign::Sign;
 use super::wave::{self, WaveCommand};
@@ -14,6 +15,7 @@ use super::{Failure, Output, Result, arm};
 use crate::domain::digest::Digest;
 use crate::domain::forward::MovedBy;
 use crate::domain::id::{CaseId, ProjectId, ReleaseId};
+use crate::domain::landing::TestsDue;
 use crate::domain::project::TagStyle;
 use crate::domain::recipe::Strategy;
 use crate::domain::refusal::Malformed;
@@ -127,6 +129,8 @@ pub(crate) enum ReleaseCommand {
         /// The number of the step in the journal
         position: u32,
     },
+    /// Say when tests that are held back become public, or try again what needed a person
+    Tests(Tests),
     /// Give the release up
     Abandon {
         /// Which release
@@ -177,6 +181,9 @@ pub(crate) struct Plan {
     /// The instant, such as `2030-01-15T13:00:00Z` or `2030-01-15T14:00[Europe/Berlin]`
     #[arg(long, value_name = "INSTANT", value_parser = instant)]
     at: Timestamp,
+    /// When tests that are held back follow: a time after it, such as `14d`, or `never`
+    #[arg(long, value_name = "TIME")]
+    tests_after: Option<TestsDue>,
 }
 
 impl Plan {
@@ -237,6 +244,7 @@ pub(super) async fn run(command: &ReleaseCommand, url: Option<&str>, output: Out
                 cases: plan.cases.clone(),
                 targets: plan.targets()?,
                 due_at: plan.at,
+                tests_after: plan.tests_after,
             };
             server.post_about("/releases", &wish, &plan.named()).await?
         }
@@ -274,6 +282,7 @@ pub(super) async fn run(command: &ReleaseCommand, url: Option<&str>, output: Out
             output.remark(&format!("Giving up step {position} of {release}: it is not published there by the server."));
             server.post(&format!("/releases/{release}/give-up"), &GiveUp { position: *position }).await?
         }
+        ReleaseCommand::Tests(tests) => landing::run(&server, tests, output).await?,
         ReleaseCommand::Abandon { release } => act(&server, release, "abandon").await?,
     };
     output.result(&view, &told(&view))
@@ -324,6 +333,7 @@ pub(super) fn told(view: &ReleaseView) -> String {
     lines.extend(view.awaits.iter().map(|sentence| format!("packages: {sentence}")));
     lines.extend(view.waves.iter().map(wave::line));
     lines.extend(view.hooks.iter().map(hook));
+    lines.extend(landing::told(&view.tests));
     lines.extend(view.blockers.iter().map(|blocker| format!("blocked: {} ({})", blocker.sentence, blocker.owner)));
     if let Some(digest) = &view.digest {
         lines.push(format!("frozen: {digest}"));

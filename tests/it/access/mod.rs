@@ -168,7 +168,13 @@ async fn plan(test: &TestApp, manager: &Actor, case: &CaseId) -> String {
         tags: None,
     }];
     let due_at = "2026-02-01T12:00:00Z".parse().unwrap();
-    let wish = PlanRelease { project: "sample".parse().unwrap(), cases: vec![case.clone()], targets, due_at };
+    let wish = PlanRelease {
+        project: "sample".parse().unwrap(),
+        cases: vec![case.clone()],
+        targets,
+        due_at,
+        tests_after: None,
+    };
     plan::plan(&test.app, manager, &wish).await.unwrap().to_string()
 }
 

@@ -153,8 +153,13 @@ async fn a_second_advisory_names_the_first_and_the_first_is_offered_to_name_the_
         tags: None,
     };
     let due_at = at(INSTANT) + SignedDuration::from_hours(24);
-    let wish =
-        PlanRelease { project: "demo".parse().unwrap(), cases: vec![second.clone()], targets: vec![target], due_at };
+    let wish = PlanRelease {
+        project: "demo".parse().unwrap(),
+        cases: vec![second.clone()],
+        targets: vec![target],
+        due_at,
+        tests_after: None,
+    };
     let id = plan::plan(app, out.alice(), &wish).await.unwrap();
     worker::settle(app).await.unwrap();
     let draft = advisory::show(app, out.alice(), &second).await.unwrap();

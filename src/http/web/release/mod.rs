@@ -24,6 +24,7 @@ use crate::workflow::{self, channel, check, haste, plan, rehearsal, release};
 
 mod candidate;
 mod hook;
+mod landing;
 pub(crate) mod page;
 mod plan_form;
 mod pushed;
@@ -36,6 +37,7 @@ type Done = Result<Redirect>;
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()
         .merge(wave::routes())
+        .merge(landing::routes())
         .route("/projects/{project}/releases", post(plan))
         .route("/releases/{release}", get(show))
         .route("/releases/{release}/rehearse", post(rehearse))
@@ -183,14 +185,18 @@ async fn rerun(State(app): State<Arc<App>>, id: ReleaseName, form: Form<Member, 
 }
 
 /// Reads the plan from its fields: `case` as often as there are cases, `tag:<repository>:<line>` with `strategy:…` and `tags:…`
-/// of the same place, and `at`.
+/// of the same place, `at`, and `tests_after`.
 fn wish(project: ProjectId, fields: &[(String, String)]) -> Result<PlanRelease, Refusal> {
     let (mut cases, mut targets, mut due_at) = (Vec::new(), Vec::new(), None);
+    let mut tests_after = None;
     for (name, value) in fields {
         if name == "case" {
             cases.push(value.parse()?);
         } else if name == "at" {
             due_at = Some(Instant::try_from(value.clone())?.0);
+        } else if name == "tests_after" {
+            let said = Some(value.trim()).filter(|said| !said.is_empty());
+            tests_after = said.map(str::parse).transpose()?;
         } else if let Some((repository, line)) = name.strip_prefix("tag:").and_then(|place| place.split_once(':')) {
             let tag = value.trim();
             if !tag.is_empty() {
@@ -206,7 +212,7 @@ fn wish(project: ProjectId, fields: &[(String, String)]) -> Result<PlanRelease, 
         }
     }
     let due_at = due_at.ok_or_else(|| Refusal::input("A release names its instant."))?;
-    Ok(PlanRelease { project, cases, targets, due_at })
+    Ok(PlanRelease { project, cases, targets, due_at, tests_after })
 }
 
 fn to(release: &ReleaseId) -> Redirect {

@@ -53,6 +53,7 @@ pub(crate) fn release_page(view: &ReleaseView, frame: &Frame<'_>) -> Markup {
         }
         (super::wave::section(view))
         (super::hook::section(view))
+        (super::landing::section(view, frame))
         @if let Some(digest) = &view.digest {
             p.small.soft { "What was frozen, with its instant, has the SHA-256 " code.hash { (digest) } }
         }
