@@ -4,11 +4,12 @@ create table fix (
     id text primary key,
     "case" text not null references "case" (id),
     line text not null references line (id),
+    kind text not null check (kind in ('fix', 'tests')), -- fix/<line>, or tests/<line>: what becomes public later
     head text,                                   -- commit id; null while nothing is pushed
     pushed_by text references person (id),
     pushed_at integer,
     version integer not null default 0,
-    unique ("case", line)
+    unique ("case", line, kind)
 ) strict;
 
 -- An approval holds for one commit only: a new head leaves it behind.

@@ -38,6 +38,7 @@ create table release (
     alarmed text not null default '',            -- the roles that were told, and not yet told otherwise, that it is armed and blocked
     alarmed_at integer,                          -- when anybody was told so last
     details_after integer check (details_after > 0), -- minutes by which technical details follow; null: they are published with the rest
+    tests_due text,                              -- '14d' after it is public, or 'never'; null while nobody said
     fence integer not null default 0,            -- of the run that may write effects; an older run's writes are refused
     begun_at integer,
     public_at integer,                           -- the point of no return, written before the first push

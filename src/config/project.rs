@@ -146,6 +146,8 @@ pub struct Messages {
     pub merge: Template<OfFix>,
     /// The message of a fix that becomes one commit.
     pub squash: Template<OfFix>,
+    /// The message of tests that follow later, where they are merged or become one commit.
+    pub tests: Template<OfFix>,
     /// The message of a tag.
     pub tag: Template<OfTag>,
     /// Trailers that are added when the release is built.
@@ -164,6 +166,7 @@ impl Default for Messages {
         Self {
             merge: fix("Merge the fix of {case} into {line}"),
             squash: fix("Fix {case}: {title}"),
+            tests: fix("Tests of the fix of {case} for {line}"),
             tag: Template::parse("{project} {tag}\n\nSecurity release. Fixes {cases}.")
                 .expect("a test reads this text"),
             riders: Vec::new(),

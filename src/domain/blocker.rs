@@ -34,6 +34,8 @@ words! {
         AdvisoryFrozen = "advisory_frozen",
         /// Somebody was asked how to be credited and has not answered.
         Credits = "credits",
+        /// Tests that follow later are not approved or not green, or nobody said when they do.
+        Tests = "tests",
         /// No rehearsal yet.
         Rehearsal = "rehearsal",
         /// Fixes do not merge.
@@ -121,6 +123,8 @@ impl BlockerKind {
             | Self::Certificate
             | Self::Rules
             | Self::Disk => false,
+            // What stays private holds nothing.
+            Self::Tests => false,
             // Nobody's being told early is worth a late disclosure.
             Self::Wave => false,
         }
@@ -146,6 +150,7 @@ impl BlockerKind {
             | Self::AdvisoryApproval
             | Self::AdvisoryFrozen
             | Self::Credits
+            | Self::Tests
             | Self::Rehearsal
             | Self::RehearsalStale
             | Self::CandidateChecks
@@ -171,6 +176,7 @@ impl Blocker {
             | BlockerKind::LineLeft
             | BlockerKind::LineUnknown
             | BlockerKind::FixApproval
+            | BlockerKind::Tests
             | BlockerKind::Checks => "#fixes",
             BlockerKind::Advisory | BlockerKind::AdvisoryApproval | BlockerKind::Credits => "/advisory",
             BlockerKind::Date => "#date",

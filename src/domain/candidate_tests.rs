@@ -109,7 +109,7 @@ fn pushed() -> (Release, impl Fn(&mut Facts)) {
     let release = with(|candidate| {
         candidate.maker = Maker::Person;
         let tag = "v1.0.1".parse().unwrap();
-        candidate.inputs = inputs(&oid("1"), &[oid("4")], at(1_000), &tag, Some(&oid("2")));
+        candidate.inputs = inputs(&oid("1"), (&[oid("4")], &[]), at(1_000), &tag, Some(&oid("2")));
     });
     let line = release.targets[0].line;
     let offered = move |facts: &mut Facts| {

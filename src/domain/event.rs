@@ -129,6 +129,8 @@ words! {
         WaveAnswered = "wave.answered",
         /// A member of an audience was handed text or patches, encrypted to them.
         WaveHandedOut = "wave.handed_out",
+        /// Tests that were held back were planned to land, landed, or need a person.
+        TestsMoved = "tests.moved",
         /// A hook around the instant of a release was called, undone or passed over.
         HookCalled = "hook.called",
         /// An advisory became public.

@@ -1,4 +1,5 @@
-//! A fix: the branch `fix/<line>` of a case, and who approved it at which commit.
+//! A fix: the branch `fix/<line>` of a case, and who approved it at which commit. Its tests, where they become public later, are
+//! a branch of their own and go the same way.
 //!
 //! An approval names a commit; a new head leaves it behind. Nobody approves their own push, but for a volunteer alone,
 //! whose own approval counts after a delay that is written down.
@@ -8,15 +9,25 @@ use jiff::{SignedDuration, Timestamp};
 use super::change::{Change, Version};
 use super::check::CheckState;
 use super::event::{Event, EventKind};
-use super::id::{CaseId, FixId, LineId, PersonId};
+use super::id::{CaseId, FixId, LineId, PersonId, words};
 use super::project::TeamKind;
 use super::refusal::Refusal;
-use super::repo::CommitId;
+use super::repo::{CommitId, LineName, RefName};
 
 /// How long a lone volunteer's own approval waits before it counts.
 pub const SOLO_DELAY: SignedDuration = SignedDuration::from_mins(10);
 
-/// The branch `fix/<line>` of a case.
+words! {
+    /// What a branch of a case holds for a line.
+    FixKind {
+        /// What ships at the instant: `fix/<line>`.
+        Fix = "fix",
+        /// Tests that become public later: `tests/<line>`.
+        Tests = "tests",
+    }
+}
+
+/// The branch `fix/<line>` of a case, or `tests/<line>`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fix {
     /// Its id.
@@ -25,6 +36,8 @@ pub struct Fix {
     pub case: CaseId,
     /// The line it fixes.
     pub line: LineId,
+    /// What it holds.
+    pub kind: FixKind,
     /// What was pushed last.
     pub head: Option<CommitId>,
     /// Who pushed it.
@@ -48,11 +61,28 @@ pub struct Approval {
     pub counts_at: Timestamp,
 }
 
+#[expect(clippy::derivable_impls, reason = "the words are declared by a macro")]
+impl Default for FixKind {
+    fn default() -> Self {
+        Self::Fix
+    }
+}
+
+impl FixKind {
+    /// Names the branch of a line.
+    pub fn branch(self, line: &LineName) -> RefName {
+        match self {
+            Self::Fix => RefName::fix(line),
+            Self::Tests => RefName::tests(line),
+        }
+    }
+}
+
 impl Fix {
     /// Takes the head of a settled push; `None` when the branch was deleted.
     pub fn revise(self, head: Option<CommitId>, by: PersonId, now: Timestamp) -> Change<Self> {
         let shown = head.as_ref().map_or("deleted".to_owned(), |head| head.as_str().to_owned());
-        let event = Event::of_case(EventKind::PushSettled, &self.case, format!("fix {} at {shown}", self.id));
+        let event = Event::of_case(EventKind::PushSettled, &self.case, format!("{} {} at {shown}", self.kind, self.id));
         Change::new(Self { head, pushed_by: Some(by), pushed_at: Some(now), ..self }, event)
     }
 
@@ -91,7 +121,7 @@ impl Fix {
         }
         let counts_at = self.may_approve(by, team, now)?;
         let (person, _) = by;
-        let event = Event::of_case(EventKind::FixApproved, &self.case, format!("fix {} at {head}", self.id));
+        let event = Event::of_case(EventKind::FixApproved, &self.case, format!("{} {} at {head}", self.kind, self.id));
         Ok(Change::new(Approval { head: head.clone(), person, approved_at: now, counts_at }, event))
     }
 
@@ -143,6 +173,7 @@ mod tests {
             id: FixId::mint(1, [3; 10]),
             case: "DEMO-1".parse().unwrap(),
             line: LineId::mint(1, [4; 10]),
+            kind: FixKind::Fix,
             head: Some("a".repeat(40).parse().unwrap()),
             pushed_by: Some(author),
             pushed_at: Some(Timestamp::UNIX_EPOCH),

@@ -91,6 +91,7 @@ impl Skip {
             | BlockerKind::FixMissing
             | BlockerKind::Advisory
             | BlockerKind::AdvisoryFrozen
+            | BlockerKind::Tests
             | BlockerKind::Rehearsal
             | BlockerKind::Conflict
             | BlockerKind::RehearsalStale
@@ -155,8 +156,9 @@ impl Haste {
     /// Tells whether this is passed over.
     pub fn passes(&self, kind: BlockerKind) -> bool {
         // A release that is disclosed now is due, and waits for nobody who was to be told before; that its instant is over is no news.
+        // What its tests lack keeps them private, and nothing else.
         self.in_force()
-            && (matches!(kind, BlockerKind::Instant | BlockerKind::Wave)
+            && (matches!(kind, BlockerKind::Instant | BlockerKind::Wave | BlockerKind::Tests)
                 || Skip::of(kind).is_some_and(|skip| self.skipped.contains(&skip)))
     }
 }

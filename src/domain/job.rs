@@ -69,6 +69,11 @@ pub enum Job {
         /// Which release.
         release: ReleaseId,
     },
+    /// Put the tests of a release onto the public lines whose time has come.
+    Land {
+        /// Which release.
+        release: ReleaseId,
+    },
     /// Hand a mail to the mail server.
     Mail {
         /// Which mail.
@@ -91,6 +96,7 @@ impl Job {
             Self::Retell { advisory, revision, channel } => format!("retell {advisory} {revision} {channel}"),
             Self::Details { case } => format!("details {case}"),
             Self::Hook { release } => format!("hook {release}"),
+            Self::Land { release } => format!("land {release}"),
             Self::Mail { mail } => format!("mail {mail}"),
         }
     }

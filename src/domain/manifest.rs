@@ -39,6 +39,8 @@ pub struct Manifest {
     pub cases: Vec<CaseId>,
     /// The fixes, by commit.
     pub fixes: Vec<FrozenFix>,
+    /// Tests that stay private and follow later, by commit: none can be slipped in afterwards. When they do is no part of it.
+    pub tests: Vec<FrozenFix>,
     /// What is pushed to each line, and what spoke for it.
     pub candidates: Vec<FrozenCandidate>,
     /// What is pushed where, in the order of pushing.
@@ -71,7 +73,7 @@ pub struct FrozenAdvisory {
     pub details: Option<FrozenDetails>,
 }
 
-/// One fix as it was approved.
+/// One fix, or the tests of one, as it was approved.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FrozenFix {
@@ -361,6 +363,12 @@ pub(in crate::domain) mod tests {
                 line: LineId::mint(1, [9; 10]),
                 commit: oid("4"),
                 checks: ChecksWord::Success,
+            }],
+            tests: vec![FrozenFix {
+                case: cases[0].clone(),
+                line: LineId::mint(1, [9; 10]),
+                commit: oid("5"),
+                checks: ChecksWord::Waived,
             }],
             candidates: vec![FrozenCandidate {
                 line: LineId::mint(1, [9; 10]),

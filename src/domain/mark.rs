@@ -139,6 +139,7 @@ mod tests {
             id: FixId::mint(1, [3; 10]),
             case: "DEMO-1".parse().unwrap(),
             line: line().id,
+            kind: crate::domain::fix::FixKind::Fix,
             head: head.map(|digit| digit.repeat(40).parse().unwrap()),
             pushed_by: None,
             pushed_at: None,

@@ -32,6 +32,7 @@ pub mod hold;
 pub mod hook;
 pub mod id;
 pub mod job;
+pub mod landing;
 pub mod limit;
 pub mod lint;
 pub mod manifest;

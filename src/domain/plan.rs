@@ -10,6 +10,7 @@ use super::change::{Change, Version};
 use super::event::{Event, EventKind};
 use super::haste::Haste;
 use super::id::{CaseId, LineId, ProjectId, ReleaseId};
+use super::landing::TestsDue;
 use super::recipe::Strategy;
 use super::refusal::Refusal;
 use super::rehearsal::{Rehearsal, Target};
@@ -30,6 +31,8 @@ pub struct Plan {
     pub due_at: Timestamp,
     /// How long after it technical details follow; none for those that are published with the rest.
     pub details_after: Option<Lead>,
+    /// When the tests that it holds back follow.
+    pub tests_due: Option<TestsDue>,
 }
 
 impl Release {
@@ -64,6 +67,7 @@ impl Release {
             cases: plan.cases,
             targets: plan.targets,
             frozen: None,
+            tests_due: plan.tests_due,
             armings: Vec::new(),
             haste: Haste::default(),
             details_after: plan.details_after,

@@ -1,8 +1,8 @@
 //! The verdict on a push: which refs may move, how, and with what in them.
 //!
-//! Guards: only `fix/<line>` and `wip/<name>` of a case and `candidate/<line>` of a release move by a push, an approved fix
-//! is never rewritten or removed, a candidate holds all that is to be merged, and nothing that could bite a reader later
-//! (names, links, sizes) gets in. Leaves the facts to [`super::quarantine`] and `git::inspect`, and who may
+//! Guards: only `fix/<line>`, `tests/<line>` and `wip/<name>` of a case and `candidate/<line>` of a release move by a push, an
+//! approved fix is never rewritten or removed, tests stay as they were frozen, a candidate holds all that is to be merged, and
+//! nothing that could bite a reader later (names, links, sizes) gets in. Leaves the facts to [`super::quarantine`] and `git::inspect`, and who may
 //! push at all to `domain::access`.
 
 use std::collections::BTreeSet;
@@ -11,8 +11,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::candidate::Wanted;
+use super::fix::FixKind;
 use super::id::ReleaseId;
-use super::lint::{Finding, LintLevel, LintPolicy};
+use super::lint::{Finding, LintLevel, LintPolicy, LintRule};
 use super::quarantine::{Motion, PushFacts, RefFacts, Sent, clipped, hostile};
 use super::refusal::Refusal;
 use super::repo::{CommitId, LineName, RefName};
@@ -43,6 +44,8 @@ pub enum Places {
         lines: Vec<LineName>,
         /// Lines whose fix is approved: it may grow, but not be rewritten or removed.
         approved: Vec<LineName>,
+        /// Lines whose tests are approved: the approval falls when they move.
+        tested: Vec<LineName>,
     },
     /// A release's: candidates for the lines that ship.
     Release(Vec<Wanted>),
@@ -95,10 +98,10 @@ impl Default for PushLimits {
 /// Something the pusher is told although the push is accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Note {
-    /// The fix was approved and moves on: approvals are bound to the commit they were given to.
-    ApprovalsFall(LineName),
+    /// The fix, or the tests, was approved and moves on: approvals are bound to the commit they were given to.
+    ApprovalsFall(FixKind, LineName),
     /// The fix was rewritten before it was approved.
-    Rewritten(LineName),
+    Rewritten(FixKind, LineName),
     /// Workflow files changed; checks use those of the line.
     WorkflowsKept(LineName),
     /// A release was frozen with what the fix held before.
@@ -112,8 +115,8 @@ pub enum Note {
 impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::ApprovalsFall(line) => write!(f, "fix/{line} moves on: it needs approval again."),
-            Self::Rewritten(line) => write!(f, "fix/{line} was rewritten."),
+            Self::ApprovalsFall(kind, line) => write!(f, "{kind}/{line} moves on: it needs approval again."),
+            Self::Rewritten(kind, line) => write!(f, "{kind}/{line} was rewritten."),
             Self::WorkflowsKept(line) => {
                 write!(f, "This push changes workflow files: the checks use the ones of {line}.")
             }
@@ -168,6 +171,7 @@ pub fn verdict(policy: &PushPolicy, facts: &PushFacts) -> Result<Vec<Note>, Vec<
 /// The places a push may go.
 enum Place<'a> {
     Fix(LineName),
+    Tests(LineName),
     Wip,
     Candidate(&'a Wanted),
 }
@@ -195,9 +199,14 @@ fn judge(policy: &PushPolicy, facts: &RefFacts) -> Result<Vec<Note>, Vec<Refusal
     let short = facts.update.name.trim_start_matches("refs/heads/");
     let approved = match (&place, &policy.places) {
         (Place::Fix(line), Places::Case { approved, .. }) => approved.contains(line),
-        (Place::Fix(_) | Place::Wip | Place::Candidate(_), _) => false,
+        (Place::Fix(_) | Place::Tests(_) | Place::Wip | Place::Candidate(_), _) => false,
     };
     let mut refusals = Vec::new();
+    if let (Place::Tests(_), Some(release)) = (&place, &policy.frozen_in) {
+        return Err(vec![Refusal::moment(format!(
+            "{short} is frozen in {release} as it is: reopen the release before you push, or push to wip/<name>."
+        ))]);
+    }
     match facts.motion {
         Motion::Created | Motion::Forward => {}
         Motion::NotACommit => {
@@ -223,8 +232,10 @@ fn judge(policy: &PushPolicy, facts: &RefFacts) -> Result<Vec<Note>, Vec<Refusal
     for finding in &facts.findings {
         match (&place, policy.lint.level(finding.rule)) {
             (_, LintLevel::Off) => {}
-            (Place::Fix(_) | Place::Candidate(_), LintLevel::Refuse) => {
-                refusals.push(Refusal::input(finding.to_string()))
+            // Tests follow the advisory: they may name it.
+            (Place::Tests(_), LintLevel::Refuse) if finding.rule == LintRule::Advisory => {}
+            (Place::Fix(_) | Place::Tests(_) | Place::Candidate(_), LintLevel::Refuse) => {
+                refusals.push(Refusal::input(finding.to_string()));
             }
             // A trial never becomes public as it is; whoever goes on with it had better know.
             (Place::Wip, LintLevel::Refuse) | (_, LintLevel::Warn) => notes.push(Note::Tells(finding.clone())),
@@ -236,19 +247,24 @@ fn judge(policy: &PushPolicy, facts: &RefFacts) -> Result<Vec<Note>, Vec<Refusal
     if !refusals.is_empty() {
         return Err(refusals);
     }
-    let line = match place {
-        Place::Fix(line) => line,
+    let (kind, line) = match place {
+        Place::Fix(line) => (FixKind::Fix, line),
+        Place::Tests(line) => (FixKind::Tests, line),
         Place::Wip => return Ok(notes),
         Place::Candidate(wanted) => {
             notes.push(Note::CandidateWaits(wanted.line.clone()));
-            wanted.line.clone()
+            (FixKind::Fix, wanted.line.clone())
         }
     };
-    if approved {
-        notes.push(Note::ApprovalsFall(line.clone()));
+    let falls = match (&policy.places, kind) {
+        (Places::Case { tested, .. }, FixKind::Tests) => tested.contains(&line),
+        (Places::Case { .. } | Places::Release(_), _) => approved,
+    };
+    if falls {
+        notes.push(Note::ApprovalsFall(kind, line.clone()));
     }
     if facts.motion == Motion::Rewritten && matches!(policy.places, Places::Case { .. }) {
-        notes.push(Note::Rewritten(line.clone()));
+        notes.push(Note::Rewritten(kind, line.clone()));
     }
     if facts.changed.iter().any(|path| is_workflow(path)) {
         notes.push(Note::WorkflowsKept(line));
@@ -263,7 +279,7 @@ fn place<'a>(policy: &'a PushPolicy, name: &str) -> Result<Place<'a>, Refusal> {
             "{} cannot be used as a name here: push to {}, of letters, digits and ._/+-.",
             shown(&clipped(name)),
             match &policy.places {
-                Places::Case { .. } => "fix/<line> or wip/<name>",
+                Places::Case { .. } => "fix/<line>, tests/<line> or wip/<name>",
                 Places::Release(_) => "candidate/<line>",
             }
         )));
@@ -292,11 +308,19 @@ fn of_case<'a>(lines: &[LineName], short: &str) -> Result<Place<'a>, Refusal> {
             .map(Place::Fix)
             .ok_or_else(|| Refusal::input(format!("No line is named {rest}: push to {}, or to wip/<name>.", fixes())));
     }
+    if let Some(rest) = short.strip_prefix("tests/") {
+        let known = lines.iter().find(|line| line.as_str() == rest);
+        let tests = || each("tests", lines.iter());
+        return known
+            .cloned()
+            .map(Place::Tests)
+            .ok_or_else(|| Refusal::input(format!("No line is named {rest}: push to {}, or to wip/<name>.", tests())));
+    }
     if short.starts_with("wip/") {
         return Ok(Place::Wip);
     }
     Err(Refusal::input(format!(
-        "{short} cannot be pushed: push your fix to {}, or try things out in wip/<name>.",
+        "{short} cannot be pushed: push your fix to {}, tests that become public later to tests/<line>, or try things out in wip/<name>.",
         fixes()
     )))
 }

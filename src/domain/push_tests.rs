@@ -1,13 +1,17 @@
 //! The verdict on a push, ref by ref.
 
 use super::*;
-use crate::domain::lint::{LintLevel, LintRule, Spot};
+use crate::domain::lint::{LintLevel, Spot};
 use crate::domain::quarantine::Hostile;
 use crate::domain::repo::RefUpdate;
 
 fn policy() -> PushPolicy {
     let line = |name: &str| name.parse::<LineName>().unwrap();
-    let places = Places::Case { lines: vec![line("main"), line("1.11.x")], approved: vec![line("1.11.x")] };
+    let places = Places::Case {
+        lines: vec![line("main"), line("1.11.x")],
+        approved: vec![line("1.11.x")],
+        tested: vec![line("main")],
+    };
     PushPolicy { places, frozen_in: None, limits: PushLimits::default(), lint: LintPolicy::default() }
 }
 
@@ -52,7 +56,12 @@ fn only_fix_and_wip_branches_can_be_pushed() {
         ("refs/heads/feature", Created, Some("try things out in wip/<name>")),
         ("refs/heads/FIX/main", Created, Some("cannot be pushed")),
         ("refs/heads/wip", Created, Some("cannot be pushed")),
-        ("refs/heads/tests/main", Created, Some("cannot be pushed")),
+        ("refs/heads/tests/main", Created, None),
+        ("refs/heads/tests/main", Rewritten, None),
+        ("refs/heads/tests/main", Deleted, None),
+        ("refs/heads/tests/main", NotACommit, Some("must be a commit")),
+        ("refs/heads/tests/2.x", Created, Some("push to tests/main or tests/1.11.x, or to wip/<name>")),
+        ("refs/heads/tests", Created, Some("cannot be pushed")),
         ("refs/heads/candidate/main", Created, Some("cannot be pushed")),
         ("refs/tags/v1", Created, Some("Tags are made by the release")),
         ("refs/notes/commits", Created, Some("cannot be used as a name")),
@@ -144,7 +153,10 @@ fn a_candidate_holds_all_that_is_to_be_merged_or_is_told_what_it_lacks() {
 #[test]
 fn a_fix_that_moves_on_needs_approval_again() {
     let line: LineName = "1.11.x".parse().unwrap();
-    assert_eq!(judged(moved("refs/heads/fix/1.11.x", Motion::Forward)), Ok(vec![Note::ApprovalsFall(line)]));
+    assert_eq!(
+        judged(moved("refs/heads/fix/1.11.x", Motion::Forward)),
+        Ok(vec![Note::ApprovalsFall(FixKind::Fix, line)])
+    );
     assert_eq!(judged(moved("refs/heads/fix/main", Motion::Forward)), Ok(Vec::new()));
 }
 
@@ -210,8 +222,24 @@ fn what_tells_too_much_refuses_where_it_becomes_public_and_is_told_in_a_trial() 
     let told = [Note::Tells(found(LintRule::Advisory))];
     assert_eq!(judged(push("refs/heads/wip/idea", LintRule::Advisory)).unwrap(), told);
     assert_eq!(judged(push("refs/heads/fix/main", LintRule::Word)).unwrap(), [Note::Tells(found(LintRule::Word))]);
+    assert_eq!(judged(push("refs/heads/tests/main", LintRule::Advisory)), Ok(Vec::new()), "they follow it");
+    assert!(judged(push("refs/heads/tests/main", LintRule::Reporter)).is_err());
     let mild = LintPolicy { levels: [(LintRule::Advisory, LintLevel::Warn)].into(), ..LintPolicy::default() };
     let facts = PushFacts { refs: vec![push("refs/heads/fix/main", LintRule::Advisory)], ..PushFacts::default() };
     let sent = Sent { complete: true, ..Sent::default() };
     assert_eq!(verdict(&PushPolicy { lint: mild, ..policy() }, &PushFacts { sent, ..facts }).unwrap(), told);
+}
+
+#[test]
+fn tests_stay_as_they_are_while_a_release_is_frozen_with_them() {
+    let frozen = PushPolicy { frozen_in: Some("DEMO-R1".parse().unwrap()), ..policy() };
+    for motion in [Motion::Created, Motion::Forward, Motion::Rewritten, Motion::Deleted] {
+        let sent = Sent { complete: true, ..Sent::default() };
+        let facts = PushFacts { refs: vec![moved("refs/heads/tests/main", motion)], sent };
+        let said = verdict(&frozen, &facts).unwrap_err()[0].to_string();
+        assert!(said.contains("tests/main is frozen in DEMO-R1 as it is: reopen the release"), "{said}");
+    }
+    let line: LineName = "main".parse().unwrap();
+    let moves_on = judged(moved("refs/heads/tests/main", Motion::Forward));
+    assert_eq!(moves_on, Ok(vec![Note::ApprovalsFall(FixKind::Tests, line)]));
 }

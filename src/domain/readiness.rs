@@ -13,6 +13,7 @@ use super::check::CheckState;
 use super::digest::Digest;
 use super::embargo::Embargo;
 use super::id::{CaseId, LineId, PersonId, ReleaseId, words};
+use super::landing::TestsFacts;
 use super::manifest::ChecksWord;
 use super::recipe::Recipe;
 use super::refusal::Refusal;
@@ -74,6 +75,8 @@ pub struct CaseFacts {
     pub elsewhere: Option<ReleaseId>,
     /// Its fixes on the release's lines: one per line it has to be fixed on.
     pub fixes: Vec<FixFacts>,
+    /// Its tests that follow later: one per line that has any.
+    pub tests: Vec<TestsFacts>,
     /// The project's lines, as they stand to the case.
     pub lines: Vec<LineFacts>,
     /// Its advisory.
@@ -193,7 +196,10 @@ impl Release {
         self.instant(facts, &mut blockers);
         for case in &self.cases {
             match facts.cases.iter().find(|known| &known.case == case) {
-                Some(known) => self.case(known, facts.now, policy, &mut blockers),
+                Some(known) => {
+                    self.case(known, facts.now, policy, &mut blockers);
+                    blockers.extend(self.tests_lack(known, facts.now, policy));
+                }
                 None => blockers.push(self.blocker(
                     BlockerKind::CaseState,
                     format!("Nothing is known of {case}: it may have been removed."),
@@ -268,9 +274,7 @@ impl Release {
                 };
                 add(BlockerKind::FixApproval, sentence, Role::Reviewer);
             }
-            if let Some(trouble) = trouble_of(fix.checks) {
-                // A reviewer can answer for what could not run; everything else is mended by a push.
-                let owner = if fix.checks == Checks::NotRun { Role::Reviewer } else { Role::Fixer };
+            if let Some((trouble, owner)) = trouble_of(fix.checks) {
                 let why = fix.run.as_ref().map(|run| run.note.as_str()).filter(|note| !note.is_empty());
                 let why = why.map(|why| format!(" {why}")).unwrap_or_default();
                 add(BlockerKind::Checks, format!("{case} on {line}: {trouble}{why}"), owner);
@@ -333,7 +337,9 @@ impl Release {
             Rehearsal::None => add(BlockerKind::Rehearsal, format!("The merge onto {line} was not rehearsed yet.")),
             Rehearsal::Trouble { sentence, .. } => add(BlockerKind::Conflict, format!("On {line}: {sentence}")),
             Rehearsal::Candidate(candidate) => {
-                if candidate.inputs != inputs(tip, &fixes, self.dated_at, tag, known.candidate.offered_head()) {
+                let tests = self.tests_in(target.upstream, facts);
+                let from = (fixes.as_slice(), tests.as_slice());
+                if candidate.inputs != inputs(tip, from, self.dated_at, tag, known.candidate.offered_head()) {
                     add(
                         BlockerKind::RehearsalStale,
                         format!("The line {line}, a fix or the instant moved since the rehearsal."),
@@ -392,13 +398,14 @@ pub(super) fn counted(
     people.len()
 }
 
-fn trouble_of(checks: Checks) -> Option<&'static str> {
+/// Says what is wrong with checks, and who mends it: a reviewer can answer for what could not run, a push mends everything else.
+pub(super) fn trouble_of(checks: Checks) -> Option<(&'static str, Role)> {
     match checks {
         Checks::Green | Checks::Nothing | Checks::Waived => None,
-        Checks::NotRun => Some("the checks could not run here: see why, or answer for this commit."),
-        Checks::Running => Some("the checks have not ended."),
-        Checks::Failed => Some("the checks are not green."),
-        Checks::Missing => Some("the checks were not asked for."),
+        Checks::NotRun => Some(("the checks could not run here: see why, or answer for this commit.", Role::Reviewer)),
+        Checks::Running => Some(("the checks have not ended.", Role::Fixer)),
+        Checks::Failed => Some(("the checks are not green.", Role::Fixer)),
+        Checks::Missing => Some(("the checks were not asked for.", Role::Fixer)),
     }
 }
 

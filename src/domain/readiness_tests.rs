@@ -39,6 +39,7 @@ pub(in crate::domain) fn release() -> Release {
         targets: vec![Target::of(UpstreamId::mint(1, [1; 10]), line, tag.clone())],
         due_at: at(1_000),
         details_after: None,
+        tests_due: None,
     };
     let candidate = Candidate {
         base: oid("1"),
@@ -47,7 +48,7 @@ pub(in crate::domain) fn release() -> Release {
         maker: Maker::Server,
         bumped: false,
         same_as: Some(oid("4")),
-        inputs: inputs(&oid("1"), &[oid("4")], at(1_000), &tag, None),
+        inputs: inputs(&oid("1"), (&[oid("4")], &[]), at(1_000), &tag, None),
         recipe: recipe().digest(&[]),
         moves: Vec::new(),
         at: at(10),
@@ -75,6 +76,7 @@ pub(in crate::domain) fn facts(release: &Release) -> Facts {
                 checks: Checks::Green,
                 run: Some(RunFacts { id: CheckRunId::mint(1, [1; 10]), base: oid("1"), note: String::new() }),
             }],
+            tests: Vec::new(),
             lines: vec![
                 LineFacts { fix: true, ..stands("main", Standing::Affected, Ships::As("v1.0.1".parse().unwrap())) },
                 stands("1.x", Standing::NotAffected, Ships::Not),

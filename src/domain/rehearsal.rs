@@ -93,11 +93,11 @@ impl Candidate {
     }
 }
 
-/// Names what a candidate is built from: the public tip, the fixes in order, the dates, the tag, and what a person pushed in
+/// Names what a candidate is built from: the public tip, the fixes in order, the tests that it must not hold, the dates, the tag, and what a person pushed in
 /// place of the merge, whether it could be used or not.
 pub fn inputs(
     base: &CommitId,
-    fixes: &[CommitId],
+    (fixes, tests): (&[CommitId], &[CommitId]),
     dated_at: Timestamp,
     tag: &TagName,
     offered: Option<&CommitId>,
@@ -106,6 +106,10 @@ pub fn inputs(
     let mut parts: Vec<&[u8]> =
         vec![b"embargo-candidate-1", base.as_str().as_bytes(), &dated_at, tag.as_str().as_bytes()];
     parts.extend(fixes.iter().map(|fix| fix.as_str().as_bytes()));
+    if !tests.is_empty() {
+        parts.push(b"held back");
+        parts.extend(tests.iter().map(|tests| tests.as_str().as_bytes()));
+    }
     if let Some(offered) = offered {
         parts.extend([b"offered".as_slice(), offered.as_str().as_bytes()]);
     }

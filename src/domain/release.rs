@@ -14,6 +14,7 @@ use super::event::{Event, EventKind};
 use super::haste::{Haste, HastePolicy};
 use super::hold::{Hold, HoldReason};
 use super::id::{CaseId, PersonId, ProjectId, ReleaseId, words};
+use super::landing::TestsDue;
 use super::manifest::{Manifest, RefMove, with_instant};
 use super::project::TeamKind;
 use super::readiness::Ready;
@@ -99,6 +100,8 @@ pub struct Release {
     pub targets: Vec<Target>,
     /// The manifest, once frozen.
     pub frozen: Option<Frozen>,
+    /// When the tests that it holds back follow; none while nobody said.
+    pub tests_due: Option<TestsDue>,
     /// Who armed it.
     pub armings: Vec<Arming>,
     /// Who wants it disclosed now, and what is passed over for it.

@@ -30,6 +30,7 @@ fn manifest(release: &Release) -> Manifest {
             commit: oid("4"),
             checks: ChecksWord::Success,
         }],
+        tests: Vec::new(),
         candidates: vec![FrozenCandidate {
             line: target.line,
             tag: target.tag.clone(),
@@ -252,6 +253,7 @@ fn a_plan_without_cases_lines_or_future_is_refused() {
         targets: release().targets,
         due_at: at(1_000),
         details_after: None,
+        tests_due: None,
     };
     assert!(Release::plan(good(), at(1)).is_ok());
     assert!(Release::plan(Plan { cases: Vec::new(), ..good() }, at(1)).is_err());

@@ -106,6 +106,11 @@ impl RefName {
         Self(format!("refs/heads/fix/{line}"))
     }
 
+    /// Names the branch of a line's tests that become public later: `refs/heads/tests/<line>`.
+    pub fn tests(line: &LineName) -> Self {
+        Self(format!("refs/heads/tests/{line}"))
+    }
+
     /// Names the branch of a release's candidate for a line: `refs/heads/candidate/<line>`.
     pub fn candidate(line: &LineName) -> Self {
         Self(format!("refs/heads/candidate/{line}"))
@@ -129,6 +134,11 @@ impl RefName {
     /// Returns the line this fix branch belongs to, if it is one.
     pub fn fixed_line(&self) -> Option<LineName> {
         self.0.strip_prefix("refs/heads/fix/")?.parse().ok()
+    }
+
+    /// Returns the line this branch holds tests for that become public later, if it is one.
+    pub fn tested_line(&self) -> Option<LineName> {
+        self.0.strip_prefix("refs/heads/tests/")?.parse().ok()
     }
 
     /// Returns the line this branch holds a release's candidate for, if it is one.

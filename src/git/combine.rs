@@ -65,6 +65,8 @@ pub struct Topic {
     pub message: String,
     /// Trailers that are added to each commit made for it.
     pub riders: Vec<String>,
+    /// The commit it stands on, of which the line holds what it changed already, in whatever commits.
+    pub on: Option<CommitId>,
 }
 
 /// How putting fixes onto a line ended.
@@ -132,7 +134,13 @@ impl Git {
             if self.is_ancestor(repo, &topic.head, &commit).await? {
                 continue;
             }
+            // What the line holds in other commits is not brought in a second time by a merge.
+            let foreign = match &topic.on {
+                Some(on) => !self.is_ancestor(repo, on, &commit).await?,
+                None => false,
+            };
             let put = match strategy {
+                Strategy::Merge if foreign => self.squash(repo, &commit, topic, stamp).await?,
                 Strategy::Merge => self.merge(repo, &commit, topic, stamp).await?,
                 Strategy::Rebase => self.replay(repo, &commit, topic, stamp).await?,
                 Strategy::Squash => self.squash(repo, &commit, topic, stamp).await?,
@@ -219,7 +227,7 @@ pub(super) mod tests {
     }
 
     pub(in crate::git) fn topic(head: &CommitId) -> Topic {
-        Topic { head: head.clone(), message: "Merge a fix".to_owned(), riders: Vec::new() }
+        Topic { head: head.clone(), message: "Merge a fix".to_owned(), riders: Vec::new(), on: None }
     }
 
     /// Commits a change on a branch of its own, based on `base`.

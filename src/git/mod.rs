@@ -21,6 +21,7 @@ mod trouble;
 pub mod checkout;
 pub mod combine;
 pub mod copy;
+pub mod held;
 pub mod history;
 pub mod identity;
 pub mod inspect;

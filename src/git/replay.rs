@@ -29,10 +29,10 @@ struct Step {
 impl Git {
     /// Makes each commit of a fix anew on the tip. What the line holds already, and merges, leave no commit.
     pub(super) async fn replay(&self, repo: &Repo, tip: &CommitId, topic: &Topic, stamp: &Stamp) -> Result<Merged> {
-        let whole = self.join(repo, tip, &topic.head).await?;
+        let whole = self.whole(repo, tip, topic).await?;
         let (mut at, mut tree) = (tip.clone(), self.commit(repo, tip).await?.tree);
         let mut merges = false;
-        for step in self.steps(repo, tip, &topic.head).await? {
+        for step in self.steps(repo, tip, topic).await? {
             let Some(parent) = &step.parent else {
                 merges = true;
                 continue;
@@ -68,7 +68,7 @@ impl Git {
 
     /// Makes one commit of a fix, by the author of its first commit; the others are named as authors beside them.
     pub(super) async fn squash(&self, repo: &Repo, tip: &CommitId, topic: &Topic, stamp: &Stamp) -> Result<Merged> {
-        let tree = match self.join(repo, tip, &topic.head).await? {
+        let tree = match self.whole(repo, tip, topic).await? {
             Joined::Clean(tree) => tree,
             Joined::Conflict(paths) => return Ok(Merged::Conflict { head: topic.head.clone(), at: None, paths }),
         };
@@ -77,7 +77,7 @@ impl Git {
         }
         let mut first: Option<Commit> = None;
         let mut trailers: Vec<String> = Vec::new();
-        for step in self.steps(repo, tip, &topic.head).await?.into_iter().filter(|step| step.parent.is_some()) {
+        for step in self.steps(repo, tip, topic).await?.into_iter().filter(|step| step.parent.is_some()) {
             let commit = self.whole_commit(repo, &step.id).await?;
             match &first {
                 None => first = Some(commit),
@@ -98,14 +98,25 @@ impl Git {
         Ok(Merged::Clean { commit, tree })
     }
 
+    /// Puts all that a fix changed onto the tip.
+    async fn whole(&self, repo: &Repo, tip: &CommitId, topic: &Topic) -> Result<Joined> {
+        match &topic.on {
+            Some(on) => {
+                let tree = self.commit(repo, tip).await?.tree;
+                self.pick(repo, (tip, &tree), (&topic.head, on)).await
+            }
+            None => self.join(repo, tip, &topic.head).await,
+        }
+    }
+
     /// Lists the commits of a fix that a line does not hold, parents before children.
-    async fn steps(&self, repo: &Repo, tip: &CommitId, head: &CommitId) -> Result<Vec<Step>> {
+    async fn steps(&self, repo: &Repo, tip: &CommitId, topic: &Topic) -> Result<Vec<Step>> {
         let limit = format!("--max-count={}", MOST + 1);
         let found = self
             .command("listing the commits of a fix")
             .in_repository(&self.existing(repo)?)
-            .args(["rev-list", "--topo-order", "--parents", limit.as_str(), head.as_str()])
-            .arg(format!("^{tip}"))
+            .args(["rev-list", "--topo-order", "--parents", limit.as_str(), topic.head.as_str()])
+            .args(topic.on.iter().chain([tip]).map(|known| format!("^{known}")))
             .arg("--")
             .succeed(b"")
             .await?;

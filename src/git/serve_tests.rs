@@ -325,7 +325,7 @@ async fn looked_into(scene: &Scene, clone: &std::path::Path, what: &[&str], limi
 }
 
 fn policy(limits: PushLimits) -> PushPolicy {
-    let places = Places::Case { lines: Sample::lines(), approved: Vec::new() };
+    let places = Places::Case { lines: Sample::lines(), approved: Vec::new(), tested: Vec::new() };
     PushPolicy { places, frozen_in: None, limits, lint: LintPolicy::default() }
 }
 

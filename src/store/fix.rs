@@ -1,9 +1,9 @@
-//! Fixes and their approvals.
+//! Fixes, tests that become public later, and the approvals of both.
 
 use crate::domain::access::Grant;
 use crate::domain::actor::Actor;
 use crate::domain::change::{Change, Version};
-use crate::domain::fix::{Approval, Fix};
+use crate::domain::fix::{Approval, Fix, FixKind};
 use crate::domain::id::{FixId, LineId};
 
 use super::{Error, Result, Rows, Tx, instant, instant_opt, one_row, parsed, parsed_opt};
@@ -12,6 +12,7 @@ struct FixRow {
     id: String,
     case: String,
     line: String,
+    kind: String,
     head: Option<String>,
     pushed_by: Option<String>,
     pushed_at: Option<i64>,
@@ -25,6 +26,7 @@ impl TryFrom<FixRow> for Fix {
             id: parsed(&row.id, "fix", "id")?,
             case: parsed(&row.case, "fix", "case")?,
             line: parsed(&row.line, "fix", "line")?,
+            kind: parsed(&row.kind, "fix", "kind")?,
             head: parsed_opt(row.head.as_deref(), "fix", "head")?,
             pushed_by: parsed_opt(row.pushed_by.as_deref(), "fix", "pushed_by")?,
             pushed_at: instant_opt(row.pushed_at, "fix", "pushed_at")?,
@@ -33,22 +35,26 @@ impl TryFrom<FixRow> for Fix {
     }
 }
 
-/// Finds the fix of a line in the case, making its row when this is the first push to it.
-pub async fn of_line(tx: &mut Tx, grant: &Grant, line: LineId, id: FixId) -> Result<Fix> {
+/// Finds the fix of a line in the case, or its tests, making the row when this is the first push to it.
+pub async fn of_line(tx: &mut Tx, grant: &Grant, (line, kind): (LineId, FixKind), id: FixId) -> Result<Fix> {
     let (case, line, id) = (grant.case().to_string(), line.to_string(), id.to_string());
+    let kind = kind.as_str();
     sqlx::query!(
-        r#"insert into fix (id, "case", line) values (?, ?, ?) on conflict ("case", line) do nothing"#,
+        r#"insert into fix (id, "case", line, kind) values (?, ?, ?, ?) on conflict ("case", line, kind) do nothing"#,
         id,
         case,
-        line
+        line,
+        kind
     )
     .execute(tx.conn())
     .await?;
     let row = sqlx::query_as!(
         FixRow,
-        r#"select id, "case", line, head, pushed_by, pushed_at, version from fix where "case" = ? and line = ?"#,
+        r#"select id, "case", line, kind, head, pushed_by, pushed_at, version from fix
+           where "case" = ? and line = ? and kind = ?"#,
         case,
-        line
+        line,
+        kind
     )
     .fetch_one(tx.conn())
     .await?;
@@ -57,12 +63,23 @@ pub async fn of_line(tx: &mut Tx, grant: &Grant, line: LineId, id: FixId) -> Res
 
 /// Lists the fixes of a case.
 pub async fn of_case(rows: &mut impl Rows, grant: &Grant) -> Result<Vec<Fix>> {
-    let case = grant.case().to_string();
+    of_kind(rows, grant, FixKind::Fix).await
+}
+
+/// Lists the tests of a case that become public later.
+pub async fn tests_of_case(rows: &mut impl Rows, grant: &Grant) -> Result<Vec<Fix>> {
+    of_kind(rows, grant, FixKind::Tests).await
+}
+
+/// Lists the branches of a case that are of one kind.
+pub async fn of_kind(rows: &mut impl Rows, grant: &Grant, kind: FixKind) -> Result<Vec<Fix>> {
+    let (case, kind) = (grant.case().to_string(), kind.as_str());
     let found = sqlx::query_as!(
         FixRow,
-        r#"select f.id, f."case", f.line, f.head, f.pushed_by, f.pushed_at, f.version
-           from fix f join line l on l.id = f.line where f."case" = ? order by l.position, l.branch"#,
-        case
+        r#"select f.id, f."case", f.line, f.kind, f.head, f.pushed_by, f.pushed_at, f.version
+           from fix f join line l on l.id = f.line where f."case" = ? and f.kind = ? order by l.position, l.branch"#,
+        case,
+        kind
     )
     .fetch_all(rows.conn())
     .await?;

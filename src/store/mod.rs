@@ -29,6 +29,7 @@ pub mod event;
 pub mod fix;
 pub mod hook;
 pub mod job;
+pub mod landing;
 pub mod link;
 pub mod mail;
 pub mod mark;

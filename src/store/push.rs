@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use crate::domain::access::Grant;
 use crate::domain::actor::Actor;
 use crate::domain::event::EventKind;
+use crate::domain::fix::FixKind;
 use crate::domain::id::{PersonId, PushId, ReleaseId, UpstreamId};
 use crate::domain::owner::{Owner, Proof};
 use crate::domain::project::Line;
@@ -109,18 +110,21 @@ pub async fn unsettled(rows: &mut impl Rows, before: Timestamp) -> Result<Vec<Pu
     Ok(pushes)
 }
 
-/// Lists everybody who ever pushed to the fix of a line in the case, or pushed what it holds now anywhere else.
-pub async fn pushers(rows: &mut impl Rows, grant: &Grant, line: &Line) -> Result<Vec<PersonId>> {
-    let (case, upstream, name) = (grant.case().to_string(), line.upstream.to_string(), line.fix().to_string());
+/// Lists everybody who ever pushed to the fix of a line in the case, or to its tests, or pushed what it holds now anywhere else.
+pub async fn pushers(rows: &mut impl Rows, grant: &Grant, (line, kind): (&Line, FixKind)) -> Result<Vec<PersonId>> {
+    let (case, upstream, name) =
+        (grant.case().to_string(), line.upstream.to_string(), kind.branch(&line.name).to_string());
+    let kind = kind.as_str();
     let id = line.id.to_string();
     let found = sqlx::query!(
         r#"select distinct p.person from push p join push_ref r on r.push = p.id
            where p.upstream = ?1 and p.state <> 'void' and (p."case" = ?2 and r.ref = ?3
-             or r.new in (select f.head from fix f where f."case" = ?2 and f.line = ?4 and f.head is not null))"#,
+             or r.new in (select f.head from fix f where f."case" = ?2 and f.line = ?4 and f.kind = ?5 and f.head is not null))"#,
         upstream,
         case,
         name,
-        id
+        id,
+        kind
     )
     .fetch_all(rows.conn())
     .await?;

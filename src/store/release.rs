@@ -56,6 +56,7 @@ struct ReleaseRow {
     dated_at: i64,
     manifest: Option<Vec<u8>>,
     digest: Option<Vec<u8>>,
+    tests_due: Option<String>,
     hold: Option<String>,
     note: String,
     hastened_at: Option<i64>,
@@ -98,6 +99,7 @@ impl ReleaseRow {
             cases,
             targets,
             frozen,
+            tests_due: parsed_opt(self.tests_due.as_deref(), "release", "tests_due")?,
             armings,
             haste,
             details_after: self.details_after.map(lead).transpose()?,
@@ -192,7 +194,7 @@ pub async fn find(rows: &mut impl Rows, grants: &Grants, id: &ReleaseId) -> Resu
     let text = id.to_string();
     let row = sqlx::query_as!(
         ReleaseRow,
-        "select project, state, due_at, dated_at, manifest, digest, hold, note, hastened_at, skipped, details_after, begun_at,
+        "select project, state, due_at, dated_at, manifest, digest, tests_due, hold, note, hastened_at, skipped, details_after, begun_at,
            public_at, done_at, created_at, version
          from release where id = ?",
         text
@@ -227,14 +229,16 @@ pub async fn add(tx: &mut Tx, actor: &Actor, change: Change<Release>) -> Result<
     let (due, dated) = (release.due_at.as_millisecond(), release.dated_at.as_millisecond());
     let created = release.created_at.as_millisecond();
     let details = release.details_after.map(Lead::minutes);
+    let tests_due = release.tests_due.map(|due| due.to_string());
     sqlx::query!(
-        "insert into release (id, project, state, due_at, dated_at, details_after, created_at) values (?, ?, ?, ?, ?, ?, ?)",
+        "insert into release (id, project, state, due_at, dated_at, details_after, tests_due, created_at) values (?, ?, ?, ?, ?, ?, ?, ?)",
         id,
         project,
         state,
         due,
         dated,
         details,
+        tests_due,
         created
     )
     .execute(tx.conn())
@@ -252,6 +256,7 @@ pub async fn save(tx: &mut Tx, actor: &Actor, change: Change<Release>) -> Result
     let (due, dated) = (release.due_at.as_millisecond(), release.dated_at.as_millisecond());
     let manifest = release.frozen.as_ref().map(|frozen| frozen.sealed.envelope());
     let digest = release.frozen.as_ref().map(|frozen| frozen.lasting.as_bytes().as_slice());
+    let tests_due = release.tests_due.map(|due| due.to_string());
     let hold = release.hold.as_ref().map(|hold| hold.reason.as_str());
     let note = release.hold.as_ref().map_or("", |hold| hold.note.as_str());
     let hastened = release.haste.since.map(Timestamp::as_millisecond);
@@ -261,7 +266,7 @@ pub async fn save(tx: &mut Tx, actor: &Actor, change: Change<Release>) -> Result
     let public = release.public_at.map(Timestamp::as_millisecond);
     let done = release.done_at.map(Timestamp::as_millisecond);
     let result = sqlx::query!(
-        "update release set state = ?, due_at = ?, dated_at = ?, manifest = ?, digest = ?, hold = ?, note = ?, hastened_at = ?,
+        "update release set state = ?, due_at = ?, dated_at = ?, manifest = ?, digest = ?, tests_due = ?, hold = ?, note = ?, hastened_at = ?,
            skipped = ?, details_after = ?, begun_at = ?, public_at = ?, done_at = ?, version = version + 1
          where id = ? and version = ?",
         state,
@@ -269,6 +274,7 @@ pub async fn save(tx: &mut Tx, actor: &Actor, change: Change<Release>) -> Result
         dated,
         manifest,
         digest,
+        tests_due,
         hold,
         note,
         hastened,

@@ -142,6 +142,7 @@ fn plan(n: u32, cases: &[u32]) -> Plan {
         }],
         due_at: at(1_000),
         details_after: Some(Lead::days(7)),
+        tests_due: None,
     }
 }
 
@@ -168,6 +169,7 @@ async fn running(house: &House) -> (Release, Vec<Effect>) {
         cases: release.cases.clone(),
         candidates: Vec::new(),
         fixes: Vec::new(),
+        tests: Vec::new(),
         repositories: vec![Repository {
             upstream: upstream(),
             name: "core".parse().unwrap(),

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::follow_up::LinkView;
 use crate::domain::access::Role;
 use crate::domain::case::Verdict;
+use crate::domain::fix::FixKind;
 use crate::domain::mark::Standing;
 use crate::domain::record::Part;
 use crate::domain::repo::{CommitId, LineName, RepoName};
@@ -151,11 +152,14 @@ pub struct AttachmentView {
     pub stored_at: String,
 }
 
-/// A fix.
+/// A fix, or tests that become public later.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct FixView {
     /// The line.
     pub line: String,
+    /// `fix` or `tests`: the branch is this, a slash and the line.
+    #[serde(default)]
+    pub kind: FixKind,
     /// The repository.
     pub repository: String,
     /// How the line stands to the flaw, once somebody said so.
@@ -283,6 +287,9 @@ pub struct ApproveRequest {
     /// The repository, where several have a line of this name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repository: Option<RepoName>,
+    /// `tests` to approve the tests that become public later; the fix if it is not said.
+    #[serde(default)]
+    pub kind: FixKind,
     /// The commit that was looked at.
     pub commit: CommitId,
 }

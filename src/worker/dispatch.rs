@@ -30,6 +30,7 @@ pub(super) async fn run(app: &App, claimed: &Claimed) -> Settled {
             }
             Job::Details { case } => workflow::details::run(app, case).await,
             Job::Hook { release } => workflow::hook::run(app, release).await,
+            Job::Land { release } => workflow::landing::run(app, release).await,
             Job::Mail { mail } => workflow::mail::send(app, *mail).await,
         }
     }));

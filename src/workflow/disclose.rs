@@ -385,7 +385,8 @@ impl Run<'_> {
         }
         let (release, _) = open_release(&mut tx, &CHORE, self.id(), Action::Maintain).await?;
         let now = tx.now();
-        store::release::save(&mut tx, &CHORE, release.finish(now)?).await?;
+        let done = store::release::save(&mut tx, &CHORE, release.finish(now)?).await?;
+        super::landing::plan(&mut tx, &done, &self.manifest).await?;
         self.app.crash.pass("disclose:finishing");
         self.app.commit(tx).await?;
         tracing::info!(release = %self.id(), "a release is done");

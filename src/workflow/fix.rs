@@ -9,7 +9,7 @@ use crate::domain::actor::Actor;
 use crate::domain::advisory::Advisory;
 use crate::domain::candidate::RunFacts;
 use crate::domain::case::Case;
-use crate::domain::fix::{Approval, Fix};
+use crate::domain::fix::{Approval, Fix, FixKind};
 use crate::domain::id::CaseId;
 use crate::domain::project::{Line, TeamKind, Upstream};
 use crate::domain::readiness::{Checks, FixFacts};
@@ -21,36 +21,37 @@ use crate::git::Repo;
 use crate::store::{self, Tx};
 use crate::wire::case::FixView;
 
-/// Approves the fix of a line at this commit, which must be its head.
+/// Approves the fix of a line, or its tests, at this commit, which must be its head.
 pub async fn approve(
     app: &App,
     actor: &Actor,
     case: &CaseId,
-    which: (Option<&RepoName>, &LineName),
+    (repository, name, kind): (Option<&RepoName>, &LineName, FixKind),
     head: &CommitId,
 ) -> Result<()> {
     let mut tx = app.begin("fix.approve").await?;
     let grant = open(&mut tx, actor, case, Action::ApproveFix).await?;
     let found = store::case::get(&mut tx, &grant).await?;
     let layout = Layout::of(&mut tx, &found.project).await?;
-    let (line, _) = layout.named(which.0, which.1)?;
-    let fix = store::fix::of_case(&mut tx, &grant).await?.into_iter().find(|fix| fix.line == line.id);
-    let fix = fix.ok_or_else(|| Refusal::moment(format!("Nothing is pushed to fix/{} yet.", line.name)))?;
+    let (line, _) = layout.named(repository, name)?;
+    let fix = store::fix::of_kind(&mut tx, &grant, kind).await?.into_iter().find(|fix| fix.line == line.id);
+    let fix = fix.ok_or_else(|| Refusal::moment(format!("Nothing is pushed to {kind}/{} yet.", line.name)))?;
     let team = team(app, &found);
     let Some(person) = actor.person() else { return Err(Error::NotFound) };
     let now = tx.now();
-    let pushers = store::push::pushers(&mut tx, &grant, line).await?;
+    let pushers = store::push::pushers(&mut tx, &grant, (line, kind)).await?;
     let change = fix.approve(head, (person, &pushers), team, now)?;
     store::fix::approve(&mut tx, &grant, fix.id, change).await?;
     super::rehearsal::rehearse_open(&mut tx, &found.project).await?;
     Ok(app.commit(tx).await?)
 }
 
-/// Lists the fixes of a case as its members see them, one entry per line of the project.
+/// Lists the fixes of a case as its members see them, one entry per line of the project, then the tests that follow later.
 pub(super) async fn views(app: &App, tx: &mut Tx, grant: &Grant, case: &Case) -> Result<Vec<FixView>> {
     let upstreams = store::project::upstreams(tx, &case.project).await?;
     let lines = store::project::lines(tx, &case.project).await?;
-    let fixes = store::fix::of_case(tx, grant).await?;
+    let mut fixes = store::fix::of_case(tx, grant).await?;
+    fixes.extend(store::fix::tests_of_case(tx, grant).await?);
     let marks = store::mark::of_case(tx, grant).await?;
     let seats = store::member::of_case(tx, grant).await?;
     let needed = needed(app, case);
@@ -64,14 +65,18 @@ pub(super) async fn views(app: &App, tx: &mut Tx, grant: &Grant, case: &Case) ->
             .unwrap_or_else(|| "a former member".to_owned())
     };
     let mut views = Vec::new();
-    for line in lines {
+    let held = fixes.iter().filter(|fix| fix.kind == FixKind::Tests && fix.head.is_some()).map(|fix| fix.line);
+    let held = held.filter_map(|id| lines.iter().find(|line| line.id == id).cloned());
+    let held: Vec<_> = held.map(|line| (line, FixKind::Tests)).collect();
+    for (line, kind) in lines.into_iter().map(|line| (line, FixKind::Fix)).chain(held) {
         let repository =
             upstreams.iter().find(|u| u.id == line.upstream).map(|u| u.name.to_string()).unwrap_or_default();
         let standing = marks.iter().find(|mark| mark.line == line.id).map(|mark| mark.standing);
-        let fix = fixes.iter().find(|fix| fix.line == line.id);
+        let fix = fixes.iter().find(|fix| fix.line == line.id && fix.kind == kind);
         let Some((fix, head)) = fix.and_then(|fix| fix.head.as_ref().map(|head| (fix, head))) else {
             views.push(FixView {
                 line: line.name.to_string(),
+                kind,
                 repository,
                 standing,
                 head: None,
@@ -93,13 +98,14 @@ pub(super) async fn views(app: &App, tx: &mut Tx, grant: &Grant, case: &Case) ->
         let given = approvals.iter().filter(|approval| &approval.head == head);
         let run = store::check::newest(tx, grant, line.id, head).await?;
         let waived = store::advisory::waived(tx, grant, fix.id, head).await?;
-        let pushers = store::push::pushers(tx, grant, &line).await?;
+        let pushers = store::push::pushers(tx, grant, (&line, kind)).await?;
         let reviewer = grant.actor().person().filter(|_| grant.also(Action::ApproveFix));
         let checks = run.as_ref().map(|run| run.state);
         let may_waive =
             reviewer.is_some_and(|person| waived.is_none() && fix.may_waive((person, &pushers), team, checks).is_ok());
         views.push(FixView {
             line: line.name.to_string(),
+            kind,
             repository,
             standing,
             head: Some(head.to_string()),
@@ -151,6 +157,14 @@ pub(super) async fn needs(app: &App, tx: &mut Tx, grant: &Grant, case: &Case) ->
             needs.push(format!("Review fix/{}", line.name));
         }
     }
+    let lines = store::project::lines(tx, &case.project).await?;
+    for tests in store::fix::tests_of_case(tx, grant).await?.iter().filter(|tests| tests.head.is_some()) {
+        let Some(line) = lines.iter().find(|line| line.id == tests.line) else { continue };
+        let approvals: Vec<Approval> = store::fix::approvals(tx, grant, tests.id).await?;
+        if !tests.approved(&approvals, needed, tx.now()) && may_approve(app, tx, grant, (case, line, tests)).await? {
+            needs.push(format!("Review tests/{}", line.name));
+        }
+    }
     Ok(needs)
 }
 
@@ -158,7 +172,7 @@ pub(super) async fn needs(app: &App, tx: &mut Tx, grant: &Grant, case: &Case) ->
 async fn may_approve(app: &App, tx: &mut Tx, grant: &Grant, which: (&Case, &Line, &Fix)) -> Result<bool> {
     let (case, line, fix) = which;
     let Some(person) = grant.actor().person().filter(|_| grant.also(Action::ApproveFix)) else { return Ok(false) };
-    let pushers = store::push::pushers(tx, grant, line).await?;
+    let pushers = store::push::pushers(tx, grant, (line, fix.kind)).await?;
     Ok(fix.may_approve((person, &pushers), team(app, case), tx.now()).is_ok())
 }
 

@@ -155,7 +155,7 @@ impl Place<'_> {
             let head = own.or_else(|| self.release.shipped(forward.line)).cloned().ok_or_else(|| {
                 format!("what ships on {} is merged into it, and is not built: see there.", self.name_of(forward.line))
             })?;
-            Ok(Topic { head, message: forward.message.clone(), riders: Vec::new() })
+            Ok(Topic { head, message: forward.message.clone(), riders: Vec::new(), on: None })
         };
         forwards.iter().map(topic).collect()
     }
@@ -179,7 +179,7 @@ impl Place<'_> {
         if app.git.is_ancestor(&repo, tip, commit).await? {
             return moved(commit.clone());
         }
-        let topic = Topic { head: commit.clone(), message: on.message.clone(), riders: Vec::new() };
+        let topic = Topic { head: commit.clone(), message: on.message.clone(), riders: Vec::new(), on: None };
         match app.git.combine(&repo, tip, &[topic], (Strategy::Merge, stamp)).await? {
             Merged::Clean { commit, .. } => moved(commit),
             Merged::Conflict { paths, .. } => Ok(Err(format!(
@@ -316,7 +316,11 @@ impl Place<'_> {
 
 /// Lists what is put onto a line, in the order of the cases.
 pub(super) fn topics_of(fixes: &[FixRecipe]) -> Vec<Topic> {
-    let topic =
-        |fix: &FixRecipe| Topic { head: fix.head.clone(), message: fix.message.clone(), riders: fix.riders.clone() };
+    let topic = |fix: &FixRecipe| Topic {
+        head: fix.head.clone(),
+        message: fix.message.clone(),
+        riders: fix.riders.clone(),
+        on: None,
+    };
     fixes.iter().map(topic).collect()
 }

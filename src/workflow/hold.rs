@@ -91,7 +91,7 @@ fn by_hand(app: &App, layout: &Layout, release: &Release) -> Result<Vec<String>>
 }
 
 /// Writes a word so that a shell takes it as it is.
-fn quoted(word: &str) -> String {
+pub(super) fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/:._-@+".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         word.to_owned()

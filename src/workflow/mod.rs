@@ -36,6 +36,7 @@ pub mod history;
 mod hold;
 pub mod hook;
 mod journal;
+pub mod landing;
 pub mod limit;
 pub mod mail;
 pub mod mark;

@@ -53,6 +53,7 @@ pub async fn plan(app: &App, actor: &Actor, wish: &PlanRelease) -> Result<Releas
         targets,
         due_at: wish.due_at,
         details_after: wish.details_after,
+        tests_due: wish.tests_after,
     };
     let now = tx.now();
     let release = store::release::add(&mut tx, actor, Release::plan(plan, now)?).await?;

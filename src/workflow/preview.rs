@@ -2,19 +2,21 @@
 //!
 //! Shown before anybody approves or arms, to those who may see every case of the release.
 
-use super::Result;
+use super::{Result, shown_at};
 use crate::app::App;
+use crate::domain::blocker::Blocker;
 use crate::domain::id::UpstreamId;
 use crate::domain::project::TagStyle;
 use crate::domain::readiness::TargetFacts;
 use crate::domain::rehearsal::{Candidate, Rehearsal, Target};
 use crate::domain::release::Release;
-use crate::domain::repo::CommitId;
+use crate::domain::repo::{CommitId, RepoName};
 use crate::domain::signing::Signed;
 use crate::domain::text::shown;
+use crate::domain::trial::Trial;
 use crate::git::Repo;
 use crate::git::history::CommitSummary;
-use crate::wire::release::{CommitView, MoveView, TargetView};
+use crate::wire::release::{BlockerView, CommitView, MoveView, TargetView, TrialView};
 
 /// New commits of one line that are shown.
 const SHOWN: usize = 50;
@@ -32,6 +34,25 @@ pub(super) fn words(view: &mut TargetView, target: &Target, known: &TargetFacts)
     let Ok(recipe) = &known.recipe else { return };
     view.advances = recipe.advances.iter().map(|advance| advance.branch.to_string()).collect();
     view.tag_message = (recipe.style == TagStyle::Annotated).then(|| lines(&recipe.tag_message));
+}
+
+/// Shows how a push was tried.
+pub(super) fn trial_view((repository, trial): &(RepoName, Trial)) -> TrialView {
+    TrialView {
+        repository: repository.to_string(),
+        outcome: trial.outcome.to_string(),
+        tried_at: shown_at(trial.tried_at),
+    }
+}
+
+/// Shows what blocks a release.
+pub(super) fn blocker_view(blocker: &Blocker) -> BlockerView {
+    BlockerView {
+        kind: blocker.kind.to_string(),
+        sentence: blocker.sentence.clone(),
+        owner: blocker.owner.to_string(),
+        link: blocker.link.clone(),
+    }
 }
 
 /// Lists the commits that would become public on a target's line, newest first.

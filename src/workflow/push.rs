@@ -12,6 +12,7 @@ use crate::app::{App, PushTicket};
 use crate::domain::access::{Action, Grant};
 use crate::domain::actor::{Actor, Chore};
 use crate::domain::event::EventKind;
+use crate::domain::fix::FixKind;
 use crate::domain::id::{CheckRunId, FixId, LineId, ReleaseId, UpstreamId};
 use crate::domain::job::Job;
 use crate::domain::lint::LintPolicy;
@@ -84,7 +85,7 @@ async fn judge(app: &App, ticket: &PushTicket, call: HookCall) -> Result<HookAns
         upstream: ticket.upstream,
         person,
         intended_at: tx.now(),
-        // Only fixes and candidates are settled. The name of a trial may say what is being fixed: it is written nowhere.
+        // Only fixes, their tests and candidates are settled. The name of a trial may say what is being fixed: it is written nowhere.
         updates: call.updates.into_iter().filter(|update| is_settled(&update.name)).collect(),
     };
     store::push::intend(&mut tx, &pass, &push).await?;
@@ -198,11 +199,12 @@ async fn revise(
     moved: (&Push, &Line, &RefUpdate, Option<&CommitId>),
 ) -> Result<Option<CheckRunId>> {
     let (push, line, update, base) = moved;
-    let fix = store::fix::of_line(tx, grant, line.id, app.mint::<FixId>()).await?;
+    let kind = kind_of(update);
+    let fix = store::fix::of_line(tx, grant, (line.id, kind), app.mint::<FixId>()).await?;
     let head = (!update.new.is_zero()).then(|| update.new.clone());
     let now = tx.now();
     store::fix::save(tx, grant.actor(), fix.revise(head.clone(), push.person, now)).await?;
-    if head.is_some() {
+    if head.is_some() && kind == FixKind::Fix {
         super::mark::pushed(tx, grant, line.id, push.person).await?;
     }
     match head {
@@ -267,16 +269,21 @@ async fn places(app: &App, rows: &mut impl Rows, grant: &Grant, upstream: Upstre
     let found = store::case::get(rows, grant).await?;
     let lines = store::project::lines(rows, &found.project).await?;
     let needed = app.config.project(&found.project).map_or(1, |settings| settings.approvals);
-    let mut approved = Vec::new();
-    for fix in store::fix::of_case(rows, grant).await? {
+    let (mut approved, mut tested) = (Vec::new(), Vec::new());
+    let mut branches = store::fix::of_case(rows, grant).await?;
+    branches.extend(store::fix::tests_of_case(rows, grant).await?);
+    for fix in branches {
         let approvals = store::fix::approvals(rows, grant, fix.id).await?;
         let Some(line) = lines.iter().find(|line| line.id == fix.line) else { continue };
         if line.upstream == upstream && fix.approved(&approvals, needed, app.clock.now()) {
-            approved.push(line.name.clone());
+            match fix.kind {
+                FixKind::Fix => approved.push(line.name.clone()),
+                FixKind::Tests => tested.push(line.name.clone()),
+            }
         }
     }
     let lines = lines.into_iter().filter(|line| line.upstream == upstream).map(|line| line.name).collect();
-    Ok(Places::Case { lines, approved })
+    Ok(Places::Case { lines, approved, tested })
 }
 
 /// Checks that the owner still takes pushes.
@@ -293,12 +300,20 @@ pub(super) async fn takes_pushes(rows: &mut impl Rows, pass: &Pass) -> Result<()
 }
 
 fn fixed_line<'a>(lines: &'a [Line], push: &Push, name: &str) -> Option<&'a Line> {
-    let fixed = name.parse::<RefName>().ok()?.fixed_line()?;
+    let name: RefName = name.parse().ok()?;
+    let fixed = name.fixed_line().or_else(|| name.tested_line())?;
     lines.iter().find(|line| line.upstream == push.upstream && line.name == fixed)
 }
 
+/// Tells from its name what a branch of a case holds.
+fn kind_of(update: &RefUpdate) -> FixKind {
+    let tests = update.name.parse::<RefName>().is_ok_and(|name| name.tested_line().is_some());
+    if tests { FixKind::Tests } else { FixKind::Fix }
+}
+
 fn is_settled(name: &str) -> bool {
-    name.parse::<RefName>().is_ok_and(|name| name.fixed_line().or_else(|| name.candidate_line()).is_some())
+    let settled = |name: RefName| name.fixed_line().or_else(|| name.tested_line()).or_else(|| name.candidate_line());
+    name.parse().is_ok_and(|name| settled(name).is_some())
 }
 
 fn refused(lines: Vec<String>) -> HookAnswer {

@@ -5,6 +5,7 @@
 use jiff::Timestamp;
 
 use super::forward::Beside;
+use super::landing::guard::Standing;
 use super::rendering::Rendered;
 use super::told::{self, Parted, Said};
 use super::{Error, Result, open};
@@ -179,6 +180,7 @@ async fn gather_once(
     let (release, grants) = open_release(&mut rows, actor, id, action).await?;
     let layout = Layout::of(&mut rows, &release.project).await?;
     let parted = told::parted(app, &mut rows, grants.each(), &layout).await?;
+    let standing = super::landing::guard::standing(app, &mut rows, &grants, &layout).await?;
     drop(rows);
     let mut seen = Vec::new();
     for target in &release.targets {
@@ -192,7 +194,7 @@ async fn gather_once(
     let mut cases = Vec::new();
     let mut advisories = Vec::new();
     for grant in grants.each() {
-        let (facts, rendered) = case_facts(app, &mut tx, grant, (&found, &layout, &parted)).await?;
+        let (facts, rendered) = case_facts(app, &mut tx, grant, (&found, &layout, &parted, &standing)).await?;
         cases.push(facts);
         advisories.extend(rendered);
     }
@@ -282,9 +284,9 @@ async fn case_facts(
     app: &App,
     tx: &mut Tx,
     grant: &Grant,
-    plan: (&Release, &Layout, &Parted),
+    plan: (&Release, &Layout, &Parted, &Standing),
 ) -> Result<(CaseFacts, Option<Rendered>)> {
-    let (release, layout, parted) = plan;
+    let (release, layout, parted, standing) = plan;
     let case = store::case::get(tx, grant).await?;
     let draft = store::advisory::get(tx, grant).await?;
     let advisory = match &draft {
@@ -299,6 +301,7 @@ async fn case_facts(
     let said = Said { draft: advisory.as_ref(), marks: &marks, fixes: &pushed };
     let lines = told::lines(app, layout, Some(release), &said).await?;
     let fixes = super::fix::facts(app, tx, grant, (release, layout), &said).await?;
+    let tests = super::landing::guard::facts(tx, grant, layout, (&fixes, standing)).await?;
     let package = super::advisory::package(app, &case);
     let advisory = advisory.map(|advisory| advisory.against(&lines, package.as_ref()));
     // An approval is of the text with the planned date: that of a disclosure before it is another's word.
@@ -333,6 +336,7 @@ async fn case_facts(
         elsewhere: store::release::live_of(tx, &case.id, Some(&release.id)).await?,
         case: case.id,
         fixes,
+        tests,
         lines,
         advisory: AdvisoryFacts {
             missing,

@@ -3,13 +3,16 @@
 //! Guards: a reporter is named only if they agreed to be, and a reviewer only for the commit they approved; nothing is
 //! written that the advisory, as it would be published now, does not say. Leaves what a template may hold to `domain::template`.
 
-use super::Result;
+use std::sync::Arc;
+
 use super::forward::{self, Beside};
 use super::project::settings as settings_of;
 use super::readiness::Layout;
 use super::rendering::Rendered;
+use super::{Error, Result};
 use crate::app::App;
 use crate::config::{Messages, SignerConfig};
+use crate::crypto::sshsig;
 use crate::domain::advisory::{Advisory, CreditConsent, CreditKind};
 use crate::domain::forward::{Forward, Onward, TagOn};
 use crate::domain::id::{CaseId, PersonId};
@@ -23,6 +26,7 @@ use crate::domain::repo::{LineName, RepoName, TagName};
 use crate::domain::signing::{Commits, Signing};
 use crate::domain::template::{OfFix, Slot, Template, Values};
 use crate::export::notes;
+use crate::git::combine::Seal;
 use crate::store::{self, Tx};
 
 /// Writes how the fixes of a release reach one line; a refusal where a word is missing.
@@ -121,6 +125,37 @@ pub(super) async fn of(
         onward,
         tag_on,
     }))
+}
+
+/// Writes the words under which tests reach a line after their release; a refusal where one is missing.
+pub(super) async fn of_tests(
+    app: &App,
+    tx: &mut Tx,
+    (release, layout): (&Release, &Layout),
+    advisories: &[Rendered],
+    (line, strategy, tests): (&Line, Strategy, &[(&CaseId, &FixFacts)]),
+) -> Result<Result<Vec<FixRecipe>, Refusal>> {
+    let target = release.targets.iter().find(|target| target.line == line.id);
+    let upstream = layout.upstreams.iter().find(|upstream| upstream.id == line.upstream).ok_or(Error::NotFound)?;
+    let messages = app.config.project(&release.project).map(|settings| settings.messages.clone()).unwrap_or_default();
+    let messages = Messages { merge: messages.tests.clone(), squash: messages.tests.clone(), ..messages };
+    let here = Values::default()
+        .with(Slot::Project, &layout.project.name)
+        .with(Slot::Line, line.name.as_str())
+        .with(Slot::Tag, target.map_or("", |target| target.tag.as_str()));
+    Words { messages: &messages, advisories, upstream }.fixes(tx, tests, (line, strategy), &here).await
+}
+
+/// Returns what signs the commits that are made for a release; a refusal where the key is missing.
+pub(super) fn seal(app: &App, commits: Commits) -> Result<Option<Seal>, Refusal> {
+    match (commits, app.keys.tag_signer()) {
+        (Commits::Unsigned, _) => Ok(None),
+        (Commits::Signed, Some(key)) => {
+            let key = Arc::clone(key);
+            Ok(Some(Seal::new(move |payload| key.sign(sshsig::GIT, payload))))
+        }
+        (Commits::Signed, None) => Err(Refusal::moment("there is no key to sign commits with.")),
+    }
 }
 
 /// What the words of a release are made of.

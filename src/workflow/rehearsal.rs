@@ -3,7 +3,6 @@
 //! Guards: ids depend on public tips, fixes, dates and key alone, so the ids people arm are the ids that become public.
 //! Leaves what a result means to `domain::readiness`.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use jiff::SignedDuration;
@@ -27,9 +26,9 @@ use crate::domain::refusal::Refusal;
 use crate::domain::rehearsal::{Candidate, Maker, Rehearsal, Target, inputs};
 use crate::domain::release::{Release, ReleaseState};
 use crate::domain::repo::{CommitId, LineName};
-use crate::domain::signing::{Commits, Signing};
+use crate::domain::signing::Signing;
 use crate::git::Repo;
-use crate::git::combine::{Merged, Seal, Stamp};
+use crate::git::combine::{Merged, Stamp};
 use crate::git::identity::Identity;
 use crate::git::release::{Brought, ShownFix};
 use crate::git::tag::{TagDraft, TagText};
@@ -152,7 +151,8 @@ fn current(plan: (&Release, &Facts, &Layout), at: usize) -> bool {
     let (target, known) = (&release.targets[at], &facts.targets[at]);
     let (Rehearsal::Candidate(candidate), Some(tip)) = (&target.rehearsal, &known.tip) else { return false };
     let heads = release.fixes_on(target.line, facts);
-    let from = inputs(tip, &heads, release.dated_at, &target.tag, known.candidate.offered_head());
+    let tests = release.tests_in(target.upstream, facts);
+    let from = inputs(tip, (&heads, &tests), release.dated_at, &target.tag, known.candidate.offered_head());
     candidate.inputs == from && release.made_as_now(at, candidate, facts)
 }
 
@@ -172,7 +172,9 @@ async fn prepare(app: &App, plan: (&Release, &Facts, &Layout)) -> Result<()> {
             }
             let here = known.fixes.iter().filter(|fix| lines.iter().any(|line| line.id == fix.line));
             let fixes: Vec<_> = here.filter_map(|fix| Some((fix.name.clone(), fix.head.clone()?))).collect();
-            let heads = fixes.iter().map(|(_, head)| head.clone()).collect();
+            let mut heads: Vec<_> = fixes.iter().map(|(_, head)| head.clone()).collect();
+            let tests = known.tests.iter().filter(|tests| tests.upstream == upstream);
+            heads.extend(tests.filter_map(|tests| tests.branch.head.clone()));
             brought.push(Brought { case: known.case.clone(), heads });
             let shows = |(line, head)| ShownFix { case: known.case.clone(), line, head };
             shown.extend(fixes.into_iter().map(shows));
@@ -224,7 +226,8 @@ async fn rehearse_target(app: &App, plan: (&Release, &Facts, &Layout), at: usize
         return Ok(target.rehearsal.clone());
     }
     let offered = facts.targets[at].candidate.offered_head();
-    let built_from = inputs(&tip, &heads, release.dated_at, &target.tag, offered);
+    let tests = release.tests_in(target.upstream, facts);
+    let built_from = inputs(&tip, (&heads, &tests), release.dated_at, &target.tag, offered);
     let recipe = recipe?;
     let place = Place { release, facts, layout, line, upstream };
     let sources = match place.topics(&recipe.forwards, None) {
@@ -233,14 +236,7 @@ async fn rehearse_target(app: &App, plan: (&Release, &Facts, &Layout), at: usize
     };
     let repo = Repo::Release(release.id.clone(), upstream.id);
     let signer = Identity::new(&recipe.signer.0, &recipe.signer.1)?;
-    let seal = match (recipe.commits, app.keys.tag_signer()) {
-        (Commits::Unsigned, _) => None,
-        (Commits::Signed, Some(key)) => {
-            let key = Arc::clone(key);
-            Some(Seal::new(move |payload| key.sign(sshsig::GIT, payload)))
-        }
-        (Commits::Signed, None) => return trouble("there is no key to sign commits with.".to_owned()),
-    };
+    let seal = super::recipe::seal(app, recipe.commits)?;
     let stamp = Stamp { author: signer.clone(), committer: signer.clone(), dated_at: release.dated_at, seal };
     let wanted: Vec<CommitId> = heads.iter().chain(sources.iter().map(|source| &source.head)).cloned().collect();
     let usable = match offered {
@@ -304,6 +300,10 @@ async fn rehearse_target(app: &App, plan: (&Release, &Facts, &Layout), at: usize
             Ok(moved) => moves.extend(moved),
             Err(sentence) => return trouble(sentence),
         }
+    }
+    let built: Vec<_> = std::iter::once(&commit).chain(moves.iter().map(|moved| &moved.new)).cloned().collect();
+    if let Some(sentence) = super::landing::guard::amiss(app, plan, upstream.id, &built).await? {
+        return trouble(sentence);
     }
     let same_as = match heads.as_slice() {
         [only] if app.git.commit(&repo, only).await?.tree == app.git.commit(&repo, &tagged).await?.tree => {

@@ -23,11 +23,10 @@ use crate::domain::readiness::{Facts, Ready};
 use crate::domain::refusal::Refusal;
 use crate::domain::rehearsal::{Rehearsal, Target};
 use crate::domain::release::{Policy, Release, ReleaseState};
-use crate::domain::repo::{CommitId, LineName, RepoName};
+use crate::domain::repo::{CommitId, LineName};
 use crate::domain::sealed::Sealed;
-use crate::domain::trial::Trial;
 use crate::store::{self, Tx};
-use crate::wire::release::{ArmingView, BlockerView, ReleaseSummary, ReleaseView, TargetView, TrialView};
+use crate::wire::release::{ArmingView, ReleaseSummary, ReleaseView, TargetView};
 
 /// The place of a sealed manifest.
 pub(super) const MANIFEST: (&str, &str) = ("release", "manifest");
@@ -92,6 +91,7 @@ pub async fn show(app: &App, actor: &Actor, id: &ReleaseId) -> Result<ReleaseVie
     let waves = super::wave::views(&mut tx, (&release, &grants), (&facts.waves, &embargoes)).await?;
     let hooks = super::hook::views(app, &mut tx, (&release, &grants)).await?;
     let details = super::details::of_release(&mut tx, (&release, &grants)).await?;
+    let tests = super::landing::view::view(app, &mut tx, (&release, &grants), (&facts, &layout)).await?;
     let journal = super::journal::views(&mut tx, (&release, &grants), &layout, manages).await?;
     app.commit(tx).await?;
     for (view, target) in targets.iter_mut().zip(&release.targets) {
@@ -107,18 +107,19 @@ pub async fn show(app: &App, actor: &Actor, id: &ReleaseId) -> Result<ReleaseVie
     };
     let arms = manages && actor.person().is_some_and(|me| release.armings.iter().all(|arming| arming.person != me));
     Ok(ReleaseView {
-        allowed: if manages { allowed(&release, blockers.is_empty(), arms) } else { Vec::new() },
+        allowed: if manages { allowed(&release, blockers.is_empty(), (arms, tests.is_open())) } else { Vec::new() },
         summary: summary(&release, release.needs(blockers.len(), &policy, facts.now)),
         cases: release.cases.iter().map(ToString::to_string).collect(),
         targets,
         channels,
         awaits,
-        trials: facts.around.trials.iter().map(trial_view).collect(),
+        trials: facts.around.trials.iter().map(super::preview::trial_view).collect(),
         dress: facts.around.dress.as_ref().map(super::dress::view),
         waves,
         hooks,
         details,
-        blockers: blockers.iter().map(blocker_view).collect(),
+        tests,
+        blockers: blockers.iter().map(super::preview::blocker_view).collect(),
         digest: release.digest().map(|digest| digest.to_string()),
         armed_by: people,
         arms_needed: policy.arms,
@@ -189,7 +190,7 @@ pub(super) async fn keep(
 
 /// Puts together what a freezing writes down, and what the channels will publish.
 pub(super) fn composed(app: &App, gathered: &Gathered) -> Result<(Manifest, Vec<Prepared>)> {
-    let Gathered { release, facts, advisories, layout, .. } = gathered;
+    let Gathered { release, facts, advisories, layout, policy, .. } = gathered;
     let packages = super::awaited::prepare(app, release, facts, layout)?;
     let channels = super::channel::prepare(app, (release, layout), advisories, &packages)?;
     let manifest = Manifest {
@@ -197,6 +198,7 @@ pub(super) fn composed(app: &App, gathered: &Gathered) -> Result<(Manifest, Vec<
         channels: channels.iter().map(|channel| channel.frozen.clone()).collect(),
         waves: facts.waves.iter().map(|known| known.planned.wave.clone()).collect(),
         hooks: super::hook::prepare(app, release)?,
+        tests: release.landings(facts, policy),
         ..manifest(release, facts, advisories, layout)?
     };
     Ok((manifest, channels))
@@ -258,6 +260,7 @@ fn manifest(release: &Release, facts: &Facts, advisories: &[Rendered], layout: &
         dated_at: release.dated_at.as_second(),
         cases: release.cases.clone(),
         fixes,
+        tests: Vec::new(),
         candidates,
         repositories,
         advisories: advisories.iter().map(Rendered::frozen).collect::<Result<_>>()?,
@@ -378,7 +381,8 @@ pub async fn waive_checks(app: &App, actor: &Actor, case: &CaseId, line: &LineNa
     let Some(person) = actor.person() else { return Err(Error::NotFound) };
     let found = store::case::get(&mut tx, &grant).await?;
     let lines = store::project::lines(&mut tx, &found.project).await?;
-    let fixes = store::fix::of_case(&mut tx, &grant).await?;
+    let mut fixes = store::fix::of_case(&mut tx, &grant).await?;
+    fixes.extend(store::fix::tests_of_case(&mut tx, &grant).await?);
     let here = fixes.into_iter().filter(|fix| fix.head.as_ref() == Some(head)).find_map(|fix| {
         let at = lines.iter().find(|known| known.id == fix.line && &known.name == line)?;
         Some((at, fix))
@@ -387,7 +391,7 @@ pub async fn waive_checks(app: &App, actor: &Actor, case: &CaseId, line: &LineNa
         return Err(Refusal::moment(format!("The fix of {line} is not at {}: look at it again.", head.short())).into());
     };
     let team = app.config.project(&found.project).map_or(TeamKind::Several, |settings| settings.team);
-    let pushers = store::push::pushers(&mut tx, &grant, line).await?;
+    let pushers = store::push::pushers(&mut tx, &grant, (line, fix.kind)).await?;
     let run = store::check::newest(&mut tx, &grant, line.id, head).await?;
     fix.may_waive((person, &pushers), team, run.map(|run| run.state))?;
     store::advisory::waive(&mut tx, &grant, fix.id, (head, person)).await?;
@@ -404,7 +408,7 @@ pub(super) async fn named(tx: &mut Tx, person: PersonId) -> Result<String> {
 }
 
 /// Lists the verbs a release manager could use now, from the rules themselves.
-fn allowed(release: &Release, ready: bool, may_arm: bool) -> Vec<String> {
+fn allowed(release: &Release, ready: bool, (may_arm, tests): (bool, bool)) -> Vec<String> {
     let mut verbs = Vec::new();
     let planned = release.state == ReleaseState::Planned;
     let ahead = matches!(release.state, ReleaseState::Planned | ReleaseState::Frozen | ReleaseState::Armed);
@@ -421,6 +425,7 @@ fn allowed(release: &Release, ready: bool, may_arm: bool) -> Vec<String> {
         ("postpone", ahead),
         ("reopen", release.clone().reopen().is_ok()),
         ("resume", release.clone().resume().is_ok()),
+        ("tests", tests && release.state != ReleaseState::Abandoned),
         ("abandon", release.clone().abandon().is_ok()),
     ];
     verbs.extend(each.into_iter().filter(|(_, may)| *may).map(|(verb, _)| verb.to_owned()));
@@ -466,21 +471,4 @@ fn target_view(layout: &Layout, target: &Target) -> Result<TargetView> {
         version_patch: None,
         signed_by: None,
     })
-}
-
-fn trial_view((repository, trial): &(RepoName, Trial)) -> TrialView {
-    TrialView {
-        repository: repository.to_string(),
-        outcome: trial.outcome.to_string(),
-        tried_at: shown_at(trial.tried_at),
-    }
-}
-
-fn blocker_view(blocker: &Blocker) -> BlockerView {
-    BlockerView {
-        kind: blocker.kind.to_string(),
-        sentence: blocker.sentence.clone(),
-        owner: blocker.owner.to_string(),
-        link: blocker.link.clone(),
-    }
 }

@@ -10,7 +10,7 @@ use crate::store;
 /// Leftovers of killed pushes are removed when they are older than this.
 const LEFTOVER_AGE: Duration = Duration::from_hours(1);
 
-/// Settles lost pushes, wakes due releases, waves and hooks, tries what others will need, says which armed releases got into
+/// Settles lost pushes, wakes due releases, waves, hooks and landings, tries what others will need, says which armed releases got into
 /// trouble, reminds of those that come near, removes leftovers. Twice does no harm.
 pub async fn run(app: &App) -> Result<()> {
     super::push::sweep(app).await?;
@@ -19,6 +19,7 @@ pub async fn run(app: &App) -> Result<()> {
     super::wave::news::sweep(app).await?;
     super::hook::sweep(app).await?;
     super::details::sweep(app).await?;
+    super::landing::sweep(app).await?;
     super::trial::sweep(app).await?;
     super::dress::sweep(app).await?;
     super::alarm::sweep(app).await?;

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use embargo::app::Checks;
 use embargo::domain::access::{Consent, Role};
 use embargo::domain::actor::{Actor, Scope};
+use embargo::domain::fix::FixKind;
 use embargo::domain::id::{CaseId, ReleaseId};
 use embargo::domain::mark::Standing;
 use embargo::domain::repo::CommitId;
@@ -77,7 +78,7 @@ impl Scene {
         self.git.succeed(&clone, &["push", "-q", "origin", "HEAD:refs/heads/fix/main"]).await;
         self.test.settle().await;
         let (app, line) = (&self.test.app, "main".parse().unwrap());
-        fix::approve(app, &self.bob, case, (None, &line), &head).await.unwrap();
+        fix::approve(app, &self.bob, case, (None, &line, FixKind::Fix), &head).await.unwrap();
         if let Checks::Off(_) = app.checks {
             release::waive_checks(app, &self.bob, case, &line, &head).await.unwrap();
         }
@@ -100,6 +101,7 @@ impl Scene {
             targets,
             due_at: INSTANT.parse().unwrap(),
             details_after: None,
+            tests_after: None,
         };
         let id = plan::plan(&self.test.app, &self.alice, &wish).await.unwrap();
         self.test.settle().await;

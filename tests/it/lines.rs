@@ -59,6 +59,7 @@ impl Scene {
             targets: targets.iter().map(target).collect(),
             due_at: "2026-02-01T12:00:00Z".parse().unwrap(),
             details_after: None,
+            tests_after: None,
         };
         let id = plan::plan(&self.test.app, &self.manager, &wish).await.unwrap();
         self.test.settle().await;

@@ -17,6 +17,7 @@ mod demo;
 mod desk;
 mod disclosure;
 mod forge;
+mod held_back;
 mod limits;
 mod lines;
 mod mail;

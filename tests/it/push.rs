@@ -4,6 +4,7 @@
 
 use embargo::domain::access::{Consent, Role};
 use embargo::domain::actor::{Actor, Scope};
+use embargo::domain::fix::FixKind;
 use embargo::domain::id::CaseId;
 use embargo::domain::repo::CommitId;
 use embargo::workflow::{case, fix};
@@ -186,7 +187,7 @@ async fn an_approved_fix_is_neither_rewritten_nor_removed() {
     let head = bench.git.commit(&bench.clone, "sample.c", "mended\n").await;
     bench.git.succeed(&bench.clone, &["push", "-q", "origin", "HEAD:refs/heads/fix/main"]).await;
     let (head, line): (CommitId, _) = (head.parse().unwrap(), "main".parse().unwrap());
-    fix::approve(&bench.test.app, &reviewer, &bench.case, (None, &line), &head).await.unwrap();
+    fix::approve(&bench.test.app, &reviewer, &bench.case, (None, &line, FixKind::Fix), &head).await.unwrap();
     bench.git.succeed(&bench.clone, &["commit", "-q", "--amend", "-m", "something else"]).await;
     for refspec in ["HEAD:refs/heads/fix/main", "+HEAD:refs/heads/fix/main"] {
         bench.refused(refspec).await;

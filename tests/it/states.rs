@@ -12,10 +12,12 @@ use embargo::domain::details::DetailsState;
 use embargo::domain::dress::DressOutcome;
 use embargo::domain::effect::{EffectState, Phase};
 use embargo::domain::embargo::{EmbargoState, Side};
+use embargo::domain::fix::FixKind;
 use embargo::domain::follow_up::Because;
 use embargo::domain::forward::MovedBy;
 use embargo::domain::hold::HoldReason;
 use embargo::domain::job::JobState;
+use embargo::domain::landing::LandingState;
 use embargo::domain::mark::Standing;
 use embargo::domain::project::{TagStyle, TeamKind, UpstreamState};
 use embargo::domain::recipe::Strategy;
@@ -54,6 +56,8 @@ fn known() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         ("member.consent", all!(Consent)),
         ("message.audience", BTreeSet::from(["team", "report", "all"])), // store::report
         ("mark.standing", all!(Standing)),
+        ("fix.kind", all!(FixKind)),
+        ("landing.state", all!(LandingState)),
         ("push.state", BTreeSet::from(["intended", "settled", "void"])), // store::push
         ("release.state", all!(ReleaseState)),
         ("release.hold", all!(HoldReason)),

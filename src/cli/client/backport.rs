@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::fix::{Start, remote_of};
 use super::server::Server;
 use super::{Failure, Output, Result};
+use crate::domain::fix::FixKind;
 use crate::domain::id::{CaseId, ProjectId};
 use crate::domain::recipe::Strategy;
 use crate::domain::repo::{LineName, RepoName};
@@ -89,7 +90,10 @@ impl Backport {
         let line = |name: &LineName| repository.lines.iter().find(|line| line.name == name.as_str());
         let pushed = |name: &LineName| {
             let here = |fix: &&crate::wire::case::FixView| {
-                fix.line == name.as_str() && fix.repository == repository.name && fix.head.is_some()
+                fix.kind == FixKind::Fix
+                    && fix.line == name.as_str()
+                    && fix.repository == repository.name
+                    && fix.head.is_some()
             };
             view.fixes.iter().any(|fix| here(&fix))
         };

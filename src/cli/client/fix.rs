@@ -13,6 +13,7 @@ use super::credential::{Scope, install, no_git};
 use super::mark::{Mark, words};
 use super::server::Server;
 use super::{Failure, Output, Result, case, prompt};
+use crate::domain::fix::FixKind;
 use crate::domain::id::{CaseId, ProjectId};
 use crate::domain::repo::{CommitId, LineName, RepoName};
 use crate::domain::text::shown;
@@ -42,7 +43,7 @@ pub(in crate::cli) enum FixCommand {
     Backport(Backport),
     /// Say how a line stands to the flaw: affected, not affected, or left as it is
     Mark(Mark),
-    /// Approve the fix of a line at the commit you looked at
+    /// Approve the fix of a line, or its tests that follow later, at the commit you looked at
     Approve(Approve),
 }
 
@@ -60,6 +61,9 @@ pub(in crate::cli) struct Approve {
     /// The commit you looked at, in full [default: asks about what is pushed now]
     #[arg(long, value_name = "ID")]
     commit: Option<CommitId>,
+    /// Approve the tests that become public later, not the fix
+    #[arg(long)]
+    tests: bool,
     /// Approve what is pushed now, unasked
     #[arg(long, conflicts_with = "commit")]
     yes: bool,
@@ -114,7 +118,7 @@ pub(super) async fn run(command: &FixCommand, url: Option<&str>, output: Output)
 /// Lays out fixes.
 pub(super) fn described(fixes: &[FixView]) -> String {
     fixes.iter().fold(String::new(), |mut text, fix| {
-        text.push_str(&format!("\nfix/{} of {}\n", shown(&fix.line), shown(&fix.repository)));
+        text.push_str(&format!("\n{}/{} of {}\n", fix.kind, shown(&fix.line), shown(&fix.repository)));
         match &fix.head {
             None => {
                 let said = fix.standing.map_or_else(String::new, |standing| format!("{}; ", words(standing)));
@@ -142,8 +146,11 @@ async fn approve(server: &Server, asked: &Approve, output: Output) -> Result<()>
     let case = &asked.case;
     let view: CaseView = server.get(&format!("/cases/{case}")).await?;
     let repository = asked.repository.as_ref();
+    let kind = if asked.tests { FixKind::Tests } else { FixKind::Fix };
     let matches = |fix: &&FixView| {
-        fix.line == asked.line.as_str() && repository.is_none_or(|name| fix.repository == name.as_str())
+        fix.kind == kind
+            && fix.line == asked.line.as_str()
+            && repository.is_none_or(|name| fix.repository == name.as_str())
     };
     let mut found = view.fixes.iter().filter(matches);
     let (fix, more) = (found.next(), found.next());
@@ -153,25 +160,26 @@ async fn approve(server: &Server, asked: &Approve, output: Output) -> Result<()>
             asked.line
         )));
     }
-    if fix.is_none() && !view.fixes.is_empty() {
+    let known = |fix: &FixView| fix.line == asked.line.as_str();
+    if fix.is_none() && !view.fixes.is_empty() && !(asked.tests && view.fixes.iter().any(known)) {
         return Err(Failure::Refused(no_line(asked, &view.fixes)));
     }
     let head = fix.and_then(|fix| fix.head.as_deref());
     let (Some(fix), Some(head)) = (fix, head) else {
-        return Err(Failure::Refused(format!("Nothing is pushed to fix/{} of {case} yet.", asked.line)));
+        return Err(Failure::Refused(format!("Nothing is pushed to {kind}/{} of {case} yet.", asked.line)));
     };
     let head: CommitId = head.parse()?;
     output.remark(described(std::slice::from_ref(fix)).trim());
     match &asked.commit {
         Some(commit) if *commit != head => {
             return Err(Failure::Refused(format!(
-                "fix/{} is at {head} by now: look at that commit first.",
+                "{kind}/{} is at {head} by now: look at that commit first.",
                 asked.line
             )));
         }
         Some(_) => {}
         None if asked.yes => {}
-        None => match prompt::confirm(&format!("Approve {head} for {}?", asked.line)) {
+        None => match prompt::confirm(&format!("Approve {head} for {kind}/{}?", asked.line)) {
             Some(true) => {}
             Some(false) => return Err(Failure::Refused("Nothing was approved.".to_owned())),
             None => {
@@ -181,9 +189,9 @@ async fn approve(server: &Server, asked: &Approve, output: Output) -> Result<()>
         },
     }
     let request =
-        ApproveRequest { line: asked.line.clone(), repository: asked.repository.clone(), commit: head.clone() };
+        ApproveRequest { line: asked.line.clone(), repository: asked.repository.clone(), kind, commit: head.clone() };
     server.act(&format!("/cases/{case}/approve"), &request).await?;
-    case::done(server, case, output, &format!("Approved {head} as the fix of {} in {case}.", asked.line)).await
+    case::done(server, case, output, &format!("Approved {head} as {kind}/{} in {case}.", asked.line)).await
 }
 
 /// Says that there is no such line, and which there are.
@@ -192,7 +200,7 @@ fn no_line(asked: &Approve, fixes: &[FixView]) -> String {
         Some(_) => format!("{} of {}", shown(&fix.line), shown(&fix.repository)),
         None => shown(&fix.line),
     };
-    let names: Vec<String> = fixes.iter().map(name).collect();
+    let names: Vec<String> = fixes.iter().filter(|fix| fix.kind == FixKind::Fix).map(name).collect();
     let repository = asked.repository.as_ref().map_or_else(String::new, |name| format!(" of {name}"));
     format!("{} has no line {}{repository}; its lines are {}.", asked.case, asked.line, names.join(", "))
 }

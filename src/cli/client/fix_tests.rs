@@ -148,6 +148,7 @@ fn a_branch_that_follows_something_else_is_left_alone() {
 #[test]
 fn a_line_that_does_not_exist_is_told_with_those_that_do() {
     let fix = |line: &str| FixView {
+        kind: FixKind::Fix,
         line: line.into(),
         repository: "octo".into(),
         standing: None,
@@ -164,6 +165,7 @@ fn a_line_that_does_not_exist_is_told_with_those_that_do() {
         may_waive: false,
     };
     let asked = Approve {
+        tests: false,
         case: "OCTO-1".parse().unwrap(),
         line: "2.x".parse().unwrap(),
         repository: None,

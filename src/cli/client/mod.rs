@@ -21,6 +21,7 @@ mod date;
 mod details;
 mod fix;
 mod follow;
+mod landing;
 mod mark;
 mod project;
 mod prompt;

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::date::instant;
 use super::details::{self, HoldDetails};
 use super::follow;
+use super::landing::{self, Tests};
 use super::server::Server;
 use super::sign::Sign;
 use super::wave::{self, WaveCommand};
@@ -16,6 +17,7 @@ use crate::domain::audience::Lead;
 use crate::domain::digest::Digest;
 use crate::domain::forward::MovedBy;
 use crate::domain::id::{CaseId, ProjectId, ReleaseId};
+use crate::domain::landing::TestsDue;
 use crate::domain::project::TagStyle;
 use crate::domain::recipe::Strategy;
 use crate::domain::refusal::Malformed;
@@ -131,6 +133,8 @@ pub(crate) enum ReleaseCommand {
         /// The number of the step in the journal
         position: u32,
     },
+    /// Say when tests that are held back become public, or try again what needed a person
+    Tests(Tests),
     /// Give the release up
     Abandon {
         /// Which release
@@ -184,6 +188,9 @@ pub(crate) struct Plan {
     /// Hold technical details back for so long after the instant, such as `7d` [default: publish them with the rest]
     #[arg(long, value_name = "TIME")]
     details_after: Option<Lead>,
+    /// When tests that are held back follow: a time after it, such as `14d`, or `never`
+    #[arg(long, value_name = "TIME")]
+    tests_after: Option<TestsDue>,
 }
 
 impl Plan {
@@ -245,6 +252,7 @@ pub(super) async fn run(command: &ReleaseCommand, url: Option<&str>, output: Out
                 targets: plan.targets()?,
                 due_at: plan.at,
                 details_after: plan.details_after,
+                tests_after: plan.tests_after,
             };
             server.post_about("/releases", &wish, &plan.named()).await?
         }
@@ -283,6 +291,7 @@ pub(super) async fn run(command: &ReleaseCommand, url: Option<&str>, output: Out
             output.remark(&format!("Giving up step {position} of {release}: it is not published there by the server."));
             server.post(&format!("/releases/{release}/give-up"), &GiveUp { position: *position }).await?
         }
+        ReleaseCommand::Tests(tests) => landing::run(&server, tests, output).await?,
         ReleaseCommand::Abandon { release } => act(&server, release, "abandon").await?,
     };
     output.result(&view, &told(&view))
@@ -334,6 +343,7 @@ pub(super) fn told(view: &ReleaseView) -> String {
     lines.extend(view.waves.iter().map(wave::line));
     lines.extend(view.hooks.iter().map(hook));
     lines.extend(view.details.as_ref().map(details::of_release));
+    lines.extend(landing::told(&view.tests));
     lines.extend(view.blockers.iter().map(|blocker| format!("blocked: {} ({})", blocker.sentence, blocker.owner)));
     if let Some(digest) = &view.digest {
         lines.push(format!("frozen: {digest}"));

@@ -172,7 +172,7 @@ async fn approve(
     id: CaseName,
     Json(asked): Json<ApproveRequest>,
 ) -> Result<StatusCode> {
-    let which = (asked.repository.as_ref(), &asked.line);
+    let which = (asked.repository.as_ref(), &asked.line, asked.kind);
     fix::approve(&app, &client.actor, &id.0, which, &asked.commit).await?;
     Ok(DONE)
 }

@@ -16,10 +16,10 @@ use crate::wire::check::RunView;
 use crate::wire::details::HoldDetails;
 use crate::wire::release::{
     ApproveCandidate, Arm, CheckCandidate, DropCase, GiveUp, PlanRelease, Postpone, ReleaseSummary, ReleaseView,
-    SetStrategy,
+    SetStrategy, SetTests,
 };
 use crate::wire::sign::{SignTag, TagToSign};
-use crate::workflow::{self, candidate, channel, check, haste, plan, rehearsal, release};
+use crate::workflow::{self, candidate, channel, check, haste, landing, plan, rehearsal, release};
 
 type Result<T> = std::result::Result<T, ApiError>;
 type ReleaseName = Named<ReleaseId, Api>;
@@ -43,6 +43,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/releases/{release}/reopen", post(reopen))
         .route("/releases/{release}/resume", post(resume))
         .route("/releases/{release}/give-up", post(give_up))
+        .route("/releases/{release}/tests", post(tests))
         .route("/releases/{release}/abandon", post(abandon))
         .route("/releases/{release}/approve-candidate", post(approve_candidate))
         .route("/releases/{release}/checks", get(checks).post(rerun))
@@ -166,6 +167,16 @@ async fn give_up(
     Json(wish): Json<GiveUp>,
 ) -> Result<Json<ReleaseView>> {
     channel::give_up(&app, &client.actor, &id.0, wish.position).await?;
+    Ok(Json(release::show(&app, &client.actor, &id.0).await?))
+}
+
+async fn tests(
+    State(app): State<Arc<App>>,
+    client: Client,
+    id: ReleaseName,
+    Json(wish): Json<SetTests>,
+) -> Result<Json<ReleaseView>> {
+    landing::schedule(&app, &client.actor, &id.0, &wish).await?;
     Ok(Json(release::show(&app, &client.actor, &id.0).await?))
 }
 

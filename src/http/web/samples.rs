@@ -179,11 +179,19 @@ fn release_view(state: &str) -> ReleaseView {
             { "name": "unfreeze", "at": null, "undoes": "freeze", "undone_by": null, "state": "done", "note": "started on the forge", "when": "2030-04-20T10:02:00Z" }
         ],
         "details": { "after": "7d", "at": "2030-05-08T12:00:00Z", "advisories": if planned { serde_json::json!([]) } else { serde_json::json!([{ "case": "OCTO-42", "state": "held", "follows_at": "2030-05-08T12:00:00Z", "revision": null, "in_step": true, "attempts": 0, "note": "", "may_move": true }]) } },
+        "tests": { "due": "14d", "lines": if planned {
+            serde_json::json!([{ "repository": "octo", "line": "main", "cases": ["OCTO-42"], "state": "held_back", "due_at": "2030-05-15T12:00:00Z", "commit": null, "note": "" }])
+        } else {
+            serde_json::json!([
+                { "repository": "octo", "line": "main", "cases": ["OCTO-42"], "state": "stuck", "due_at": "2030-05-15T12:00:00Z", "commit": null, "note": "They do not fit the line as it is now, in 2 files.", "commands": ["git clone -b main https://git.example.org/octo octo", "cd octo", "git fetch https://security.example.org/OCTO-42/octo tests/main", "git merge FETCH_HEAD", "git push origin HEAD:main", "embargo release tests OCTO-R1 --repository octo --line main --now"] },
+                { "repository": "octo", "line": "1.11.x", "cases": ["OCTO-42"], "state": "waiting", "due_at": "2030-05-15T12:00:00Z", "commit": null, "note": "" }
+            ])
+        } },
         "awaits": ["The advisory waits for wheel 1.12.0, for 60 minutes at most."],
         "digest": (!planned).then_some(SHA), "armed_by": if planned { serde_json::json!([]) } else { serde_json::json!([{ "person": "Sample Maintainer", "at": "2030-04-23T16:00:00Z" }, { "person": "Sample Fixer", "at": "2030-04-23T17:00:00Z" }]) },
         "arms_needed": 2, "ready_in_seconds": 245, "hold": (state == "held").then(|| serde_json::json!({ "reason": "upstream_down", "note": "The public repository did not answer.", "advice": "Safe to retry: resume once the public repository answers.", "safe_to_retry": true, "commands": ["embargo release resume OCTO-R1"] })),
         "begun_at": null, "public_at": null, "done_at": null, "effects": if planned { Vec::new() } else { effects },
-        "allowed": if planned { vec!["rehearse", "postpone", "abandon", "freeze", "hold-details"] } else { vec!["resume", "disarm"] }
+        "allowed": if planned { vec!["rehearse", "postpone", "abandon", "freeze", "hold-details", "tests"] } else { vec!["resume", "disarm", "tests"] }
     }))
 }
 

@@ -260,10 +260,14 @@ async fn superseded(app: &App, run: &Run) -> Result<bool> {
     }
     let stands = match &pass {
         Pass::Case(grant) => {
-            let fixes = store::fix::of_case(&mut reader, grant).await?;
+            let mut fixes = store::fix::of_case(&mut reader, grant).await?;
+            fixes.extend(store::fix::tests_of_case(&mut reader, grant).await?);
             fixes.iter().any(|fix| fix.line == run.line && fix.head.as_ref() == Some(&run.head))
         }
-        Pass::Release(release, _) => release.checks_at(run.line, &run.head),
+        Pass::Release(release, _) => {
+            let lands = store::landing::is_checked(&mut reader, &release.id, (run.line, &run.head)).await?;
+            lands || release.checks_at(run.line, &run.head)
+        }
     };
     Ok(!stands)
 }
@@ -286,9 +290,12 @@ async fn end(app: &App, run: &Run, state: CheckState, note: &str) -> Result<Sett
     if !now.state.terminal() {
         rows::move_run(&mut tx, &pass, &now, state, note).await?;
     }
-    if let Pass::Case(grant) = &pass {
-        let project = store::case::get(&mut tx, grant).await?.project;
-        rehearse_open(&mut tx, &project).await?;
+    match &pass {
+        Pass::Case(grant) => {
+            let project = store::case::get(&mut tx, grant).await?.project;
+            rehearse_open(&mut tx, &project).await?;
+        }
+        Pass::Release(release, _) => crate::workflow::landing::checked(&mut tx, release).await?,
     }
     app.commit(tx).await?;
     let _ = app.check_news.send(run.id);

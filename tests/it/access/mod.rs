@@ -169,7 +169,7 @@ async fn plan(test: &TestApp, manager: &Actor, case: &CaseId) -> String {
     }];
     let due_at = "2026-02-01T12:00:00Z".parse().unwrap();
     let (project, cases) = ("sample".parse().unwrap(), vec![case.clone()]);
-    let wish = PlanRelease { project, cases, targets, due_at, details_after: None };
+    let wish = PlanRelease { project, cases, targets, due_at, details_after: None, tests_after: None };
     plan::plan(&test.app, manager, &wish).await.unwrap().to_string()
 }
 

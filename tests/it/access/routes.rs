@@ -95,6 +95,7 @@ pub(crate) const ROUTES: &[(&str, &str, Body)] = &[
     ("POST", "/api/v1/releases/{release}/waves", Json(r#"{"audience":"public","level":"date","before":"1d"}"#)),
     ("POST", "/api/v1/releases/{release}/waves/drop", Json(r#"{"audience":"public","level":"date"}"#)),
     ("GET", "/api/v1/releases/{release}/canaries", Nothing),
+    ("POST", "/api/v1/releases/{release}/tests", Json(r#"{"when":"14d"}"#)),
     ("POST", "/api/v1/releases/{release}/abandon", Nothing),
     ("GET", "/projects/{project}", Nothing),
     ("POST", "/projects/{project}/mirror", Form("")),
@@ -159,6 +160,7 @@ pub(crate) const ROUTES: &[(&str, &str, Body)] = &[
     ("GET", "/releases/{release}/waves", Nothing),
     ("POST", "/releases/{release}/waves", Form("audience=public&level=date&before=1d")),
     ("POST", "/releases/{release}/waves/drop", Form("audience=public&level=date")),
+    ("POST", "/releases/{release}/tests", Form("when=14d")),
     ("POST", "/releases/{release}/abandon", Form("")),
 ];
 

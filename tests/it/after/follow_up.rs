@@ -159,6 +159,7 @@ async fn a_second_advisory_names_the_first_and_the_first_is_offered_to_name_the_
         targets: vec![target],
         due_at,
         details_after: None,
+        tests_after: None,
     };
     let id = plan::plan(app, out.alice(), &wish).await.unwrap();
     worker::settle(app).await.unwrap();

@@ -4,6 +4,7 @@
 
 use embargo::domain::access::Role;
 use embargo::domain::actor::Actor;
+use embargo::domain::fix::FixKind;
 use embargo::domain::id::{CaseId, ReleaseId};
 use embargo::domain::mark::Standing;
 use embargo::domain::record::Part;
@@ -57,7 +58,7 @@ impl Stage {
     /// Approves the fix and answers for its checks.
     pub(super) async fn reviewed(&self, case: &CaseId, head: &CommitId) {
         let (app, line) = (&self.test.app, "main".parse().unwrap());
-        fix::approve(app, &self.reviewer, case, (None, &line), head).await.unwrap();
+        fix::approve(app, &self.reviewer, case, (None, &line, FixKind::Fix), head).await.unwrap();
         release::waive_checks(app, &self.reviewer, case, &line, head).await.unwrap();
         self.test.settle().await;
     }
@@ -83,6 +84,7 @@ impl Stage {
             }],
             due_at: due_at.parse().unwrap(),
             details_after: None,
+            tests_after: None,
         };
         let id = plan::plan(&self.test.app, &self.manager, &wish).await.unwrap();
         self.test.settle().await;

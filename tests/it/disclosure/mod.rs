@@ -14,6 +14,7 @@ mod haste;
 mod hold;
 mod hook;
 mod kill;
+mod landing;
 mod late;
 mod mail;
 mod manner;

@@ -16,6 +16,7 @@ use embargo::domain::access::{Action, Role};
 use embargo::domain::account::KeyKind;
 use embargo::domain::actor::Actor;
 use embargo::domain::digest::Digest;
+use embargo::domain::fix::FixKind;
 use embargo::domain::id::{CaseId, FixId, ReleaseId};
 use embargo::domain::mark::Standing;
 use embargo::domain::repo::CommitId;
@@ -106,7 +107,7 @@ pub(crate) async fn open(root: &Path, now: Timestamp, crash: CrashPoint) -> Arc<
 impl House {
     /// Lays the public repositories of a train and a configuration.
     pub(crate) async fn new(train: &'static Train, mail: Option<&MailServer>) -> Self {
-        let folder = folder();
+        let folder = super::site::folder();
         let house = Self { root: folder.path().to_owned(), train, _folder: folder };
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let listen = free.local_addr().unwrap();
@@ -264,7 +265,8 @@ impl House {
             tags: None,
         };
         let targets = self.train.targets.iter().map(target).collect();
-        PlanRelease { project: "demo".parse().unwrap(), cases: cases.to_vec(), targets, due_at, details_after: None }
+        let project = "demo".parse().unwrap();
+        PlanRelease { project, cases: cases.to_vec(), targets, due_at, details_after: None, tests_after: None }
     }
 
     /// Brings the two people in, who can be reached by mail.
@@ -305,6 +307,17 @@ impl House {
 
     /// Fixes a case on one target by one file, approved. Its checks could not run, and somebody answers for that.
     pub(crate) async fn fix(&self, app: &App, team: &Team, place: (&CaseId, usize), file: (&str, &str)) {
+        self.push(app, team, place, (FixKind::Fix, file)).await;
+    }
+
+    /// Pushes a fix or its tests as `fix` does; returns the head.
+    pub(crate) async fn push(
+        &self,
+        app: &App,
+        team: &Team,
+        place: (&CaseId, usize),
+        (kind, file): (FixKind, (&str, &str)),
+    ) -> CommitId {
         let (case, target) = place;
         let (repository, name, _) = self.train.targets[target];
         let (repository, name) = (repository.parse().unwrap(), name.parse().unwrap());
@@ -317,20 +330,22 @@ impl House {
         let line = lines.iter().find(|line| line.upstream == upstream.id && line.name == name).unwrap();
 
         let (git, work) = (Git::anonymous(), self.work(repository.as_str()));
-        git.succeed(&work, &["checkout", "-q", "-B", &format!("fix/{name}"), name.as_str()]).await;
+        let from = if kind == FixKind::Tests { format!("fix/{name}") } else { name.to_string() };
+        git.succeed(&work, &["checkout", "-q", "-B", &format!("{kind}/{name}"), &from]).await;
         let head: CommitId = git.commit(&work, file.0, file.1).await.parse().unwrap();
         let remote = app.git.path(&Repo::Case(case.clone(), upstream.id));
-        let refspec = format!("+fix/{name}:refs/heads/fix/{name}");
+        let refspec = format!("+{kind}/{name}:refs/heads/{kind}/{name}");
         git.succeed(&remote, &["fetch", "-q", work.to_str().unwrap(), &refspec]).await;
         let mut tx = app.begin("test.push").await.unwrap();
         let grant = workflow::open(&mut tx, &team.alice, case, Action::Push).await.unwrap();
-        let row = store::fix::of_line(&mut tx, &grant, line.id, app.mint::<FixId>()).await.unwrap();
+        let row = store::fix::of_line(&mut tx, &grant, (line.id, kind), app.mint::<FixId>()).await.unwrap();
         let now = tx.now();
         let change = row.revise(Some(head.clone()), team.alice.person().unwrap(), now);
         store::fix::save(&mut tx, &team.alice, change).await.unwrap();
         app.commit(tx).await.unwrap();
-        fix::approve(app, &team.bob, case, (Some(&repository), &name), &head).await.unwrap();
+        fix::approve(app, &team.bob, case, (Some(&repository), &name, kind), &head).await.unwrap();
         release::waive_checks(app, &team.bob, case, &name, &head).await.unwrap();
+        head
     }
 
     /// Says of every line that is not fixed that it is not affected.
@@ -469,15 +484,6 @@ impl Frozen {
 pub(crate) async fn arm(app: &App, person: &Actor, id: &ReleaseId) -> workflow::Result<()> {
     let digest = show(app, person, id).await.digest.map(|digest| digest.parse().unwrap());
     release::arm(app, person, id, &digest.unwrap_or_else(|| Digest::of(b"not frozen"))).await
-}
-
-/// Makes the folder of a house: in memory, where there is plenty, for a server that is killed loses nothing by it.
-fn folder() -> tempfile::TempDir {
-    const PLENTY: u64 = 2 << 30;
-    let memory = Path::new("/dev/shm");
-    let room = rustix::fs::statvfs(memory).map_or(0, |disk| disk.f_bavail * disk.f_frsize);
-    let made = (room >= PLENTY).then(|| tempfile::tempdir_in(memory).ok()).flatten();
-    made.unwrap_or_else(|| tempfile::tempdir().unwrap())
 }
 
 async fn show(app: &App, actor: &Actor, id: &ReleaseId) -> ReleaseView {

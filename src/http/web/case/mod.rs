@@ -15,6 +15,7 @@ use super::{Nothing, Result, frame_of, upload};
 use crate::app::App;
 use crate::domain::access::{Consent, Role};
 use crate::domain::case::Verdict;
+use crate::domain::fix::FixKind;
 use crate::domain::follow_up::Because;
 use crate::domain::id::{AttachmentId, CaseId};
 use crate::domain::mark::Standing;
@@ -83,6 +84,8 @@ struct Invite {
 
 #[derive(Deserialize)]
 struct Approve {
+    #[serde(default)]
+    kind: FixKind,
     repository: RepoName,
     line: LineName,
     commit: CommitId,
@@ -191,7 +194,8 @@ async fn decline(State(app): State<Arc<App>>, id: CaseName, form: Form<Member, N
 
 async fn approve(State(app): State<Arc<App>>, id: CaseName, form: Form<Member, Approve>) -> Done {
     let asked = &form.value;
-    fix::approve(&app, &form.by.actor, &id.0, (Some(&asked.repository), &asked.line), &asked.commit).await?;
+    fix::approve(&app, &form.by.actor, &id.0, (Some(&asked.repository), &asked.line, asked.kind), &asked.commit)
+        .await?;
     Ok(to(&id.0, "fixes"))
 }
 

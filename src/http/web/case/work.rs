@@ -4,6 +4,7 @@ use maud::{Markup, html};
 
 use super::page::{may, path};
 use crate::domain::access::Action;
+use crate::domain::fix::FixKind;
 use crate::domain::mark::Standing;
 use crate::http::web::page::Frame;
 use crate::http::web::piece::{Tone, check_mark, foreign, mark, moment, sentence, short, size, word};
@@ -60,10 +61,11 @@ fn remote(view: &CaseView) -> Markup {
 fn fix_row(view: &CaseView, fix: &FixView, frame: &Frame<'_>) -> Markup {
     html! {
         tr {
-            th scope="row" { code { "fix/" (foreign(&fix.line)) } br; span.soft.small { (fix.repository) } }
+            th scope="row" { code { (fix.kind) "/" (foreign(&fix.line)) } br; span.soft.small { (fix.repository) } }
             @match &fix.head {
                 None => td data-label="Head" { (standing(view, fix, frame)) },
                 Some(head) => td data-label="Head" {
+                    @if fix.kind == FixKind::Tests { (mark(Tone::Neutral, "public later")) br; }
                     @if let Some(subject) = &fix.subject { (foreign(subject)) br; }
                     code.soft title=(head) { (short(head)) }
                     @if let Some(by) = &fix.pushed_by { " " span.soft { "by " (foreign(by)) } }
@@ -75,7 +77,7 @@ fn fix_row(view: &CaseView, fix: &FixView, frame: &Frame<'_>) -> Markup {
                     None => (check_mark(&fix.checks)),
                 }
                 @if !fix.checks_note.is_empty() { p.small { (sentence(&fix.checks_note)) } }
-                @if fix.head.is_some() && may(view, Action::RunChecks) {
+                @if fix.head.is_some() && fix.kind == FixKind::Fix && may(view, Action::RunChecks) {
                     form.inline method="post" action=(path(view, "checks")) {
                         (frame.token())
                         input type="hidden" name="line" value=(fix.line);
@@ -128,7 +130,7 @@ fn waiver(view: &CaseView, fix: &FixView, frame: &Frame<'_>) -> Markup {
                     (frame.token())
                     input type="hidden" name="line" value=(fix.line);
                     input type="hidden" name="commit" value=(head);
-                    button aria-label={ "I answer for it: " (short(head)) " of fix/" (fix.line) } { "I answer for it" }
+                    button aria-label={ "I answer for it: " (short(head)) " of " (fix.kind) "/" (fix.line) } { "I answer for it" }
                 }
             }
         }
@@ -149,8 +151,9 @@ fn approval(view: &CaseView, fix: &FixView, frame: &Frame<'_>) -> Markup {
                 (frame.token())
                 input type="hidden" name="repository" value=(fix.repository);
                 input type="hidden" name="line" value=(fix.line);
+                input type="hidden" name="kind" value=(fix.kind);
                 input type="hidden" name="commit" value=(head);
-                button aria-label={ "Approve " (short(head)) " of fix/" (fix.line) } { "Approve " code { (short(head)) } }
+                button aria-label={ "Approve " (short(head)) " of " (fix.kind) "/" (fix.line) } { "Approve " code { (short(head)) } }
             }
         }
     }

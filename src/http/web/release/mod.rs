@@ -25,6 +25,7 @@ use crate::workflow::{self, channel, check, haste, plan, rehearsal, release};
 mod candidate;
 mod details;
 mod hook;
+mod landing;
 pub(crate) mod page;
 mod plan_form;
 mod pushed;
@@ -37,6 +38,7 @@ type Done = Result<Redirect>;
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()
         .merge(wave::routes())
+        .merge(landing::routes())
         .route("/projects/{project}/releases", post(plan))
         .route("/releases/{release}", get(show))
         .route("/releases/{release}/rehearse", post(rehearse))
@@ -185,9 +187,10 @@ async fn rerun(State(app): State<Arc<App>>, id: ReleaseName, form: Form<Member, 
 }
 
 /// Reads the plan from its fields: `case` as often as there are cases, `tag:<repository>:<line>` with `strategy:…` and `tags:…`
-/// of the same place, `at`, and `details-after`, which may stay empty.
+/// of the same place, `at`, and `details-after` and `tests_after`, which may stay empty.
 fn wish(project: ProjectId, fields: &[(String, String)]) -> Result<PlanRelease, Refusal> {
-    let (mut cases, mut targets, mut due_at, mut details_after) = (Vec::new(), Vec::new(), None, None);
+    let (mut cases, mut targets, mut due_at) = (Vec::new(), Vec::new(), None);
+    let (mut details_after, mut tests_after) = (None, None);
     for (name, value) in fields {
         if name == "case" {
             cases.push(value.parse()?);
@@ -195,6 +198,9 @@ fn wish(project: ProjectId, fields: &[(String, String)]) -> Result<PlanRelease, 
             due_at = Some(Instant::try_from(value.clone())?.0);
         } else if name == "details-after" {
             details_after = details::after(value)?;
+        } else if name == "tests_after" {
+            let said = Some(value.trim()).filter(|said| !said.is_empty());
+            tests_after = said.map(str::parse).transpose()?;
         } else if let Some((repository, line)) = name.strip_prefix("tag:").and_then(|place| place.split_once(':')) {
             let tag = value.trim();
             if !tag.is_empty() {
@@ -210,7 +216,7 @@ fn wish(project: ProjectId, fields: &[(String, String)]) -> Result<PlanRelease, 
         }
     }
     let due_at = due_at.ok_or_else(|| Refusal::input("A release names its instant."))?;
-    Ok(PlanRelease { project, cases, targets, due_at, details_after })
+    Ok(PlanRelease { project, cases, targets, due_at, details_after, tests_after })
 }
 
 fn to(release: &ReleaseId) -> Redirect {

@@ -54,6 +54,7 @@ pub(crate) fn release_page(view: &ReleaseView, frame: &Frame<'_>) -> Markup {
         (super::wave::section(view))
         (super::hook::section(view))
         (super::details::section(view, frame))
+        (super::landing::section(view, frame))
         @if let Some(digest) = &view.digest {
             p.small.soft { "What was frozen, with its instant, has the SHA-256 " code.hash { (digest) } }
         }

@@ -30,6 +30,9 @@ pub(super) fn plan_form(project: &ProjectView, cases: &[&CaseSummary], frame: &F
             }
             (instant_field("due-at", "The instant"))
             (super::details::field("plan-details-after", ""))
+            label for="tests-after" { "Tests that are held back follow" }
+            input #tests-after name="tests_after" autocomplete="off" spellcheck="false" placeholder="14d" aria-describedby="tests-after-hint";
+            p.hint #tests-after-hint { "What is pushed to " code { "tests/<line>" } " stays private at the instant, and becomes public this long after it: " code { "14d" } ", " code { "36h" } ", or " code { "never" } ". Leave it empty where there are none." }
             button.primary { "Plan" }
         }
     }
