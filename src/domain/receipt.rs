@@ -80,7 +80,7 @@ impl fmt::Display for Receipt {
 /// Writes what a receipt's hash covers: the salt, then the report as it was sent. How its sender wants to be thanked and
 /// reached is no part of it.
 pub fn opening(salt: &Salt, body: &ReportBody) -> String {
-    let hex: String = salt.0.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = Digest::from_bytes(salt.0);
     let versions = body.versions.as_ref().map(|versions| format!("versions {versions}\n")).unwrap_or_default();
     format!("salt {hex}\ntitle {}\n{versions}severity {}\n\n{}\n", body.title, body.severity, body.text.as_str())
 }

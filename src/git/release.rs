@@ -87,21 +87,14 @@ impl Git {
             lenders.push(self.existing(&Repo::Case(lender.case.clone(), upstream))?.join("objects"));
         }
         // Who is named first and brings nothing after a crash does no harm; the other way round nobody would know.
-        let list = named.into_iter().map(|case| format!("{case}\n")).collect::<String>();
+        let list = lines_of(named);
         let place = path.clone();
         blocking(WHAT, move || {
             let fresh = place.join(format!("{BROUGHT}.new"));
             fs::write(&fresh, list).and_then(|()| fs::rename(&fresh, place.join(BROUGHT))).map_err(Error::io(WHAT))
         })
         .await?;
-        let mut wanted = String::new();
-        for id in &lacking {
-            wanted.push_str(&format!("{id}\n"));
-        }
-        wanted.push_str("--not\n");
-        for id in public {
-            wanted.push_str(&format!("{id}\n"));
-        }
+        let wanted = format!("{}--not\n{}", lines_of(&lacking), lines_of(public));
         self.command(WHAT)
             .in_repository(&path)
             .env("GIT_ALTERNATE_OBJECT_DIRECTORIES", lenders)
@@ -157,6 +150,11 @@ impl Git {
         let Some(first) = first else { return Ok(()) };
         blocking(WHAT, move || refs::point_head(&path, first.as_str())).await
     }
+}
+
+/// Writes items one a line.
+fn lines_of<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
+    items.into_iter().map(|item| item.to_string() + "\n").collect()
 }
 
 /// Reads which cases the repository of a release was brought something of.

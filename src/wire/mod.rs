@@ -10,6 +10,7 @@ pub mod details;
 pub mod follow_up;
 pub mod history;
 pub mod hook;
+pub mod landing;
 pub mod problem;
 pub mod project;
 pub mod record;

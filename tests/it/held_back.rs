@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use embargo::domain::actor::Scope;
 use embargo::domain::fix::FixKind;
 use embargo::domain::id::ReleaseId;
-use embargo::wire::release::{LandingView, SetTests};
+use embargo::wire::landing::{LandingView, SetTests};
 use embargo::workflow::{case, check, fix, landing, release, sweep};
 
 use crate::candidate::{Scene, checked, runs_here};

@@ -35,7 +35,7 @@ impl Scene {
         let name = format!("{case}-{line}");
         let clone = self.test.site.path().join(&name);
         git.succeed(self.test.site.path(), &["clone", "-q", "-b", line, &self.test.remote(case), &name]).await;
-        git.commit(&clone, file, &format!("{case} on {line}\n")).await;
+        git.commit(&clone, file, &format!("{} on {line}\n", case.to_string().replace('-', ""))).await;
         git.succeed(&clone, &["push", "-q", "origin", &format!("HEAD:refs/heads/fix/{line}")]).await;
         self.test.settle().await;
     }

@@ -10,7 +10,8 @@ use crate::domain::id::ReleaseId;
 use crate::domain::landing::{TestsDue, TestsWish};
 use crate::domain::repo::{LineName, RepoName};
 use crate::domain::text::shown;
-use crate::wire::release::{LandingView, ReleaseView, SetTests, TestsView};
+use crate::wire::landing::{LandingView, SetTests, TestsView};
+use crate::wire::release::ReleaseView;
 
 /// Arguments of `embargo release tests`.
 #[derive(Debug, Args)]

@@ -17,7 +17,7 @@ use super::forge::Forge;
 use super::outside::Browser;
 use super::people::{DISTRIBUTION, MAINTAINER, MANAGER, Person, REVIEWER, Reporter, key_of};
 use super::tale::Tale;
-use super::upstream::Upstream;
+use super::upstream::{Fix, Upstream};
 use super::wait::until;
 use crate::cli::{Failure, Result};
 use crate::crypto::token;
@@ -198,6 +198,10 @@ async fn init(folder: &Folder, server: &str, person: Vec<String>) -> Result<Stri
     made.tag_key.ok_or_else(|| Failure::failed("`embargo init` made no key to sign tags."))
 }
 
+/// Tells what tells too much, and refuses none of it.
+const MILD: &str =
+    "lint = { levels = { advisory = \"warn\", case = \"warn\", address = \"warn\", reporter = \"warn\" } }\n";
+
 /// Adds mail and the project to what `init` wrote, as its comment asks.
 fn configure(folder: &Folder, mail: SocketAddr, place: (&Upstream, &str), key: &str) -> Result<()> {
     let (upstream, public) = place;
@@ -213,6 +217,8 @@ fn configure(folder: &Folder, mail: SocketAddr, place: (&Upstream, &str), key: &
         ),
         format!("\n[[project]]\nid = \"{PROJECT}\"\nprefix = \"DEMO\"\nname = {}\n", quoted(&upstream.name)),
         "signer = { name = \"Sample Security Team\", email = \"security@example.org\" }\n".to_owned(),
+        // What maintainers wrote long ago may name what they fixed.
+        if upstream.lines.iter().any(|line| matches!(line.fix, Fix::Taken { .. })) { MILD } else { "" }.to_owned(),
         format!("\n[[project.repository]]\nname = {}\nurl = {}\n", quoted(&upstream.name), quoted(public)),
         format!("lines = [{}]\n", lines.join(", ")),
         "\n[[project.audience]]\nname = \"distros\"\ncriteria = \"Distributions that ship it.\"\nlevel = \"patches\"\n"

@@ -14,9 +14,10 @@ use crate::http::caller::{Client, Named};
 use crate::http::problem::{Api, ApiError};
 use crate::wire::check::RunView;
 use crate::wire::details::HoldDetails;
+use crate::wire::landing::SetTests;
 use crate::wire::release::{
     ApproveCandidate, Arm, CheckCandidate, DropCase, GiveUp, PlanRelease, Postpone, ReleaseSummary, ReleaseView,
-    SetStrategy, SetTests,
+    SetStrategy,
 };
 use crate::wire::sign::{SignTag, TagToSign};
 use crate::workflow::{self, candidate, channel, check, haste, landing, plan, rehearsal, release};

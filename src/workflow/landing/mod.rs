@@ -25,7 +25,7 @@ use crate::git::combine::Merged;
 use crate::git::publish::{Leased, PushOutcome};
 use crate::store::job::Settled;
 use crate::store::{self, Tx};
-use crate::wire::release::SetTests;
+use crate::wire::landing::SetTests;
 
 pub(super) mod guard;
 mod line;

@@ -11,7 +11,7 @@ use crate::domain::readiness::Facts;
 use crate::domain::recipe::Strategy;
 use crate::domain::release::Release;
 use crate::store::{self, Tx};
-use crate::wire::release::{LandingView, TestsView};
+use crate::wire::landing::{LandingView, TestsView};
 
 /// Shows what a release holds back, line by line, and what became of it.
 pub(in crate::workflow) async fn view(

@@ -49,7 +49,7 @@ impl Stage {
         let (git, name) = (self.test.git(&self.fixer).await, case.to_string());
         git.succeed(self.test.site.path(), &["clone", "-q", &self.test.remote(&case), &name]).await;
         let clone = self.test.site.path().join(&name);
-        let head = git.commit(&clone, "sample.c", &format!("one\n2\nthree\nfour\n{name}\n")).await;
+        let head = git.commit(&clone, "sample.c", &format!("one\n2\nthree\nfour\n{}\n", name.replace('-', ""))).await;
         git.succeed(&clone, &["push", "-q", "origin", "HEAD:refs/heads/fix/main"]).await;
         self.test.settle().await;
         (case, head.parse().unwrap())

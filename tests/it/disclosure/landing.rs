@@ -6,7 +6,7 @@ use embargo::app::App;
 use embargo::domain::actor::{Actor, Via};
 use embargo::domain::fix::FixKind;
 use embargo::domain::repo::CommitId;
-use embargo::wire::release::{LandingView, SetTests};
+use embargo::wire::landing::{LandingView, SetTests};
 use embargo::workflow::{Error, landing, plan, release};
 use jiff::{SignedDuration, Timestamp};
 

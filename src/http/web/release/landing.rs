@@ -17,7 +17,8 @@ use crate::domain::text::shown;
 use crate::http::caller::{Form, Member};
 use crate::http::web::page::Frame;
 use crate::http::web::piece::{Tone, exact_time, foreign, mark, sentence, short};
-use crate::wire::release::{LandingView, ReleaseView, SetTests};
+use crate::wire::landing::{LandingView, SetTests};
+use crate::wire::release::ReleaseView;
 use crate::workflow::landing;
 
 /// Returns the routes of tests that follow later.
