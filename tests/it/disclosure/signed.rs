@@ -83,7 +83,7 @@ async fn what_is_published_is_signed_and_its_readers_can_check_it() {
         let listed = signers::allowed(&app).await.unwrap();
         assert_eq!(listed.lines().count(), lines);
         assert!(listed.contains("valid-before=\"20270116080001Z\""), "{listed}");
-        assert_eq!(listed.lines().last().unwrap().split(' ').nth(3), signers.trim_end().split(' ').nth(2), "{listed}");
+        assert_eq!(listed.lines().last().unwrap().split(' ').nth(3), signers.trim_end().split(' ').nth(3), "{listed}");
         std::fs::write(folder.join("signers"), &listed).unwrap();
     }
     let as_of = async |date: &str| {
