@@ -161,12 +161,13 @@ pub(super) async fn gather(
     name: &'static str,
 ) -> Result<(Tx, Gathered)> {
     for _ in 1..LOOKS {
-        match gather_once(app, actor, id, action, name).await {
+        // Boxed: what is read of a release is a part of nearly every use case of one.
+        match Box::pin(gather_once(app, actor, id, action, name)).await {
             Err(Error::Conflict) => {}
             gathered => return gathered,
         }
     }
-    gather_once(app, actor, id, action, name).await
+    Box::pin(gather_once(app, actor, id, action, name)).await
 }
 
 async fn gather_once(

@@ -88,7 +88,7 @@ async fn a_release_waits_for_a_signature_of_its_very_bytes_by_somebody_the_proje
         config.projects[0].allowed_signers_file = Some(signers.clone());
     });
     let upstream = site.upstream();
-    let house = House::stand(site).await;
+    let house = Box::pin(House::stand(site)).await;
     let (app, alice, bob) = (&house.scene.test.app, &house.scene.alice, &house.scene.bob);
     assert_eq!(house.blockers().await, ["unsigned"]);
     assert!(release::freeze(app, alice, &house.id).await.is_err());
@@ -164,7 +164,7 @@ async fn a_tag_may_be_signed_with_openpgp() {
         config.projects[0].signing = Signing::Offline;
         config.projects[0].openpgp_keys_file = Some(ring.clone());
     });
-    let house = House::stand(site).await;
+    let house = Box::pin(House::stand(site)).await;
     let id = house.id.to_string();
     let signed = house.machine.json(&signs(&id, ["--gpg", "manager@example.org"])).await;
     assert_eq!(signed["targets"][0]["signed_by"], user, "{signed}");
@@ -175,7 +175,7 @@ async fn a_tag_may_be_signed_with_openpgp() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn where_the_server_signs_nothing_is_left_to_sign_and_what_was_read_is_armed() {
-    let house = House::stand(Site::with_project().await).await;
+    let house = Box::pin(House::stand(Site::with_project().await)).await;
     let (app, alice, id) = (&house.scene.test.app, &house.scene.alice, house.id.to_string());
     let ended = house.machine.run(&["release", "sign", &id]).await;
     let said = String::from_utf8_lossy(&ended.stderr);

@@ -1,7 +1,5 @@
 //! Tags on another branch than the line: what is checked where.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
-
 use embargo::config::LineConfig;
 use embargo::workflow::check;
 

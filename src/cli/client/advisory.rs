@@ -32,7 +32,7 @@ pub(crate) enum AdvisoryCommand {
         case: CaseId,
     },
     /// Change the draft: by options, from a file, or in your editor
-    Edit(Edit),
+    Edit(Box<Edit>),
     /// Print the advisory as it would be published now
     Preview {
         /// The case

@@ -209,8 +209,8 @@ async fn what_was_withdrawn_says_so_everywhere_until_a_revision_says_that_it_hol
     assert!(out.osv().await.get("withdrawn").is_none());
     let shown = history::show(app, &ID.parse().unwrap()).await.unwrap();
     let kinds: Vec<_> = shown.revisions.iter().map(|revision| revision.kind).collect();
-    use RevisionKind::{Published, Reinstated, Withdrawn};
-    assert_eq!(kinds, [Published, Withdrawn, Withdrawn, Reinstated]);
+    let withdrawn = RevisionKind::Withdrawn;
+    assert_eq!(kinds, [RevisionKind::Published, withdrawn, withdrawn, RevisionKind::Reinstated]);
     assert!(!out.feed().await.contains("Withdrawn:"));
 }
 

@@ -159,7 +159,7 @@ async fn an_approval_and_an_arming_hold_for_what_follows_too() {
 
 #[tokio::test]
 async fn a_correction_in_between_neither_tells_the_details_nor_is_undone_by_them() {
-    let out = Out::in_parts().await;
+    let out = Box::pin(Out::in_parts()).await;
     out.write("A crafted file runs code, and so does a crafted name. Update.").await;
     out.ask(out.alice(), AmendmentAct::Correct, "A crafted name does it, too.").await.unwrap();
     let read = advisory::show(&out.app, out.bob(), out.case()).await.unwrap();
@@ -190,7 +190,7 @@ async fn a_correction_in_between_neither_tells_the_details_nor_is_undone_by_them
 
 #[tokio::test]
 async fn of_a_withdrawn_advisory_no_details_follow_until_it_holds_again() {
-    let out = Out::in_parts().await;
+    let out = Box::pin(Out::in_parts()).await;
     out.amend(AmendmentAct::Withdraw, "It is no flaw: the file was trusted.").await;
     settle(&out.app).await;
     assert!(!out.file(MARKDOWN).await.contains("follow on"));
@@ -215,7 +215,7 @@ async fn of_a_withdrawn_advisory_no_details_follow_until_it_holds_again() {
 
 #[tokio::test]
 async fn who_may_arm_moves_the_details_until_they_are_public() {
-    let out = Out::in_parts().await;
+    let out = Box::pin(Out::in_parts()).await;
     let app = &out.app;
     let stale = Actor::Person { id: out.alice().person().unwrap(), via: Via::Session { fresh: false } };
     assert!(matches!(details::put_off(app, &stale, out.case(), &MoveDetails::Now).await, Err(Error::Refused(_))));

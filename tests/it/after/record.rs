@@ -50,7 +50,7 @@ fn keys(view: &RecordView, of: impl Fn(&str) -> bool) -> Vec<String> {
 
 #[tokio::test]
 async fn a_record_is_published_as_it_was_shown_and_stays_sealed_until_then() {
-    let (out, _) = talked().await;
+    let (out, _) = Box::pin(talked()).await;
     let app = &out.app;
     let view = show(&out).await;
     assert!(view.lines.iter().all(|line| line.text != NOTE), "what was for the team alone is no line: {view:?}");
@@ -78,7 +78,7 @@ async fn a_record_is_published_as_it_was_shown_and_stays_sealed_until_then() {
 
 #[tokio::test]
 async fn a_reporters_own_words_are_public_only_while_they_agree() {
-    let (out, reporter) = talked().await;
+    let (out, reporter) = Box::pin(talked()).await;
     let (app, case) = (&out.app, out.case());
     let asked = report::show(app, &reporter, case).await.unwrap().record.unwrap();
     assert_eq!((asked.parts.len(), asked.answer), (2, None));

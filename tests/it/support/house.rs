@@ -219,7 +219,7 @@ impl House {
 
     /// Brings a release as far as being armed, due at [`INSTANT`].
     pub(crate) async fn arm(&self, app: &App) -> Frozen {
-        let frozen = self.freeze(app, at(INSTANT)).await;
+        let frozen = Box::pin(self.freeze(app, at(INSTANT))).await;
         frozen.arm(app).await;
         frozen
     }
