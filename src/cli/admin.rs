@@ -152,7 +152,11 @@ struct Link {
 pub(super) async fn init(path: &Path, init: &Init, output: Output) -> Result<()> {
     rustix::process::umask(OWNER_ONLY);
     let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let text = configuration(init, &init.keys.clone().unwrap_or_else(|| folder.join("keys")));
+    // The server may be started from any folder.
+    let whole =
+        |path: &Path| std::path::absolute(path).map_err(|error| Failure::because("This folder has no path.", error));
+    let keys = whole(&init.keys.clone().unwrap_or_else(|| folder.join("keys")))?;
+    let text = configuration(init, (&whole(&init.data)?, &keys));
     let config = Config::parse(&text).map_err(Failure::Refused)?;
     let person = new_person(&init.person)?;
     let database = config.data.join("embargo.db");
@@ -303,7 +307,7 @@ fn new_person(arguments: &PersonArguments) -> Result<NewPerson> {
     })
 }
 
-fn configuration(init: &Init, keys: &Path) -> String {
+fn configuration(init: &Init, (data, keys): (&Path, &Path)) -> String {
     let quoted = |text: String| toml::Value::String(text).to_string();
     format!(
         "# The configuration of this embargo server. Secrets stand in files of their own, outside the data folder.\n\
@@ -326,7 +330,7 @@ fn configuration(init: &Init, keys: &Path) -> String {
          # name = \"demo\"\n\
          # url = \"https://git.example.org/demo.git\"\n\
          # lines = [\"main\"]\n",
-        quoted(init.data.display().to_string()),
+        quoted(data.display().to_string()),
         quoted(init.base_url.to_string()),
         quoted(listen_at(init).to_string()),
         quoted(keys.display().to_string()),

@@ -182,6 +182,13 @@ impl Held {
         due.max(whole_second(change) + SignedDuration::from_secs(1))
     }
 
+    /// Returns the instant its documents have to say instead of theirs, where they are published at another time than was approved:
+    /// readers by machine pass over what is dated in the future, and over news that is dated long ago.
+    pub fn another_date(&self, newest: &Revision, now: Timestamp) -> Option<Timestamp> {
+        let on_time = now >= self.dated_at && now.duration_since(self.dated_at) <= ON_TIME;
+        (!on_time).then(|| newest.instant_after(now))
+    }
+
     /// Returns how long to wait after it could not be published for this many times.
     pub fn pause(attempts: u32) -> SignedDuration {
         SignedDuration::from_secs(1_i64.checked_shl(attempts.min(20)).unwrap_or(600)).min(PAUSE)
@@ -321,5 +328,16 @@ mod tests {
         let details = FrozenDetails { after: Lead::days(7), documents: vec![document("b"), document("a")] };
         assert!(details.replace(&[document("a"), document("b")]));
         assert!(!details.replace(&[document("a")]));
+    }
+
+    #[test]
+    fn what_is_published_at_another_time_than_it_is_dated_bears_that_time() {
+        let (held, newest) = (held(), newest(RevisionKind::Published));
+        let dated = |now: &str| held.another_date(&newest, at(now)).map(|at| at.to_string());
+        assert_eq!(dated("2030-01-08T12:00:00Z"), None);
+        assert_eq!(dated("2030-01-08T13:00:00Z"), None, "a slow server changes no byte");
+        assert_eq!(dated("2030-01-03T12:00:00Z").unwrap(), "2030-01-03T12:00:00Z");
+        assert_eq!(dated("2030-02-01T12:00:00Z").unwrap(), "2030-02-01T12:00:00Z");
+        assert_eq!(dated("2030-01-01T12:00:00Z").unwrap(), "2030-01-01T12:00:01Z", "never as old as what it changes");
     }
 }

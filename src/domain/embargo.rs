@@ -161,7 +161,7 @@ impl Embargo {
                  a later instant."
             ))),
             Some(end) if at < end => Err(Refusal::moment(format!(
-                "The date is {end}: move it (`embargo date propose`) or choose a later instant."
+                "The date is {end}: move it (`embargo date propose`), end it if something leaked (`embargo date terminate`), or choose a later instant."
             ))),
             Some(_) | None => Ok(()),
         }

@@ -192,6 +192,12 @@ impl Landing {
         self.later(state, note, retry_at)
     }
 
+    /// It waits for something else, which takes no try.
+    pub fn wait(self, note: &str) -> Change<Self> {
+        let state = self.state;
+        Self { note: note.to_owned(), ..self }.turn(state)
+    }
+
     /// It needs a person.
     pub fn stick(self, note: &str) -> Change<Self> {
         Self { retry_at: None, note: note.to_owned(), ..self }.turn(LandingState::Stuck)

@@ -96,9 +96,18 @@ pub struct LintPolicy {
 }
 
 impl LintPolicy {
-    /// Returns what a finding of this rule does.
+    /// Returns what findings of this rule do.
     pub fn level(&self, rule: LintRule) -> LintLevel {
         self.levels.get(&rule).copied().unwrap_or_else(|| rule.level())
+    }
+
+    /// Returns what this finding does. Whoever reports says which address is theirs, and could name that of somebody who mends:
+    /// unless the project wants it otherwise, who signed a commit is told and refuses nothing.
+    pub fn of(&self, finding: &Finding) -> LintLevel {
+        match (finding.rule, &finding.spot, self.levels.get(&finding.rule)) {
+            (LintRule::Reporter, Spot::Signature, None) => LintLevel::Warn,
+            (rule, _, _) => self.level(rule),
+        }
     }
 }
 
@@ -130,18 +139,18 @@ pub struct Finding {
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}, ", self.commit.short())?;
+        write!(f, "{}", self.commit.short())?;
+        // Where it stands would help to find out by trying whose it is.
+        if self.rule == LintRule::Reporter {
+            return write!(f, " holds the e-mail address of a reporter; {}.", self.rule.advice());
+        }
         match &self.spot {
-            Spot::Message(line) => write!(f, "line {line} of its message")?,
-            Spot::Signature => f.write_str("its author or committer")?,
-            Spot::Path(path) => write!(f, "the path {}", shown(path))?,
-            Spot::File(path, line) => write!(f, "{} line {line}", shown(path))?,
+            Spot::Message(line) => write!(f, ", line {line} of its message")?,
+            Spot::Signature => f.write_str(", its author or committer")?,
+            Spot::Path(path) => write!(f, ", the path {}", shown(path))?,
+            Spot::File(path, line) => write!(f, ", {} line {line}", shown(path))?,
         }
-        match self.rule {
-            LintRule::Reporter => f.write_str(": the e-mail address of a reporter")?,
-            _ => write!(f, ": \"{}\"", shown(&self.what))?,
-        }
-        write!(f, "; {}.", self.rule.advice())
+        write!(f, ": \"{}\"; {}.", shown(&self.what), self.rule.advice())
     }
 }
 
@@ -153,6 +162,7 @@ pub struct Lint {
     words: Option<Regex>,
     reporters: Option<Regex>,
     allowed: Vec<String>,
+    refusing: Vec<LintRule>,
 }
 
 impl Lint {
@@ -167,6 +177,7 @@ impl Lint {
             words: None,
             reporters: None,
             allowed: policy.allowed.iter().map(|allowed| allowed.to_ascii_lowercase()).collect(),
+            refusing: LintRule::ALL.iter().copied().filter(|rule| policy.level(*rule) == LintLevel::Refuse).collect(),
         };
         if on(LintRule::Advisory) {
             let ids = r"\b(?:CVE-[0-9]{4}-[0-9]{4,}|GHSA(?:-[23456789cfghjmpqrvwx]{4}){3}|(?:PYSEC|RUSTSEC|GO|OSV|DSA|USN|RHSA)-[0-9]{4}[-:][0-9]+)\b";
@@ -180,7 +191,8 @@ impl Lint {
             lint.everywhere.push((LintRule::Address, pattern(&format!(r"\b(?:{})\b", list(&policy.hosts)))?));
         }
         if on(LintRule::Reporter) && !policy.reporters.is_empty() {
-            lint.reporters = Some(pattern(&format!("(?:{})", list(&policy.reporters)))?);
+            let whole = format!("(?:^|[^a-z0-9._%+-])(?:{})(?:$|[^a-z0-9-])", list(&policy.reporters));
+            lint.reporters = Some(pattern(&whole)?);
         }
         if on(LintRule::Issue) {
             let links = r"(?:^|[\s(\[,:;])(?:[a-z0-9._-]+/[a-z0-9._-]+)?(?:#|GH-)[0-9]+\b|https?://[^\s]+/(?:issues|pull|pulls|merge_requests)/[0-9]+\b";
@@ -198,6 +210,11 @@ impl Lint {
             lint.telling.push((LintRule::Changelog, pattern(telling)?));
         }
         Ok(lint)
+    }
+
+    /// Tells whether findings of this rule refuse a push.
+    pub fn refuses(&self, rule: LintRule) -> bool {
+        self.refusing.contains(&rule)
     }
 
     /// Looks at the message of a commit.
@@ -259,7 +276,8 @@ impl Lint {
     ) -> impl Iterator<Item = (LintRule, String)> {
         rules.filter_map(move |(rule, pattern)| {
             let texts = pattern.find_iter(line).map(|found| String::from_utf8_lossy(found.as_bytes()).into_owned());
-            let mut texts = texts.map(|text| text.trim_matches([' ', '\t', '(', '[', ',', ';', ':']).to_owned());
+            let around = |c: char| !c.is_alphanumeric() && !matches!(c, '#' | '-' | '_');
+            let mut texts = texts.map(|text| text.trim_matches(around).to_owned());
             let what = texts.find(|text| !self.allowed.contains(&text.to_ascii_lowercase()))?;
             Some((rule, what.chars().take(SHOWN).collect()))
         })
@@ -377,6 +395,10 @@ mod tests {
         );
         let found = lint.signature(&commit(), b"Somebody <reporter@example.net>").remove(0);
         assert!(!found.to_string().contains("example.net") && found.to_string().contains("of a reporter"), "{found}");
+        assert_eq!(policy().of(&found), LintLevel::Warn, "a reporter could name anybody's");
+        for other in ["another.reporter@example.net", "reporter@example.network", "xreporter@example.net"] {
+            assert_eq!(lint.message(&commit(), other.as_bytes()), [], "{other}");
+        }
     }
 
     #[test]

@@ -35,12 +35,34 @@ pub enum Overlap {
 impl Git {
     /// Says whether what is held back is in what is shown.
     pub async fn overlap(&self, repo: &Repo, held: Beyond<'_>, shown: Beyond<'_>) -> Result<Overlap> {
-        let held = self.objects(repo, held).await?;
+        let added = self.added(repo, held).await?;
+        let mut held = self.objects(repo, held).await?;
         if held.is_empty() {
             return Ok(Overlap::Nothing);
         }
+        // What a fix took over is what it brings; it is held back all the same.
+        held.extend(added);
         let shown = self.objects(repo, shown).await?;
         Ok(if held.is_disjoint(&shown) { Overlap::Apart } else { Overlap::Shared })
+    }
+
+    /// Lists the files that these commits, taken one by one, add or change, merges left out.
+    async fn added(&self, repo: &Repo, beyond: Beyond<'_>) -> Result<BTreeSet<String>> {
+        let listed = self
+            .command("listing what commits add")
+            .in_repository(&self.existing(repo)?)
+            .args(["log", "--no-merges", "--raw", "--no-abbrev", "--no-renames", "--format="])
+            .args(beyond.heads.iter().map(CommitId::as_str))
+            .arg("--not")
+            .args(beyond.known.iter().map(CommitId::as_str))
+            .arg("--")
+            .succeed(b"")
+            .await?;
+        // `:<mode> <mode> <id> <id> <letter>`, then the path (git-diff(1), RAW OUTPUT FORMAT).
+        let listed = String::from_utf8_lossy(&listed);
+        let new = listed.lines().filter(|line| line.starts_with(':')).filter_map(|line| line.split(' ').nth(3));
+        let there = new.filter(|id| !EMPTY.contains(id) && id.bytes().any(|digit| digit != b'0'));
+        Ok(there.map(str::to_owned).collect())
     }
 
     /// Lists every object that these commits bring.
@@ -88,5 +110,17 @@ mod tests {
         assert_eq!(against(&copied).await, Overlap::Shared);
         let nothing = Beyond { heads: std::slice::from_ref(&mended), known: &known };
         assert_eq!(sample.git.overlap(&repo, nothing, held).await.unwrap(), Overlap::Nothing);
+        // Attack: the fix takes a part of the tests over, and the tests merge the fix.
+        let mended = fix(&sample, mended.as_str(), "lib.h", "mended\n").await;
+        let taken = fix(&sample, mended.as_str(), "exploit.py", "the way in\n").await;
+        let more = fix(&sample, tests.as_str(), "more.py", "another\n").await;
+        sample.user(["checkout", "-q", "--detach", more.as_str()]).await;
+        sample.user(["merge", "-q", "-m", "merge the fix", taken.as_str()]).await;
+        let merged = sample.head("HEAD").await;
+        sample.user(["branch", "-f", "kept-merge", merged.as_str()]).await;
+        sample.update().await.unwrap();
+        let held = Beyond { heads: std::slice::from_ref(&merged), known: &[taken.clone(), public.clone()] };
+        let shown = Beyond { heads: std::slice::from_ref(&taken), known: std::slice::from_ref(&public) };
+        assert_eq!(sample.git.overlap(&repo, held, shown).await.unwrap(), Overlap::Shared);
     }
 }

@@ -29,6 +29,8 @@ use crate::domain::text::deceptive;
 const WHAT: &str = "looking into a push";
 /// Hostile entries of one ref that are remembered.
 const REMEMBERED: usize = 20;
+/// Branches to which more may be pushed than to a fix.
+const MILD: [&str; 2] = ["refs/heads/wip/", "refs/heads/tests/"];
 /// Bytes of a symbolic link's target; a longer one is hostile.
 const LINK_BYTES: u64 = 4096;
 
@@ -39,6 +41,8 @@ struct View {
     current: RefTable,
     /// Commits that were there before.
     known: Vec<gix::ObjectId>,
+    /// Those of them that are public, or were judged as what becomes public with a fix.
+    judged: Vec<gix::ObjectId>,
     /// The graph file of the public history, which makes it quick to read.
     graph: Option<gix::commitgraph::Graph>,
     policy: PushPolicy,
@@ -82,7 +86,8 @@ impl Git {
             let view = View {
                 current: refs::below(&real, "refs/")?,
                 repository: view(scratch.path(), &lenders)?,
-                known: known(&real)?,
+                known: known(&real, |_| true)?,
+                judged: known(&real, |name| !MILD.iter().any(|prefix| name.starts_with(prefix)))?,
                 graph: open_repository(&mirror)?.commit_graph().ok(),
                 lint: Lint::new(&policy.lint).map_err(Refusal::from)?,
                 policy,
@@ -123,7 +128,7 @@ impl View {
             Some(old) if self.leads_to(*old, new) => Motion::Forward,
             Some(_) => Motion::Rewritten,
         };
-        let touched = self.touched(new)?;
+        let touched = self.touched(new, &update.name)?;
         let mut lacks = self.policy.wanted(&update.name);
         lacks.retain(|wanted| !refs::object_id(wanted).is_ok_and(|wanted| self.leads_to(wanted, new)));
         Ok(RefFacts {
@@ -146,8 +151,11 @@ impl View {
             .is_ok_and(|base| base.is_some_and(|base| base == old))
     }
 
-    fn touched(&self, new: gix::ObjectId) -> Result<Touched> {
-        let arrivals = arrivals(&self.repository, self.graph.as_ref(), new, &self.known, self.policy.limits.commits)?;
+    fn touched(&self, new: gix::ObjectId, name: &str) -> Result<Touched> {
+        // What came by a branch that is judged mildly is no less new to a fix.
+        let mild = MILD.iter().any(|prefix| name.starts_with(prefix));
+        let known = if mild { &self.known } else { &self.judged };
+        let arrivals = arrivals(&self.repository, self.graph.as_ref(), new, known, self.policy.limits.commits)?;
         let mut touched = Touched { complete: arrivals.complete, ..Touched::default() };
         for id in arrivals.commits {
             touched.commits += 1;
@@ -369,11 +377,12 @@ fn view(folder: &Path, lenders: &[PathBuf]) -> Result<gix::Repository> {
     open_repository(folder)
 }
 
-/// Lists the commits the repository had before the push: its branches and its tags, peeled.
-fn known(repository: &gix::Repository) -> Result<Vec<gix::ObjectId>> {
+/// Lists the commits the repository had before the push: those of its branches and tags that count, peeled.
+fn known(repository: &gix::Repository, counts: impl Fn(&str) -> bool) -> Result<Vec<gix::ObjectId>> {
     let mut tips = BTreeSet::new();
     for prefix in ["refs/heads/", "refs/tags/"] {
-        for id in refs::below(repository, prefix)?.into_values() {
+        let table = refs::below(repository, prefix)?;
+        for id in table.into_iter().filter(|(name, _)| counts(name)).map(|(_, id)| id) {
             let object = repository.find_object(id).map_err(Error::library(WHAT))?;
             if let Ok(commit) = object.peel_to_commit() {
                 tips.insert(commit.id);

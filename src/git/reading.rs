@@ -7,10 +7,10 @@ use std::collections::HashSet;
 
 use super::error::{Error, Result};
 use super::refs;
-use crate::domain::lint::{Finding, Lint, numbered};
+use crate::domain::lint::{Finding, Lint, LintRule, numbered};
 
 const WHAT: &str = "reading a push";
-/// Findings of one ref that are remembered.
+/// Findings of one ref that are remembered, of those that refuse and of the others.
 const REMEMBERED: usize = 50;
 /// Bytes of a file that is read.
 const FILE_BYTES: u64 = 1024 * 1024;
@@ -33,6 +33,7 @@ pub(super) struct Changed<'a> {
 #[derive(Default)]
 pub(super) struct Reading {
     pub(super) findings: Vec<Finding>,
+    refusing: usize,
     bytes: u64,
 }
 
@@ -47,17 +48,17 @@ impl Reading {
         let id = refs::commit_id(commit.id)?;
         let decoded = commit.decode().map_err(Error::library(WHAT))?;
         let message = &decoded.message[..decoded.message.len().min(MESSAGE_BYTES)];
-        self.take(lint.message(&id, message));
+        self.take(lint, lint.message(&id, message));
         for signature in [decoded.author, decoded.committer] {
-            self.take(lint.signature(&id, signature));
+            self.take(lint, lint.signature(&id, signature));
         }
         for file in files {
-            if self.findings.len() >= REMEMBERED {
+            if self.refusing >= REMEMBERED {
                 return Ok(());
             }
             let path = String::from_utf8_lossy(file.path);
             if file.old.is_none() {
-                self.take(lint.path(&id, &path));
+                self.take(lint, lint.path(&id, &path));
             }
             let Some(new) = self.text(commit.repo, file.new)? else { continue };
             let old = file.old.map(|old| self.text(commit.repo, old)).transpose()?.flatten();
@@ -65,16 +66,27 @@ impl Reading {
             for (number, line) in numbered(&new) {
                 // A line that stood there before, wherever, is not added.
                 if !before.contains(line) {
-                    self.take(lint.line(&id, (&path, number), line));
+                    self.take(lint, lint.line(&id, (&path, number), line));
                 }
             }
         }
         Ok(())
     }
 
-    fn take(&mut self, found: Vec<Finding>) {
-        let room = REMEMBERED.saturating_sub(self.findings.len());
-        self.findings.extend(found.into_iter().take(room));
+    fn take(&mut self, lint: &Lint, found: Vec<Finding>) {
+        for finding in found {
+            // However often it stands there, a reporter's address is told once for each commit.
+            let told = |known: &Finding| known.rule == LintRule::Reporter && known.commit == finding.commit;
+            if finding.rule == LintRule::Reporter && self.findings.iter().any(told) {
+                continue;
+            }
+            let refuses = lint.refuses(finding.rule);
+            let like = if refuses { self.refusing } else { self.findings.len() - self.refusing };
+            if like < REMEMBERED {
+                self.refusing += usize::from(refuses);
+                self.findings.push(finding);
+            }
+        }
     }
 
     /// Reads a text; none for what is binary, too long or no file, and once enough was read.

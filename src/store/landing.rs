@@ -134,6 +134,20 @@ pub async fn due(rows: &mut impl Rows, now: Timestamp) -> Result<Vec<ReleaseId>>
     found.into_iter().map(|row| parsed(&row.release, TABLE, "release")).collect()
 }
 
+/// Tells whether another release was frozen on a line and is not public yet: what moves the line would stop it.
+pub async fn awaited(rows: &mut impl Rows, release: &ReleaseId, line: LineId) -> Result<bool> {
+    let (release, line) = (release.to_string(), line.to_string());
+    let found = sqlx::query!(
+        "select r.id from release r join release_target t on t.release = r.id
+         where t.line = ? and r.id <> ? and r.public_at is null and r.state in ('frozen', 'armed', 'running', 'held') limit 1",
+        line,
+        release
+    )
+    .fetch_optional(rows.conn())
+    .await?;
+    Ok(found.is_some())
+}
+
 /// Tells whether a commit was made for a line of this release and is still to be checked.
 pub async fn is_checked(
     rows: &mut impl Rows,

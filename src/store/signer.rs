@@ -39,11 +39,11 @@ pub async fn note(tx: &mut Tx, actor: &Actor, key: Option<&str>) -> Result<()> {
 }
 
 /// Lists the keys that signed earlier, the newest first. What they signed for a release may bear a date that lies ahead of their
-/// last use.
+/// last use; of a release that is not public yet, nobody learns that.
 pub async fn earlier(rows: &mut impl Rows) -> Result<Vec<Earlier>> {
     let found = sqlx::query!(
         r#"select key, until as "until!",
-             (select max(dated_at) from release where created_at <= signer.until and state <> 'abandoned') as "dated: i64"
+             (select max(dated_at) from release where created_at <= signer.until and public_at is not null) as "dated: i64"
            from signer where until is not null order by until desc, key"#
     )
     .fetch_all(rows.conn())

@@ -27,7 +27,7 @@ pub(super) const LEAD: SignedDuration = SignedDuration::from_millis(300);
 /// Whether a run began.
 pub(super) enum Begun {
     Yes,
-    /// The clock did not reach this instant.
+    /// Not yet: it is looked at again at this instant.
     Early(Timestamp),
 }
 
@@ -39,6 +39,10 @@ pub(super) async fn begin(app: &App, id: &ReleaseId) -> Result<Begun> {
         return Err(Error::Conflict);
     }
     let due_at = gathered.release.due_at;
+    // It was moved, or the clock set back, since this came due: nobody else is kept waiting for that.
+    if due_at.duration_since(app.clock.now()) > LEAD {
+        return Ok(Begun::Early(due_at - LEAD));
+    }
     // Nobody else writes from here on, so what was read holds at the instant, too.
     app.clock.reach(due_at).await;
     let now = app.clock.now();

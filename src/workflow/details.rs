@@ -6,7 +6,7 @@
 
 use jiff::SignedDuration;
 
-use super::amendment::{still_publishes, tell};
+use super::amendment::{self, still_publishes, tell};
 use super::readiness::open_release;
 use super::rendering::{Later, Rendered};
 use super::{Error, Result, open, shown_at};
@@ -167,10 +167,17 @@ async fn publish(app: &App, case: &CaseId) -> Result<Settled> {
         return Err(Error::Conflict);
     }
     let unsealing = app.unsealing(&mut tx, &grant).await?;
-    let (rendered, files) = opened(&mut tx, &grant, (&held, &unsealing)).await?;
+    let (mut rendered, mut files) = opened(&mut tx, &grant, (&held, &unsealing)).await?;
+    let another = held.another_date(&newest, now);
+    if let Some(at) = another {
+        // The approval covers every byte but the instant, as that of a correction does.
+        rendered = Rendered::whole(case, Published { modified_at: at, ..rendered.published }).signed(app)?;
+        files = amendment::files(&rendered.documents)?;
+    }
+    let at = another.unwrap_or(held.dated_at);
     let why: Sentence = WHY.parse()?;
     let title = rendered.published.advisory.title.clone();
-    let next = newest.next(Change { kind: RevisionKind::Details, at: held.dated_at, why, title })?;
+    let next = newest.next(Change { kind: RevisionKind::Details, at, why, title })?;
     let number = store::revision::revise(&mut tx, &grant, &held.advisory, &next, &files).await?;
     store::details::published(&mut tx, &grant, number).await?;
     tell::channels(app, &mut tx, &grant, (&release.project, RevisionKind::Details, number), &rendered).await?;

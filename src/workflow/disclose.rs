@@ -52,8 +52,8 @@ pub async fn run(app: &App, id: &ReleaseId) -> Result<Settled> {
             return Ok(Settled::Retry(release.due_at - LEAD, "armed".to_owned()));
         }
         ReleaseState::Armed => {
-            if let Begun::Early(due_at) = begin(app, id).await? {
-                return Ok(Settled::Retry(due_at, "armed".to_owned()));
+            if let Begun::Early(at) = begin(app, id).await? {
+                return Ok(Settled::Retry(at, "armed".to_owned()));
             }
         }
         ReleaseState::Running => {}

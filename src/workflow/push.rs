@@ -9,7 +9,7 @@ use jiff::SignedDuration;
 
 use super::{Error, Result, open, open_owner};
 use crate::app::{App, PushTicket};
-use crate::domain::access::{Action, Grant};
+use crate::domain::access::{Action, Grant, Holder};
 use crate::domain::actor::{Actor, Chore};
 use crate::domain::event::EventKind;
 use crate::domain::fix::FixKind;
@@ -244,8 +244,15 @@ async fn lint(app: &App, pass: &Pass) -> Result<LintPolicy> {
             let body: ReportBody = unsealing.open(("report", "body"), &report.id.to_string(), &report.body)?;
             reporters.extend(body.contact.map(|contact| contact.as_str().to_owned()));
         }
+        // A reporter may give an address that is a member's: that one is known here.
+        for seat in store::member::of_case(&mut tx, &grant).await? {
+            let Holder::Person(person) = seat.holder else { continue };
+            let known = store::account::find(&mut tx, person).await?.and_then(|person| person.email);
+            reporters.retain(|one| known.as_ref().is_none_or(|known| !known.as_str().eq_ignore_ascii_case(one)));
+        }
     }
     app.commit(tx).await?;
+    reporters.retain(|address| address.rsplit('@').next().is_some_and(|host| host.contains('.')));
     let Some(settings) = project.and_then(|project| app.config.project(&project)) else {
         return Ok(LintPolicy { reporters, ..LintPolicy::default() });
     };

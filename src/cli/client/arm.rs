@@ -31,13 +31,15 @@ pub(super) async fn arm(
     }
     output.remark(&super::release::told(&view));
     output.remark(&format!(
-        "Once enough people armed it, all of this becomes public at {} by itself.",
-        shown(&view.summary.due_at)
+        "Once enough people armed it, this becomes public at {} by itself; what is held back follows as it says above.\n\
+         Read the advisories as they will be published: embargo advisory preview {}",
+        shown(&view.summary.due_at),
+        shown(view.cases.first().map_or("", String::as_str))
     ));
     let sure = read.is_some() || prompt::confirm(&format!("Arm {release} as {digest}?")).unwrap_or(false);
     if !sure {
         return Err(Failure::Refused(
-            "Nothing was armed. Say `yes`, or give --digest with the digest you read where nobody can be asked."
+            "Nothing was armed. Answer `y` where you are asked, or give --digest with the digest you read where nobody can be asked."
                 .to_owned(),
         ));
     }

@@ -3,7 +3,8 @@
 //! Guards: nothing public changes without a revision that says why; what is approved is what was read, whoever edits, plans or
 //! asks meanwhile. The draft is edited as it was before the disclosure (`workflow::advisory`); this decides when it goes up.
 
-use self::render::{Prospect, WHY, asked, files, newest_of, prospect};
+pub(super) use self::render::files;
+use self::render::{Prospect, WHY, asked, newest_of, prospect};
 use super::readiness::SETTLED;
 use super::rendering::Rendered;
 use super::{Error, Result, open, shown_at};

@@ -276,7 +276,7 @@ pub(super) async fn newest_of(rows: &mut impl Rows, grant: &Grant) -> Result<Opt
 }
 
 /// Turns rendered files into those of a revision.
-pub(super) fn files(documents: &Documents) -> Result<Vec<RevisionFile>> {
+pub(in crate::workflow) fn files(documents: &Documents) -> Result<Vec<RevisionFile>> {
     let file = |document: &export::Document| {
         Ok(RevisionFile {
             document: Document {

@@ -1,5 +1,7 @@
 //! The public line that tests land on: where it is, and what is put onto it, how and in whose name.
 
+use super::super::readiness::SETTLED;
+use super::super::rendering::Rendered;
 use super::super::{Error, Result, project, recipe};
 use super::{Gathered, Landing};
 use crate::app::App;
@@ -12,6 +14,7 @@ use crate::domain::refusal::Refusal;
 use crate::domain::repo::CommitId;
 use crate::domain::repo::LineName;
 use crate::domain::signing::Commits;
+use crate::export::Published;
 use crate::git::Repo;
 use crate::git::combine::{Stamp, Topic};
 use crate::git::identity::Identity;
@@ -99,7 +102,8 @@ impl Work {
         gathered: &Gathered,
         (manifest, landing): (&Manifest, &Landing),
     ) -> Result<Self> {
-        let Gathered { release, facts, layout, advisories, .. } = gathered;
+        let Gathered { release, facts, layout, .. } = gathered;
+        let advisories = approved(app, tx, gathered).await?;
         let place = Place::of(app, landing).await?;
         let target = release.targets.iter().find(|target| target.line == landing.line);
         let settings = project::settings(app, &place.row).ok_or_else(dropped)?;
@@ -114,7 +118,8 @@ impl Work {
             tests.push((&frozen.case, branch));
         }
         let named: Vec<_> = tests.iter().map(|(case, branch)| (*case, branch)).collect();
-        let words = recipe::of_tests(app, tx, (release, layout), advisories, (&place.line, strategy, &named)).await??;
+        let words =
+            recipe::of_tests(app, tx, (release, layout), &advisories, (&place.line, strategy, &named)).await??;
         let mut topics = super::super::forward::topics_of(&words);
         for (topic, (case, _)) in topics.iter_mut().zip(&tests) {
             let fix = manifest.fixes.iter().find(|fix| fix.line == landing.line && fix.case == **case);
@@ -143,6 +148,20 @@ impl Work {
         let brought: Vec<_> = self.brought.iter().filter(there).cloned().collect();
         Ok(app.git.create_release(release, *upstream, &self.lines, &brought).await?)
     }
+}
+
+/// Takes what is public of each advisory, as it was approved, for the words: the draft may hold what nobody has read yet.
+async fn approved(app: &App, tx: &mut Tx, gathered: &Gathered) -> Result<Vec<Rendered>> {
+    let mut approved = Vec::new();
+    for grant in gathered.grants.each() {
+        let case = grant.case();
+        let Some(rendered) = gathered.advisories.iter().find(|rendered| &rendered.case == case) else { continue };
+        let settled = store::advisory::get(tx, grant).await?.and_then(|draft| draft.settled);
+        let Some(settled) = settled else { continue };
+        let advisory = app.unsealing(tx, grant).await?.open(SETTLED, &case.to_string(), &settled)?;
+        approved.push(Rendered::whole(case, Published { advisory, ..rendered.published.clone() }));
+    }
+    Ok(approved)
 }
 
 fn elsewhere() -> Refusal {

@@ -34,6 +34,9 @@ pub(super) mod view;
 use line::{Tip, Work};
 
 const CHORE: Actor = Actor::System(Chore::Disclose);
+/// What a landing says that waits for another release.
+const AWAITED: &str =
+    "Another release is frozen on this line, and would be stopped: the tests follow once it is public or reopened.";
 /// Steps of one landing in one job at most: each changes its row, and the next minute goes on.
 const STEPS: usize = 30;
 const SILENT: &str = "The public repository does not answer.";
@@ -149,9 +152,15 @@ async fn step(app: &App, id: &ReleaseId, line: LineId) -> Result<bool> {
     let (release, grants) = open_release(&mut rows, &CHORE, id, Action::Maintain).await?;
     let mut landings = store::landing::of_release(&mut rows, &grants, id).await?.into_iter();
     let Some(landing) = landings.find(|landing| landing.line == line) else { return Ok(false) };
+    let awaited = store::landing::awaited(&mut rows, id, line).await?;
     drop(rows);
     let before = landing.clone();
-    let done = match next(&release, &landing, app.clock.now()) {
+    let step = next(&release, &landing, app.clock.now());
+    if awaited && matches!(step, Step::Build | Step::Push) {
+        // The next minute looks again; it is said once.
+        return if landing.note == AWAITED { Ok(false) } else { save(app, landing.wait(AWAITED)).await };
+    }
+    let done = match step {
         Step::Rest => return Ok(false),
         Step::Build => build(app, landing).await,
         Step::Check => check(app, landing).await,

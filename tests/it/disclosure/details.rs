@@ -70,7 +70,7 @@ async fn details_of_a_postponed_release_follow_as_long_after_it() {
     assert_eq!(follows, Some(due.to_string()));
     go_to(&app, due).await;
     assert_eq!(kinds(&app).await, [RevisionKind::Published, RevisionKind::Details]);
-    assert!(text(&app).await.contains(&format!("- Changed: {FOLLOWS}")), "the date is the one that was frozen");
+    assert!(text(&app).await.contains(&format!("- Changed: {due}")), "what is published then is not dated before");
 }
 
 #[tokio::test]
